@@ -1,0 +1,3 @@
+//! Keeps the network security of Azure Machine Learning workspaces as declared in Kubernetes objects.
+
+pub mod effects;
