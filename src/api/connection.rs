@@ -1,0 +1,279 @@
+//! `AzureConnection`: the only door to a credential, and the grants that say who may do what through it.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{Acknowledgement, ManagementPolicy, NamespaceSelector};
+use super::condition::Condition;
+
+/// How Azure is reached, and which namespaces may do what on which ARM scopes through it.
+///
+/// Nothing is allowed that no grant names. The operator's own rights in Azure are stronger than any tenant's: this object is
+/// the fence, so only platform administrators should be able to write it.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "aml-operator.io",
+    version = "v1alpha1",
+    kind = "AzureConnection",
+    plural = "azureconnections",
+    shortname = "amlconn",
+    category = "aml",
+    category = "azure",
+    status = "AzureConnectionStatus",
+    derive = "PartialEq",
+    doc = "How Azure is reached, and which namespaces may do what on which ARM scopes through it. Nothing is allowed that no grant names.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Cloud", type_ = "string", json_path = ".spec.cloud"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantId", priority = "1"),
+    printcolumn(name = "Users", type_ = "integer", json_path = ".status.users"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: at most 63 characters, so that it fits into owner tags"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.cloud == 'Custom') == has(self.customCloud)").message("customCloud: give it with cloud: Custom, and only then"),
+    validation = Rule::new("self.cloud != 'Custom' || has(self.credential.clientSecret)").message("credential: cloud: Custom takes a clientSecret only; a federated token sent to a foreign authority could be replayed at the real one"),
+    validation = Rule::new("self.tenantId == oldSelf.tenantId && self.cloud == oldSelf.cloud").message("tenantId and cloud cannot change: what was made in one directory is not in another. Create a second AzureConnection"),
+)]
+pub struct AzureConnectionSpec {
+    /// The Entra tenant (directory) id.
+    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    pub tenant_id: String,
+    /// Which Azure: `Public`, `UsGovernment`, `China` (operated by 21Vianet), or `Custom` for anything else that speaks ARM.
+    pub cloud: CloudName,
+    /// Endpoints of a custom cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_cloud: Option<CustomCloud>,
+    /// The identity the operator uses: exactly one of workloadIdentity, managedIdentity, clientSecret.
+    pub credential: Credential,
+    /// Subscriptions that are yours. Only an endpoint in one of them can be told from a stranger's by subscription,
+    /// resource group and name, because Azure's managed networks place endpoints in Microsoft's own subscriptions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub own_subscriptions: Vec<String>,
+    /// Who may do what, and where. What no grant allows is refused with the condition reason `ScopeNotAllowed` or
+    /// `EgressNotAllowed`, before Azure is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub grants: Vec<Grant>,
+    /// `Observe` makes every object that uses this connection read-only, whatever it says itself; removals wait then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management_policy: Option<ManagementPolicy>,
+    /// Starts nothing new on any object that uses this connection; operations under way are followed, removals wait.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Your word for a step that waits for it; here `MassChange`, with the hash from `status.massChange`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub acknowledge: Vec<Acknowledgement>,
+}
+
+/// Which Azure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CloudName {
+    /// Azure public.
+    Public,
+    /// Azure US Government.
+    UsGovernment,
+    /// Azure in China, operated by 21Vianet.
+    China,
+    /// Anything else that speaks ARM, at `customCloud`.
+    Custom,
+}
+
+/// Endpoints of a cloud that is not one of the known ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.resourceManagerEndpoint.startsWith('https://') && self.authorityHost.startsWith('https://')").message("resourceManagerEndpoint and authorityHost: must start with https://"))]
+pub struct CustomCloud {
+    /// Where ARM answers, for example `https://management.local.azurestack.external`.
+    #[schemars(length(min = 9, max = 512))]
+    pub resource_manager_endpoint: String,
+    /// The audience that tokens for ARM are asked for; left out, the endpoint itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub resource_manager_audience: Option<String>,
+    /// Where tokens are asked for, for example `https://login.example.org`.
+    #[schemars(length(min = 9, max = 512))]
+    pub authority_host: String,
+    /// Certificates (PEM) that both endpoints are trusted by; left out, the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub ca_bundle: Option<String>,
+}
+
+/// The identity the operator uses. Exactly one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.workloadIdentity), has(self.managedIdentity), has(self.clientSecret)].filter(x, x).size() == 1").message("credential: give exactly one of workloadIdentity, managedIdentity, clientSecret"))]
+pub struct Credential {
+    /// The operator's service-account token is exchanged (workload identity federation). The best choice on AKS and elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentity>,
+    /// A managed identity of the machine the operator runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_identity: Option<ManagedIdentity>,
+    /// An application's client secret, from a Secret in the operator's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<ClientSecret>,
+}
+
+/// Workload identity federation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadIdentity {
+    /// Client id of the application or user-assigned identity; left out, the one the pod's environment names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    pub client_id: Option<String>,
+}
+
+/// A managed identity of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedIdentity {
+    /// Client id of a user-assigned identity; left out, the system-assigned one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    pub client_id: Option<String>,
+}
+
+/// An application's client secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientSecret {
+    /// Client id of the application.
+    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    pub client_id: String,
+    /// The Secret that holds it. It must lie in the operator's namespace.
+    pub secret_ref: SecretKeyRef,
+}
+
+/// A key of a Secret in the operator's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// One permission. Every grant includes reading what it covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// The namespaces whose objects may use it.
+    pub namespaces: NamespaceSelector,
+    /// A path of whole ARM segments; everything at or below it is covered. `*` stands for one segment, but not for the
+    /// subscription. Example: `/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/fraud-rg`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^/subscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(/[A-Za-z0-9._()@*-]+)*/?$')").message("scope: a path of whole ARM segments that starts with /subscriptions/<id>, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"))]
+    pub scope: String,
+    /// What may be done there.
+    #[schemars(length(min = 1, max = 7))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub verbs: Vec<Verb>,
+    /// How far workspaces under this scope may be opened. Left out: no FQDN, no service tag; the isolation mode
+    /// `AllowOnlyApprovedOutbound` and public access `Disabled` are always allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Egress>,
+}
+
+/// What a grant allows beside reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Verb {
+    /// Create what is absent.
+    Create,
+    /// Change what exists: a workspace with its rules and network, another resource's network fields.
+    Configure,
+    /// Name something as a target: of a rule, as an associated resource.
+    Reach,
+    /// Approve private endpoint connections on a target.
+    Approve,
+    /// Assign roles on a scope.
+    GrantRoles,
+    /// Write private DNS zones, links and zone groups.
+    Dns,
+    /// Delete what holds data.
+    Delete,
+}
+
+impl Verb {
+    /// The verb as it is written in a grant.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Configure => "configure",
+            Self::Reach => "reach",
+            Self::Approve => "approve",
+            Self::GrantRoles => "grantRoles",
+            Self::Dns => "dns",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// How far a workspace may be opened. Every entry is compared as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Egress {
+    /// FQDN destinations, written exactly as the rules write them; `*.pytorch.org` allows the rule `*.pytorch.org` only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub fqdns: Vec<String>,
+    /// Service tags, written exactly as the rules write them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub service_tags: Vec<String>,
+    /// Address prefixes (CIDR), written exactly as the rules write them. Azure ignores a rule's service tag when it has
+    /// address prefixes, so those are judged by this list alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub address_prefixes: Vec<String>,
+    /// Isolation modes beside `AllowOnlyApprovedOutbound`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub isolation_modes: Vec<super::workspace::IsolationMode>,
+    /// `Enabled` allows workspaces that are reachable from the internet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_network_access: Option<super::workspace::PublicNetworkAccess>,
+}
+
+/// What the operator reports of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureConnectionStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The last value of the annotation `aml-operator.io/reconcile-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// Ready, and while they hold Reconciling and Stalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How many objects use this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<i64>,
+    /// Hash of the removals that wait because they are many at once; acknowledge it with the door `MassChange`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub mass_change: Option<String>,
+}
