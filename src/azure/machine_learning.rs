@@ -1,0 +1,263 @@
+//! Microsoft.MachineLearningServices: what the operator reads of workspaces and outbound rules, and what it sends.
+//!
+//! Answers are read leniently: unknown members are ignored and every field may be missing or null (reference: the service adds
+//! members between versions, and shows nulls that no specification declares).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The version every request of this provider names.
+pub const API_VERSION: &str = "2025-12-01";
+/// The type of a workspace.
+pub const WORKSPACES: &str = "Microsoft.MachineLearningServices/workspaces";
+
+/// A workspace as ARM shows it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Workspace {
+    /// Region.
+    pub location: Option<String>,
+    /// Tags; `None` if the answer has none.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Its identity.
+    pub identity: Option<Identity>,
+    /// Everything else.
+    pub properties: WorkspaceProperties,
+}
+
+/// A workspace's identity as ARM shows it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Identity {
+    /// Object id of the system-assigned identity.
+    pub principal_id: Option<String>,
+    /// `SystemAssigned`, `UserAssigned`, `SystemAssigned,UserAssigned`, `None`.
+    #[serde(rename = "type")]
+    pub type_: Option<String>,
+    /// User-assigned identities by ARM id.
+    pub user_assigned_identities: Option<BTreeMap<String, Option<UserAssignedIdentity>>>,
+}
+
+/// A user-assigned identity as ARM shows it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct UserAssignedIdentity {
+    /// Its object id.
+    pub principal_id: Option<String>,
+}
+
+/// The properties of a workspace that matter here.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkspaceProperties {
+    /// The workspace's GUID.
+    pub workspace_id: Option<String>,
+    /// `Succeeded`, `Failed`, `Canceled` are terminal; missing means `Succeeded` (ARM RPC async-api-reference).
+    pub provisioning_state: Option<String>,
+    /// `Enabled` or `Disabled`.
+    pub public_network_access: Option<String>,
+    /// ARM id of the storage account.
+    pub storage_account: Option<String>,
+    /// ARM id of the key vault.
+    pub key_vault: Option<String>,
+    /// ARM id of the Application Insights component.
+    pub application_insights: Option<String>,
+    /// ARM id of the registry.
+    pub container_registry: Option<String>,
+    /// ARM id of the primary user-assigned identity.
+    pub primary_user_assigned_identity: Option<String>,
+    /// The managed network.
+    pub managed_network: Option<ManagedNetwork>,
+}
+
+/// A managed network as ARM shows it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ManagedNetwork {
+    /// Isolation mode.
+    pub isolation_mode: Option<String>,
+    /// SKU of the firewall.
+    pub firewall_sku: Option<String>,
+    /// Whether it is built.
+    pub status: Option<NetworkStatus>,
+}
+
+/// Whether a managed network is built.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NetworkStatus {
+    /// `Active` or `Inactive`.
+    pub status: Option<String>,
+    /// Whether serverless Spark is prepared.
+    pub spark_ready: Option<bool>,
+}
+
+/// True if `state` says that ARM is at work.
+fn in_motion(state: Option<&str>) -> bool {
+    state.is_some_and(|state| {
+        !["succeeded", "failed", "canceled", "unknown"].contains(&state.to_ascii_lowercase().as_str())
+    })
+}
+
+impl Workspace {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// If it is no workspace at all.
+    pub fn read(value: Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(value)
+    }
+
+    /// The value of `tag`.
+    pub fn tag(&self, tag: &str) -> Option<&str> {
+        // Tag names compare without regard to case (Azure's tagging rules).
+        let tags = self.tags.as_ref()?;
+        tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(tag)).map(|(_, value)| value.as_str())
+    }
+
+    /// True while ARM creates, changes or deletes it.
+    pub fn is_moving(&self) -> bool {
+        in_motion(self.properties.provisioning_state.as_deref())
+    }
+
+    /// True while ARM deletes it.
+    pub fn is_deleting(&self) -> bool {
+        self.properties.provisioning_state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Deleting"))
+    }
+
+    /// The isolation mode; a workspace without a managed network has none, which ARM calls `Disabled`.
+    pub fn isolation_mode(&self) -> &str {
+        let network = self.properties.managed_network.as_ref();
+        network.and_then(|network| network.isolation_mode.as_deref()).unwrap_or("Disabled")
+    }
+
+    /// True once the managed network is built.
+    pub fn network_active(&self) -> bool {
+        self.network_status().and_then(|status| status.status.as_deref()).is_some_and(|s| s.eq_ignore_ascii_case("Active"))
+    }
+
+    /// True once serverless Spark is prepared.
+    pub fn spark_ready(&self) -> bool {
+        self.network_status().and_then(|status| status.spark_ready).unwrap_or(false)
+    }
+
+    fn network_status(&self) -> Option<&NetworkStatus> {
+        self.properties.managed_network.as_ref()?.status.as_ref()
+    }
+
+    /// Object id of the identity that acts for the workspace: the primary user-assigned one where there is one, else the
+    /// system-assigned one, else the only user-assigned one.
+    pub fn acting_principal(&self) -> Option<&str> {
+        let identity = self.identity.as_ref()?;
+        let assigned = identity.user_assigned_identities.as_ref();
+        let primary = self.properties.primary_user_assigned_identity.as_deref();
+        let by_id = primary.and_then(|primary| {
+            let (_, identity) = assigned?.iter().find(|(id, _)| id.eq_ignore_ascii_case(primary))?;
+            identity.as_ref()?.principal_id.as_deref()
+        });
+        let only = || match assigned.map(|assigned| assigned.values().collect::<Vec<_>>()).as_deref() {
+            Some([Some(identity)]) => identity.principal_id.as_deref(),
+            _ => None,
+        };
+        by_id.or(identity.principal_id.as_deref()).or_else(only)
+    }
+}
+
+/// An outbound rule as ARM shows it. Its `id` is no full ARM id and is never used (reference: Azure/azure-rest-api-specs#28982).
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboundRule {
+    /// Name.
+    pub name: String,
+    /// All properties, as shown.
+    pub properties: Map<String, Value>,
+}
+
+impl OutboundRule {
+    /// Reads one entry of a list.
+    pub fn read(value: &Value) -> Option<Self> {
+        Some(Self {
+            name: value.get("name")?.as_str()?.to_owned(),
+            properties: value.get("properties")?.as_object()?.clone(),
+        })
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.properties.get(key)?.as_str()
+    }
+
+    /// True if a person or program made it; the service's own rules must never be sent back (azure-ai-ml drops them, "since it
+    /// would result in bad request").
+    pub fn is_user_defined(&self) -> bool {
+        // A rule that says nothing of its category is somebody's own: leaving it out of a write could lose it.
+        self.text("category").is_none_or(|category| category.eq_ignore_ascii_case("UserDefined"))
+            && !self.name.starts_with("__SYS_")
+    }
+
+    /// `Inactive`, `Active`, `Provisioning`, `Deleting`, `Failed`.
+    pub fn status(&self) -> Option<&str> {
+        self.text("status")
+    }
+
+    /// True if it is in force.
+    pub fn is_active(&self) -> bool {
+        self.status().is_some_and(|status| status.eq_ignore_ascii_case("Active"))
+    }
+
+    /// Why it failed, in the service's words.
+    pub fn error_information(&self) -> Option<&str> {
+        self.text("errorInformation")
+    }
+
+    /// The rule as it has to be sent to leave it unchanged: without what only the service writes.
+    pub fn to_body(&self) -> Value {
+        let mut properties = self.properties.clone();
+        for read_only in ["status", "errorInformation", "parentRuleNames"] {
+            properties.remove(read_only);
+        }
+        if let Some(Value::Object(destination)) = properties.get_mut("destination") {
+            destination.remove("sparkStatus");
+        }
+        properties.retain(|_, value| !value.is_null());
+        Value::Object(properties)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_leanest_and_the_fullest_answers_are_read() {
+        let lean = Workspace::read(json!({"id": "/x", "properties": {}})).unwrap();
+        assert!(!lean.is_moving() && !lean.network_active());
+        assert_eq!(lean.isolation_mode(), "Disabled");
+        let full = Workspace::read(json!({
+            "tags": null, "kind": "Default", "sku": {"name": "Basic"},
+            "identity": {"type": "SystemAssigned", "principalId": "p", "userAssignedIdentities": null},
+            "properties": {"provisioningState": "Updating", "containerRegistry": null,
+                "managedNetwork": {"isolationMode": "AllowOnlyApprovedOutbound", "outboundRules": null,
+                    "status": {"status": "active", "sparkReady": null}, "changeableIsolationModes": []}}
+        }))
+        .unwrap();
+        assert!(full.is_moving() && full.network_active() && !full.spark_ready());
+        assert_eq!(full.acting_principal(), Some("p"));
+    }
+
+    #[test]
+    fn a_rule_goes_back_as_it_came_without_what_the_service_writes() {
+        let rule = OutboundRule::read(&json!({"name": "r", "id": "odd", "properties": {
+            "type": "PrivateEndpoint", "category": "UserDefined", "status": "Active", "errorInformation": null,
+            "parentRuleNames": [], "unknown": 1,
+            "destination": {"serviceResourceId": "/x", "subresourceTarget": "blob", "sparkEnabled": false, "sparkStatus": "Inactive"}
+        }}))
+        .unwrap();
+        assert_eq!(
+            rule.to_body(),
+            json!({"type": "PrivateEndpoint", "category": "UserDefined", "unknown": 1,
+                "destination": {"serviceResourceId": "/x", "subresourceTarget": "blob", "sparkEnabled": false}})
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! Decisions: pure functions from what is wanted and what was seen to what is to be done and said.
+//!
+//! Nothing here waits, calls, reads a clock or draws randomness; the time comes in as an argument. The controllers, the
+//! `Observe` policy and the tests all ask the same functions.
+
+pub mod approval;
+pub mod breaker;
+pub mod fence;
+pub mod intent;
+pub mod names;
+pub mod outcome;
+pub mod ownership;
+pub mod roles;
+pub mod rules;
+pub mod rule_body;
+pub mod workspace;
+
+pub use outcome::{Reason, Verdict};

@@ -1,0 +1,278 @@
+//! What a reconcile comes to: a reason out of one table, and words for people.
+
+use std::time::Duration;
+
+use crate::api::condition::{ConditionDraft, ConditionStatus, READY, RECONCILING, STALLED};
+use crate::azure::error::{ArmError, ErrorClass};
+
+/// When an object is looked at again if nothing else calls for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeue {
+    /// All is well: at the next resync.
+    Resync,
+    /// Something moves: soon, at the pace of polls.
+    Soon,
+    /// Somebody else has to act: slowly.
+    Slow,
+    /// It failed: later each time.
+    Backoff,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    word: &'static str,
+    ready: bool,
+    reconciling: bool,
+    stalled: bool,
+    requeue: Requeue,
+}
+
+const fn ready(word: &'static str) -> Row {
+    Row { word, ready: true, reconciling: false, stalled: false, requeue: Requeue::Resync }
+}
+
+/// Under way, or waiting for somebody else: GitOps engines wait too.
+const fn waiting(word: &'static str, requeue: Requeue) -> Row {
+    Row { word, ready: false, reconciling: true, stalled: false, requeue }
+}
+
+/// Only a change of this object's spec can help: GitOps engines fail.
+const fn stalled(word: &'static str) -> Row {
+    Row { word, ready: false, reconciling: false, stalled: true, requeue: Requeue::Resync }
+}
+
+/// Deliberately not done.
+const fn idle(word: &'static str) -> Row {
+    Row { word, ready: false, reconciling: false, stalled: false, requeue: Requeue::Resync }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident => $row:expr;)*) => {
+        /// Why an object is in the state it is in. The word is part of the API: programs may rely on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason, for documentation and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            const fn row(self) -> Row {
+                match self { $(Self::$name => $row,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The workspace is as declared and its network isolated as declared.
+    Secured => ready("Secured");
+    /// The rule is active in Azure.
+    Active => ready("Active");
+    /// The rule is defined in Azure and becomes active when the network is built.
+    Defined => ready("Defined");
+    /// The policy decides on its target's connections.
+    InForce => ready("InForce");
+    /// The credential works.
+    Available => ready("Available");
+    /// With `Observe`: Azure is as declared.
+    Matches => ready("Matches");
+
+    /// With `Observe`: Azure is not as declared, and the operator leaves it so.
+    Differs => idle("Differs");
+    /// `suspend` is set here.
+    Suspended => idle("Suspended");
+
+    /// Just seen; nothing is known yet.
+    Pending => waiting("Pending", Requeue::Soon);
+    /// ARM is creating it.
+    Creating => waiting("Creating", Requeue::Soon);
+    /// ARM is changing it.
+    Updating => waiting("Updating", Requeue::Soon);
+    /// ARM is building the managed network.
+    Provisioning => waiting("Provisioning", Requeue::Soon);
+    /// ARM is deleting it.
+    Deleting => waiting("Deleting", Requeue::Soon);
+    /// A request went out and its answer never came; the operator only reads until ARM shows what became of it.
+    OutcomeUnknown => waiting("OutcomeUnknown", Requeue::Soon);
+
+    /// The AzureConnection does not exist.
+    ConnectionMissing => waiting("ConnectionMissing", Requeue::Slow);
+    /// The AzureConnection gives no token.
+    ConnectionNotReady => waiting("ConnectionNotReady", Requeue::Backoff);
+    /// The AzureConnection is suspended or read-only, and this would write.
+    ConnectionSuspended => waiting("ConnectionSuspended", Requeue::Slow);
+    /// The AzureConnection is being deleted and serves deletions only.
+    ConnectionDeleting => waiting("ConnectionDeleting", Requeue::Slow);
+    /// The AzureConnection is being deleted but still used.
+    InUse => waiting("InUse", Requeue::Slow);
+    /// No grant allows it.
+    ScopeNotAllowed => waiting("ScopeNotAllowed", Requeue::Slow);
+    /// No grant's egress allows it.
+    EgressNotAllowed => waiting("EgressNotAllowed", Requeue::Slow);
+    /// The AmlWorkspace does not exist.
+    WorkspaceMissing => waiting("WorkspaceMissing", Requeue::Slow);
+    /// The AmlWorkspace exists but not in Azure yet.
+    WorkspaceNotReady => waiting("WorkspaceNotReady", Requeue::Slow);
+    /// The AmlWorkspace does not admit rules of this namespace.
+    NotAdmitted => waiting("NotAdmitted", Requeue::Slow);
+    /// The workspace's isolation mode does not take rules of this type.
+    IsolationModeForbids => waiting("IsolationModeForbids", Requeue::Slow);
+    /// Another object of this cluster manages the same resource.
+    ManagedElsewhere => waiting("ManagedElsewhere", Requeue::Slow);
+    /// The workspace's identity may not approve its connection on the target.
+    ApproverRoleMissing => waiting("ApproverRoleMissing", Requeue::Slow);
+    /// A step of this object waits for an acknowledgement on another one.
+    AcknowledgementRequiredElsewhere => waiting("AcknowledgementRequired", Requeue::Slow);
+    /// Many removals at once wait for an acknowledgement on the AzureConnection.
+    MassChange => waiting("MassChange", Requeue::Slow);
+
+    /// The operator lacks a right in Azure.
+    AuthorizationFailed => waiting("AuthorizationFailed", Requeue::Backoff);
+    /// A resource lock forbids it.
+    Locked => waiting("Locked", Requeue::Slow);
+    /// An Azure policy forbids it.
+    PolicyDenied => waiting("PolicyDenied", Requeue::Slow);
+    /// A quota is used up.
+    QuotaExceeded => waiting("QuotaExceeded", Requeue::Slow);
+    /// A resource provider is not registered in the subscription.
+    ProviderNotRegistered => waiting("ProviderNotRegistered", Requeue::Slow);
+    /// A resource group, subscription or other resource that must exist does not.
+    ParentMissing => waiting("ParentMissing", Requeue::Slow);
+    /// Another operation holds the resource.
+    AzureBusy => waiting("AzureBusy", Requeue::Soon);
+    /// ARM asks to slow down.
+    Throttled => waiting("Throttled", Requeue::Soon);
+    /// ARM cannot be reached or does not answer properly.
+    AzureUnavailable => waiting("AzureUnavailable", Requeue::Backoff);
+    /// ARM refused it in its own words.
+    AzureRefused => waiting("AzureRefused", Requeue::Backoff);
+
+    /// The object cannot be understood.
+    Invalid => stalled("Invalid");
+    /// Azure already has one, and `adoption` does not allow to take it.
+    AdoptionRefused => stalled("AdoptionRefused");
+    /// The resource carries another's owner tag.
+    OwnedElsewhere => stalled("OwnedElsewhere");
+    /// A one-way or costly step waits for this object's `acknowledge`.
+    AcknowledgementRequired => stalled("AcknowledgementRequired");
+    /// Azure cannot change this once it exists.
+    NotChangeable => stalled("NotChangeable");
+    /// The operator does not know how this type of resource approves connections.
+    UnsupportedTarget => stalled("UnsupportedTarget");
+}
+
+impl Reason {
+    /// The word in conditions.
+    pub const fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// Whether the object is ready.
+    pub const fn is_ready(self) -> bool {
+        self.row().ready
+    }
+
+    /// When it is looked at again.
+    pub const fn requeue(self) -> Requeue {
+        self.row().requeue
+    }
+}
+
+/// What a reconcile came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why.
+    pub reason: Reason,
+    /// What is wrong, what to do, who can.
+    pub message: String,
+    /// When to look again, if somebody said so (`Retry-After`); else the reason decides.
+    pub after: Option<Duration>,
+}
+
+impl Verdict {
+    /// A verdict whose reason decides when to look again.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), after: None }
+    }
+
+    /// The same, to be looked at again after `after`.
+    pub fn after(mut self, after: Option<Duration>) -> Self {
+        self.after = after.or(self.after);
+        self
+    }
+
+    /// The verdict on an answer of ARM that is no success. `doing` says what was tried.
+    pub fn of_error(doing: &str, error: &ArmError) -> Self {
+        let (reason, fix) = match error.class {
+            ErrorClass::Throttled => (Reason::Throttled, "ARM asks to slow down; it is tried again when it allows"),
+            ErrorClass::Busy => (Reason::AzureBusy, "another operation is under way there; it is tried again"),
+            ErrorClass::Transient => (Reason::AzureUnavailable, "it is tried again"),
+            ErrorClass::NotFound | ErrorClass::ParentNotFound => {
+                (Reason::ParentMissing, "create what is missing, or correct the id")
+            }
+            ErrorClass::Forbidden => {
+                (Reason::AuthorizationFailed, "give the operator's identity the role that allows it")
+            }
+            ErrorClass::Unauthenticated => (Reason::ConnectionNotReady, "check the AzureConnection's credential"),
+            ErrorClass::Locked => (Reason::Locked, "remove the resource lock"),
+            ErrorClass::PolicyDenied => (Reason::PolicyDenied, "ask for an exemption from the Azure policy it names"),
+            ErrorClass::Quota => (Reason::QuotaExceeded, "ask for more quota, or remove what is not needed"),
+            ErrorClass::NotRegistered => {
+                (Reason::ProviderNotRegistered, "register the resource provider in the subscription")
+            }
+            ErrorClass::ApproverRoleMissing => {
+                (Reason::ApproverRoleMissing, "give the workspace's identity the approver role on the target")
+            }
+            ErrorClass::PrincipalNotReady => (Reason::AzureBusy, "a fresh identity is not known everywhere yet"),
+            ErrorClass::Validation | ErrorClass::Precondition | ErrorClass::Exists => {
+                (Reason::AzureRefused, "correct what ARM names")
+            }
+            ErrorClass::Protocol | ErrorClass::Unknown => (Reason::AzureRefused, "it is tried again later"),
+        };
+        Self::new(reason, format!("{doing}: {error}. {fix}")).after(error.retry_after)
+    }
+
+    /// The three summary conditions. Reconciling and Stalled are there only while they hold, as kstatus and Flux read them.
+    pub fn conditions(&self) -> Vec<ConditionDraft> {
+        let row = self.reason.row();
+        let draft = |type_, holds: bool| ConditionDraft {
+            type_,
+            status: ConditionStatus::from(holds),
+            reason: row.word.to_owned(),
+            message: self.message.clone(),
+        };
+        let mut conditions = vec![draft(READY, row.ready)];
+        if row.reconciling {
+            conditions.push(draft(RECONCILING, true));
+        }
+        if row.stalled {
+            conditions.push(draft(STALLED, true));
+        }
+        conditions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reason_is_two_things_at_once() {
+        for reason in Reason::ALL {
+            let row = reason.row();
+            let claims = [row.ready, row.reconciling, row.stalled].into_iter().filter(|claim| *claim).count();
+            assert!(claims <= 1, "{reason:?} is {row:?}");
+            assert!(row.word.chars().all(char::is_alphanumeric), "{reason:?}: a reason is one CamelCase word");
+        }
+    }
+
+    #[test]
+    fn abnormal_conditions_exist_only_while_they_hold() {
+        let types = |reason| Verdict::new(reason, "m").conditions().iter().map(|c| c.type_).collect::<Vec<_>>();
+        assert_eq!(types(Reason::Secured), ["Ready"]);
+        assert_eq!(types(Reason::Creating), ["Ready", "Reconciling"]);
+        assert_eq!(types(Reason::OwnedElsewhere), ["Ready", "Stalled"]);
+        assert_eq!(types(Reason::Suspended), ["Ready"]);
+    }
+}

@@ -1,0 +1,467 @@
+//! What brings one workspace to what is declared: at most one write at a time, and what to say meanwhile.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::common::{DeletionPolicy, Door, acknowledged};
+use crate::api::connection::Verb;
+use crate::api::ids::ArmId;
+use crate::api::workspace::{AmlWorkspaceSpec, IsolationMode, ManagedNetwork, ProvisionWhen, PublicNetworkAccess};
+use crate::azure::machine_learning::Workspace;
+
+use super::fence::Fence;
+use super::outcome::{Reason, Verdict};
+use super::ownership::{Claim, Origin, Owner, claim};
+use super::rules::RuleWrite;
+
+/// A write to one workspace.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// PUT of the whole workspace.
+    Create(Value),
+    /// PATCH of what differs.
+    Update(Value),
+    /// POST `provisionManagedNetwork`.
+    Provision(Value),
+    /// One write of its rules.
+    Rules(RuleWrite),
+    /// DELETE of the workspace.
+    Delete,
+}
+
+/// A request as ARM takes it, for the intent and for `status.planned`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: String,
+    /// What is recorded as the intent's verb: the method, and the action where there is one.
+    pub verb: &'static str,
+    /// The ARM id the intent is filed under.
+    pub id: String,
+    /// The body.
+    pub body: Option<Value>,
+}
+
+impl Write {
+    /// The request that carries it out on workspace `id`. `network` is the managed network as ARM shows it, which a PATCH of the
+    /// rules repeats, so that nothing beside the rules changes even if ARM replaces the whole member.
+    pub fn request(&self, id: &ArmId, network: Option<&crate::azure::machine_learning::ManagedNetwork>) -> Request {
+        let workspace = |method, verb, suffix: &str, body| Request {
+            method,
+            verb,
+            path: format!("{id}{suffix}"),
+            id: format!("{id}{suffix}"),
+            body,
+        };
+        match self {
+            Self::Create(body) => workspace("PUT", "PUT", "", Some(body.clone())),
+            Self::Update(body) => workspace("PATCH", "PATCH", "", Some(body.clone())),
+            Self::Provision(body) => {
+                workspace("POST", "POST provisionManagedNetwork", "/provisionManagedNetwork", Some(body.clone()))
+            }
+            Self::Delete => workspace("DELETE", "DELETE", "", None),
+            Self::Rules(RuleWrite::Put { name, properties }) => {
+                workspace("PUT", "PUT", &format!("/outboundRules/{name}"), Some(json!({ "properties": properties })))
+            }
+            Self::Rules(RuleWrite::Delete { name }) => workspace("DELETE", "DELETE", &format!("/outboundRules/{name}"), None),
+            Self::Rules(RuleWrite::Patch { rules, .. }) => {
+                let mut member = Map::new();
+                if let Some(mode) = network.and_then(|network| network.isolation_mode.clone()) {
+                    member.insert("isolationMode".into(), mode.into());
+                }
+                if let Some(sku) = network.and_then(|network| network.firewall_sku.clone()) {
+                    member.insert("firewallSku".into(), sku.into());
+                }
+                member.insert("outboundRules".into(), Value::Object(rules.clone()));
+                let mut request =
+                    workspace("PATCH", "PATCH outboundRules", "", Some(json!({"properties": {"managedNetwork": member}})));
+                request.id = format!("{id}/outboundRules");
+                request
+            }
+        }
+    }
+
+    /// What is said while it is carried out.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Create(_) => Verdict::new(Reason::Creating, "Azure is creating the workspace"),
+            Self::Update(_) => Verdict::new(Reason::Updating, "Azure is changing the workspace"),
+            Self::Provision(_) => Verdict::new(
+                Reason::Provisioning,
+                "Azure is building the managed network; that takes about half an hour",
+            ),
+            Self::Rules(_) => Verdict::new(Reason::Updating, "Azure is changing the outbound rules"),
+            Self::Delete => Verdict::new(Reason::Deleting, "Azure is deleting the workspace"),
+        }
+    }
+}
+
+/// All the plan looks at, beside the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkspaceInput<'a> {
+    /// Who the object is.
+    pub owner: &'a Owner,
+    /// Its ARM id.
+    pub id: &'a ArmId,
+    /// What is declared.
+    pub spec: &'a AmlWorkspaceSpec,
+    /// What ARM shows; `None` if there is no such workspace.
+    pub observed: Option<&'a Workspace>,
+    /// The fence.
+    pub fence: &'a Fence<'a>,
+}
+
+/// A field in which Azure is not as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Path in ARM's terms.
+    pub field: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What is wanted.
+    pub wanted: String,
+    /// The fragment of a PATCH body that mends it; `None` if Azure cannot change it.
+    patch: Option<Value>,
+}
+
+/// What was decided about the workspace itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkspacePlan {
+    /// The next write.
+    pub write: Option<Write>,
+    /// What to say.
+    pub verdict: Verdict,
+    /// Where Azure is not as declared.
+    pub differences: Vec<Difference>,
+    /// Whether the rules' turn has come: the workspace is ours, at rest and in place.
+    pub rules_may_change: bool,
+}
+
+impl WorkspacePlan {
+    fn blocked(verdict: Verdict) -> Self {
+        Self { write: None, verdict, differences: Vec::new(), rules_may_change: false }
+    }
+
+    fn writing(write: Write, differences: Vec<Difference>) -> Self {
+        let verdict = write.verdict();
+        Self { write: Some(write), verdict, differences, rules_may_change: false }
+    }
+}
+
+/// What can be refused before Azure is asked anything.
+///
+/// # Errors
+/// With the verdict to report.
+pub fn check(spec: &AmlWorkspaceSpec, id: &ArmId, fence: &Fence<'_>) -> Result<(), Verdict> {
+    fence.allows_reading(id)?;
+    fence.allows_isolation(id, spec.managed_network.isolation_mode)?;
+    fence.allows_public_access(id, spec.public_network_access)?;
+    let named = spec.associated_resources.ids().chain(
+        spec.identity.user_assigned_identities.iter().map(|id| ("identity.userAssignedIdentities", id.as_str())),
+    );
+    for (field, resource) in named {
+        let resource = ArmId::parse(resource)
+            .map_err(|error| Verdict::new(Reason::Invalid, format!("{field}: {error}")))?;
+        fence.allows(Verb::Reach, &resource)?;
+    }
+    if spec.deletion_policy == Some(DeletionPolicy::Delete) {
+        fence.allows(Verb::Delete, id)?;
+    }
+    Ok(())
+}
+
+/// Decides about the workspace itself; its rules come after.
+pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
+    let WorkspaceInput { owner, id, spec, observed, fence } = input;
+    let Some(observed) = observed else {
+        if let Err(verdict) = fence.allows(Verb::Create, id).and_then(|()| public_door(spec)) {
+            return WorkspacePlan::blocked(verdict);
+        }
+        return WorkspacePlan::writing(Write::Create(creation(spec, &owner.tag(Origin::Created), &Map::new())), Vec::new());
+    };
+    let adoption = spec.adoption.unwrap_or_default();
+    let claim = claim(owner, observed.tag(crate::api::OWNER_TAG), adoption, &spec.acknowledge);
+    if let Claim::Refused(verdict) = claim {
+        return WorkspacePlan::blocked(verdict);
+    }
+    if observed.is_moving() {
+        let state = observed.properties.provisioning_state.as_deref().unwrap_or_default();
+        return WorkspacePlan::blocked(Verdict::new(Reason::Updating, format!("Azure shows the workspace as {state}")));
+    }
+    let mut differences = compare(spec, observed);
+    if let Some(fixed) = differences.iter().find(|difference| difference.patch.is_none()) {
+        let verdict = Verdict::new(
+            Reason::NotChangeable,
+            format!(
+                "{} is {} in Azure and cannot be changed to {}; declare it as it is, or create another workspace",
+                fixed.field, fixed.found, fixed.wanted
+            ),
+        );
+        return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+    }
+    let tag = match claim {
+        Claim::TakeIfMatching(_) if !differences.is_empty() => {
+            let listed: Vec<String> =
+                differences.iter().map(|d| format!("{} is {}, declared {}", d.field, d.found, d.wanted)).collect();
+            let verdict = Verdict::new(
+                Reason::AdoptionRefused,
+                format!(
+                    "adoption: IfMatching takes over only what is as declared, but {}. Change the declaration, or set \
+                     adoption: Always to have Azure changed",
+                    listed.join("; ")
+                ),
+            );
+            return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+        }
+        Claim::Take(tag) | Claim::TakeIfMatching(tag) => Some(tag),
+        Claim::Ours | Claim::Refused(_) => None,
+    };
+    if let Some(tag) = tag {
+        let tags = with_owner(observed, &tag);
+        differences.push(Difference {
+            field: "tags",
+            found: "no owner".into(),
+            wanted: tag,
+            patch: Some(json!({ "tags": tags })),
+        });
+    }
+    if let Err(verdict) = doors(spec, observed, &differences) {
+        return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+    }
+    let failed = observed.properties.provisioning_state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Failed"));
+    let write = if failed {
+        // Azure gives up on a workspace whose creation failed; the same PUT again is the documented way to mend it.
+        let owner_tag = observed.tag(crate::api::OWNER_TAG).map_or_else(|| owner.tag(Origin::Adopted), ToOwned::to_owned);
+        Some(Write::Create(creation(spec, &owner_tag, &with_owner(observed, &owner_tag))))
+    } else if !differences.is_empty() {
+        let mut body = Value::Object(Map::new());
+        for patch in differences.iter().filter_map(|difference| difference.patch.as_ref()) {
+            merge(&mut body, patch);
+        }
+        Some(Write::Update(body))
+    } else {
+        provision(&spec.managed_network, observed)
+    };
+    if let Some(write) = write {
+        if let Err(verdict) = fence.allows(Verb::Configure, id) {
+            return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+        }
+        return WorkspacePlan::writing(write, differences);
+    }
+    let public = if spec.public_network_access == PublicNetworkAccess::Disabled { "off" } else { "ON" };
+    WorkspacePlan {
+        write: None,
+        verdict: Verdict::new(
+            Reason::Secured,
+            format!("isolation mode {}, public network access {public}", spec.managed_network.isolation_mode.as_str()),
+        ),
+        differences,
+        rules_may_change: true,
+    }
+}
+
+fn provision(network: &ManagedNetwork, observed: &Workspace) -> Option<Write> {
+    let provision = network.provision.as_ref()?;
+    let wanted = provision.when == ProvisionWhen::Immediately && network.isolation_mode != IsolationMode::Disabled;
+    let missing = !observed.network_active() || (provision.include_spark && !observed.spark_ready());
+    // The body is always sent: without one the service answers "Request body could not be read".
+    (wanted && missing).then(|| Write::Provision(json!({ "includeSpark": provision.include_spark })))
+}
+
+/// The tags as read, with the owner's: ARM's PATCH replaces the whole map (ARM RPC, resource-api-reference).
+fn with_owner(observed: &Workspace, tag: &str) -> Map<String, Value> {
+    let mut tags: Map<String, Value> = observed
+        .tags
+        .iter()
+        .flatten()
+        .filter(|(key, _)| !key.eq_ignore_ascii_case(crate::api::OWNER_TAG))
+        .map(|(key, value)| (key.clone(), value.clone().into()))
+        .collect();
+    tags.insert(crate::api::OWNER_TAG.into(), tag.into());
+    tags
+}
+
+fn identity(spec: &AmlWorkspaceSpec) -> Value {
+    let mut identity = json!({ "type": spec.identity.type_.as_str() });
+    if !spec.identity.user_assigned_identities.is_empty() {
+        let ids: Map<String, Value> =
+            spec.identity.user_assigned_identities.iter().map(|id| (id.clone(), json!({}))).collect();
+        identity["userAssignedIdentities"] = Value::Object(ids);
+    }
+    identity
+}
+
+/// The body of the creating PUT.
+fn creation(spec: &AmlWorkspaceSpec, tag: &str, tags: &Map<String, Value>) -> Value {
+    let mut tags = tags.clone();
+    tags.insert(crate::api::OWNER_TAG.into(), tag.into());
+    let mut network = json!({ "isolationMode": spec.managed_network.isolation_mode.as_str() });
+    if let Some(sku) = spec.managed_network.firewall_sku {
+        network["firewallSku"] = sku.as_str().into();
+    }
+    let mut properties = json!({
+        "publicNetworkAccess": spec.public_network_access.as_str(),
+        "managedNetwork": network,
+    });
+    for (field, resource) in spec.associated_resources.ids() {
+        properties[field] = resource.into();
+    }
+    if let Some(primary) = &spec.identity.primary_user_assigned_identity {
+        properties["primaryUserAssignedIdentity"] = primary.as_str().into();
+    }
+    json!({ "location": spec.location, "identity": identity(spec), "tags": tags, "properties": properties })
+}
+
+/// Compares each declared field with what ARM shows, as ARM compares them: ids, locations and enums without regard to case.
+pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference> {
+    let shown = &observed.properties;
+    let mut differences = Vec::new();
+    let mut text = |field, found: Option<&str>, wanted: &str, patch: Option<Value>| {
+        if !found.is_some_and(|found| found.eq_ignore_ascii_case(wanted)) {
+            let found = found.unwrap_or("not set").to_owned();
+            differences.push(Difference { field, found, wanted: wanted.to_owned(), patch });
+        }
+    };
+    let region: Option<String> =
+        observed.location.as_ref().map(|location| location.chars().filter(|c| !c.is_whitespace()).collect());
+    text("location", region.as_deref(), &spec.location, None);
+    let resources = &spec.associated_resources;
+    text("properties.storageAccount", shown.storage_account.as_deref(), &resources.storage_account.resource_id, None);
+    text("properties.keyVault", shown.key_vault.as_deref(), &resources.key_vault.resource_id, None);
+    if let Some(insights) = &resources.application_insights {
+        let patch = json!({"properties": {"applicationInsights": insights.resource_id}});
+        text("properties.applicationInsights", shown.application_insights.as_deref(), &insights.resource_id, Some(patch));
+    }
+    if let Some(registry) = &resources.container_registry {
+        let patch = json!({"properties": {"containerRegistry": registry.resource_id}});
+        text("properties.containerRegistry", shown.container_registry.as_deref(), &registry.resource_id, Some(patch));
+    }
+    let access = spec.public_network_access.as_str();
+    let patch = json!({"properties": {"publicNetworkAccess": access}});
+    // A workspace that says nothing is open: that is the service's default.
+    text("properties.publicNetworkAccess", Some(shown.public_network_access.as_deref().unwrap_or("Enabled")), access, Some(patch));
+    let mode = spec.managed_network.isolation_mode.as_str();
+    let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode}}});
+    text("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, Some(patch));
+    if let Some(sku) = spec.managed_network.firewall_sku {
+        let found = shown.managed_network.as_ref().and_then(|network| network.firewall_sku.as_deref());
+        // The mode goes along, since a managed network without one is refused.
+        let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode, "firewallSku": sku.as_str()}}});
+        text("properties.managedNetwork.firewallSku", found, sku.as_str(), Some(patch));
+    }
+    if let Some(primary) = &spec.identity.primary_user_assigned_identity {
+        let patch = json!({"properties": {"primaryUserAssignedIdentity": primary}});
+        let found = shown.primary_user_assigned_identity.as_deref();
+        text("properties.primaryUserAssignedIdentity", found, primary, Some(patch));
+    }
+    let found = identity_words(
+        observed.identity.as_ref().and_then(|identity| identity.type_.as_deref()).unwrap_or("None"),
+        observed.identity.iter().filter_map(|identity| identity.user_assigned_identities.as_ref()).flat_map(|ids| ids.keys()),
+    );
+    let wanted = identity_words(spec.identity.type_.as_str(), spec.identity.user_assigned_identities.iter());
+    text("identity", Some(&found), &wanted, Some(json!({ "identity": identity(spec) })));
+    differences
+}
+
+fn identity_words<'a>(type_: &str, ids: impl Iterator<Item = &'a String>) -> String {
+    let mut ids: Vec<String> = ids.map(|id| id.to_ascii_lowercase()).collect();
+    ids.sort_unstable();
+    let type_: String = type_.chars().filter(|c| !c.is_whitespace()).collect();
+    if ids.is_empty() { type_ } else { format!("{type_} {}", ids.join(",")) }
+}
+
+fn public_door(spec: &AmlWorkspaceSpec) -> Result<(), Verdict> {
+    if spec.public_network_access == PublicNetworkAccess::Disabled
+        || acknowledged(&spec.acknowledge, Door::PublicNetworkAccess, "Enabled")
+    {
+        return Ok(());
+    }
+    Err(Verdict::new(
+        Reason::AcknowledgementRequired,
+        "publicNetworkAccess: Enabled makes the workspace reachable from the internet. If that is meant, acknowledge \
+         {door: PublicNetworkAccess, value: Enabled}",
+    ))
+}
+
+/// The doors that the differences lead through.
+fn doors(spec: &AmlWorkspaceSpec, observed: &Workspace, differences: &[Difference]) -> Result<(), Verdict> {
+    for difference in differences {
+        match difference.field {
+            "properties.publicNetworkAccess" => public_door(spec)?,
+            "properties.managedNetwork.isolationMode" => isolation_door(spec, observed)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn isolation_door(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Result<(), Verdict> {
+    let wanted = spec.managed_network.isolation_mode;
+    let found = observed.isolation_mode();
+    // The documented transitions; everything else is refused by the service (reference: managed network isolation).
+    let allowed = match IsolationMode::parse(found) {
+        Some(IsolationMode::Disabled) => true,
+        Some(IsolationMode::AllowInternetOutbound) => wanted == IsolationMode::AllowOnlyApprovedOutbound,
+        Some(IsolationMode::AllowOnlyApprovedOutbound) | None => false,
+    };
+    if !allowed {
+        return Err(Verdict::new(
+            Reason::NotChangeable,
+            format!(
+                "the isolation mode is {found} in Azure, which does not let it become {}; declare {found}, or create another \
+                 workspace",
+                wanted.as_str()
+            ),
+        ));
+    }
+    if acknowledged(&spec.acknowledge, Door::IsolationMode, wanted.as_str()) {
+        return Ok(());
+    }
+    Err(Verdict::new(
+        Reason::AcknowledgementRequired,
+        format!(
+            "changing the isolation mode from {found} to {0} cannot be taken back, and existing computes have to be created \
+             anew. If that is meant, acknowledge {{door: IsolationMode, value: {0}}}",
+            wanted.as_str()
+        ),
+    ))
+}
+
+/// Lays `patch` over `body`, object by object.
+fn merge(body: &mut Value, patch: &Value) {
+    match (body, patch) {
+        (Value::Object(body), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(body.entry(key.clone()).or_insert(Value::Object(Map::new())), value);
+            }
+        }
+        (body, patch) => *body = patch.clone(),
+    }
+}
+
+/// What happens to Azure when the object goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Farewell {
+    /// Nothing: the object may go. The words are for the event.
+    Release(String),
+    /// The workspace is deleted first.
+    Delete,
+    /// ARM is at it already.
+    Deleting,
+}
+
+/// Decides what the deletion of the object means for Azure.
+pub fn farewell(owner: &Owner, policy: Option<DeletionPolicy>, observed: Option<&Workspace>) -> Farewell {
+    let Some(observed) = observed else {
+        return Farewell::Release("there is no such workspace in Azure".into());
+    };
+    if policy != Some(DeletionPolicy::Delete) {
+        return Farewell::Release("Azure keeps the workspace (deletionPolicy: Retain)".into());
+    }
+    if !observed.tag(crate::api::OWNER_TAG).is_some_and(|tag| owner.is(tag)) {
+        return Farewell::Release("Azure keeps the workspace: it does not carry this object's owner tag".into());
+    }
+    if observed.is_deleting() { Farewell::Deleting } else { Farewell::Delete }
+}
+
