@@ -305,7 +305,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_client_says_who_it_is_and_does_not_retry() {
-        use axum::{Router, extract::State, http::HeaderMap, http::StatusCode};
+        use axum::{Router, extract::State};
+        use http::{HeaderMap, StatusCode};
         let seen: Log = Log::default();
         let app = Router::new()
             .fallback(|State(seen): State<Log>, headers: HeaderMap| async move {

@@ -312,3 +312,362 @@ impl Candidate<'_> {
 fn earlier(instant: Instant, bound: Option<Instant>) -> Instant {
     bound.map_or(instant, |bound| bound.min(instant))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use std::sync::{Arc, Mutex};
+    use tokio::task::JoinHandle;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn held(holder: &str) -> LeaseSpec {
+        LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(15),
+            lease_transitions: Some(3),
+            acquire_time: Some(MicroTime("2020-01-01T00:00:00Z".parse().unwrap())),
+            renew_time: Some(MicroTime("2020-01-01T00:00:00Z".parse().unwrap())),
+            ..LeaseSpec::default()
+        }
+    }
+
+    #[test]
+    fn decisions() {
+        let (young, old) = (Duration::from_millis(14_999), 15 * SECOND);
+        let slow = LeaseSpec { lease_duration_seconds: Some(60), ..held("other") };
+        let silent = LeaseSpec { lease_duration_seconds: None, ..held("other") };
+        let follower = [
+            (None, young, Decision::Create),
+            (Some(LeaseSpec::default()), young, Decision::Take),
+            (Some(held("")), young, Decision::Take),
+            (Some(held("me")), young, Decision::Renew),
+            (Some(held("me")), old, Decision::Renew),
+            (Some(held("other")), young, Decision::Wait),
+            (Some(held("other")), old, Decision::Take),
+            (Some(slow.clone()), old, Decision::Wait),
+            (Some(slow), 60 * SECOND, Decision::Take),
+            (Some(silent), old, Decision::Take),
+        ];
+        for (record, unchanged, expected) in follower {
+            let decision = decide(record.as_ref(), unchanged, "me", false, &LeasePace::default());
+            assert_eq!(decision, expected, "a follower, {record:?} for {unchanged:?}");
+        }
+        let leader = [
+            (None, young, Decision::Create),
+            (Some(LeaseSpec::default()), young, Decision::Take),
+            (Some(held("me")), young, Decision::Renew),
+            (Some(held("me")), old, Decision::Renew),
+            (Some(held("other")), young, Decision::StepDown("other")),
+            (Some(held("other")), old, Decision::StepDown("other")),
+        ];
+        for (record, unchanged, expected) in leader {
+            let decision = decide(record.as_ref(), unchanged, "me", true, &LeasePace::default());
+            assert_eq!(decision, expected, "a leader, {record:?} for {unchanged:?}");
+        }
+    }
+
+    #[test]
+    fn a_pace_finer_than_the_lease_can_say_is_kept_among_equals() {
+        let pace = LeasePace { duration: SECOND / 10, renew_deadline: SECOND / 20, retry: SECOND / 100 };
+        let record = claim(LeaseSpec::default(), "other", true, &pace);
+        assert_eq!(record.lease_duration_seconds, Some(1), "the API server refuses zero");
+        assert_eq!(decide(Some(&record), SECOND / 10, "me", false, &pace), Decision::Take);
+        assert_eq!(decide(Some(&record), SECOND / 11, "me", false, &pace), Decision::Wait);
+    }
+
+    #[test]
+    fn a_new_holder_counts_a_transition_and_a_renewal_does_not() {
+        let taken = claim(held("other"), "me", true, &LeasePace::default());
+        assert_eq!(taken.lease_transitions, Some(4));
+        assert_eq!(taken.acquire_time, taken.renew_time);
+        assert_eq!(taken.holder_identity.as_deref(), Some("me"));
+
+        let renewed = claim(held("me"), "me", false, &LeasePace::default());
+        assert_eq!(renewed.lease_transitions, Some(3));
+        assert_eq!(renewed.acquire_time, held("me").acquire_time);
+        assert!(renewed.renew_time.unwrap().0 > held("me").renew_time.unwrap().0);
+    }
+
+    #[test]
+    fn the_default_pace_leaves_a_leader_time_to_stop() {
+        let pace = LeasePace::default();
+        assert!(pace.retry < pace.attempt() && pace.attempt() < pace.renew_deadline);
+        assert!(pace.renew_deadline < pace.duration);
+    }
+
+    /// How one replica's connection to the API server fares.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Link {
+        Up,
+        /// Nothing arrives.
+        Down,
+        /// Requests arrive, answers to writes do not.
+        MuteAfterWrites,
+    }
+
+    /// An API server that holds one lease and knows about resourceVersions.
+    #[derive(Clone, Default)]
+    struct Server(Arc<Mutex<Store>>);
+
+    #[derive(Default)]
+    struct Store {
+        lease: Option<Lease>,
+        version: u64,
+        conflicts: u32,
+    }
+
+    impl Store {
+        fn put(&mut self, mut lease: Lease) -> (u16, Value) {
+            self.version += 1;
+            lease.metadata.resource_version = Some(self.version.to_string());
+            self.lease = Some(lease.clone());
+            (200, json!(lease))
+        }
+
+        fn refuse(&mut self, code: u16, reason: &str) -> (u16, Value) {
+            self.conflicts += u32::from(code == 409);
+            (code, json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason}))
+        }
+
+        fn answer(&mut self, method: &Method, sent: Option<Lease>) -> (u16, Value) {
+            match (method, self.lease.clone(), sent) {
+                (&Method::GET, Some(lease), _) => (200, json!(lease)),
+                (&Method::POST, None, Some(sent)) => self.put(sent),
+                (&Method::POST, Some(_), _) => self.refuse(409, "AlreadyExists"),
+                (&Method::PUT, Some(lease), Some(sent)) => {
+                    if lease.metadata.resource_version == sent.metadata.resource_version {
+                        self.put(sent)
+                    } else {
+                        self.refuse(409, "Conflict")
+                    }
+                }
+                (_, None, _) => self.refuse(404, "NotFound"),
+                _ => self.refuse(405, "MethodNotAllowed"),
+            }
+        }
+    }
+
+    impl Server {
+        fn client(&self, link: &Arc<Mutex<Link>>) -> Client {
+            let (server, link) = (self.clone(), link.clone());
+            Client::new(
+                tower::service_fn(move |request: Request<Body>| {
+                    let (server, link) = (server.clone(), link.clone());
+                    async move {
+                        let (head, body) = request.into_parts();
+                        let body = body.collect_bytes().await?;
+                        if *link.lock().unwrap() == Link::Down {
+                            std::future::pending::<()>().await;
+                        }
+                        let answer = server.0.lock().unwrap().answer(&head.method, serde_json::from_slice(&body).ok());
+                        if *link.lock().unwrap() == Link::MuteAfterWrites && head.method != Method::GET {
+                            std::future::pending::<()>().await;
+                        }
+                        let (status, body) = (answer.0, Body::from(answer.1.to_string().into_bytes()));
+                        Ok::<_, Error>(Response::builder().status(status).body(body).unwrap())
+                    }
+                }),
+                "system",
+            )
+        }
+
+        fn candidate(&self, identity: &str) -> Running {
+            let link = Arc::new(Mutex::new(Link::Up));
+            let shutdown = CancellationToken::new();
+            let (leading, leads) = watch::channel(false);
+            let election = Election {
+                client: self.client(&link),
+                namespace: "system".to_owned(),
+                name: "operator".to_owned(),
+                identity: identity.to_owned(),
+                pace: LeasePace::default(),
+            };
+            Running { link, leads, task: tokio::spawn(election.run(shutdown.clone(), leading)), shutdown }
+        }
+
+        fn write(&self, spec: LeaseSpec) {
+            let lease = Lease { spec: Some(spec), ..Lease::default() };
+            self.0.lock().unwrap().put(lease);
+        }
+
+        fn spec(&self) -> LeaseSpec {
+            self.0.lock().unwrap().lease.clone().unwrap().spec.unwrap()
+        }
+    }
+
+    struct Running {
+        link: Arc<Mutex<Link>>,
+        shutdown: CancellationToken,
+        leads: watch::Receiver<bool>,
+        task: JoinHandle<Result<(), Lost>>,
+    }
+
+    impl Running {
+        fn leads(&self) -> bool {
+            *self.leads.borrow()
+        }
+
+        fn link(&self, link: Link) {
+            *self.link.lock().unwrap() = link;
+        }
+
+        /// On the paused clock: how long it takes until it leads.
+        async fn until_leading(&mut self) -> Duration {
+            let begun = Instant::now();
+            timeout(Duration::from_secs(3600), self.leads.wait_for(|leads| *leads)).await.unwrap().unwrap();
+            begun.elapsed()
+        }
+    }
+
+    /// Lets virtual time pass.
+    async fn pass(time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_leads_until_it_ends_and_the_next_need_not_wait_for_expiry() {
+        let server = Server::default();
+        let mut first = server.candidate("first");
+        first.until_leading().await;
+        let mut second = server.candidate("second");
+        pass(600 * SECOND).await;
+        assert!(first.leads() && !second.leads());
+
+        first.shutdown.cancel();
+        first.task.await.unwrap().unwrap();
+        assert!(!*first.leads.borrow());
+        assert!(second.until_leading().await <= 2 * SECOND);
+        assert_eq!(server.spec().holder_identity.as_deref(), Some("second"));
+        assert_eq!(server.spec().lease_transitions, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_cut_off_stops_before_another_starts() {
+        let server = Server::default();
+        let mut first = server.candidate("first");
+        first.until_leading().await;
+        let mut second = server.candidate("second");
+        pass(60 * SECOND).await;
+
+        let cut = Instant::now();
+        first.link(Link::Down);
+        first.leads.wait_for(|leads| !leads).await.unwrap();
+        let stopped = cut.elapsed();
+        assert!(!second.leads());
+        let lost = first.task.await.unwrap().unwrap_err();
+        assert_eq!(lost.to_string(), "leadership lost: lease system/operator could not be renewed for 10s");
+
+        second.until_leading().await;
+        let started = cut.elapsed();
+        assert!(stopped <= 10 * SECOND, "stopped after {stopped:?}");
+        assert!(started >= stopped + 3 * SECOND, "stopped after {stopped:?}, the other started after {started:?}");
+        assert!(started <= 17 * SECOND, "started after {started:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_attempt_that_hangs_costs_nothing() {
+        let server = Server::default();
+        let mut first = server.candidate("first");
+        first.until_leading().await;
+        first.link(Link::Down);
+        pass(6 * SECOND).await;
+        first.link(Link::Up);
+        pass(60 * SECOND).await;
+        assert!(first.leads() && !first.task.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_that_see_it_expire_at_once_one_gets_it() {
+        let server = Server::default();
+        server.write(held("dead"));
+        let candidates = [server.candidate("a"), server.candidate("b"), server.candidate("c")];
+        pass(14 * SECOND).await;
+        assert_eq!(candidates.iter().filter(|candidate| candidate.leads()).count(), 0);
+        pass(60 * SECOND).await;
+        assert_eq!(candidates.iter().filter(|candidate| candidate.leads()).count(), 1);
+        assert!(server.0.lock().unwrap().conflicts > 0, "they did not race");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_remote_clock_does_not_matter() {
+        // A holder that is alive, with a clock that is years behind and moves.
+        let server = Server::default();
+        let follower = server.candidate("follower");
+        for tick in 0..100 {
+            let renewed = MicroTime(jiff::Timestamp::from_second(tick).unwrap());
+            server.write(LeaseSpec { renew_time: Some(renewed), ..held("behind") });
+            pass(2 * SECOND).await;
+            assert!(!follower.leads(), "took a lease that was being renewed");
+        }
+        // A holder that is dead, with a clock that was years ahead.
+        let renewed = MicroTime("2999-01-01T00:00:00Z".parse().unwrap());
+        server.write(LeaseSpec { renew_time: Some(renewed), ..held("ahead") });
+        pass(18 * SECOND).await;
+        assert!(follower.leads(), "a dead holder's clock kept its lease alive");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_pod_takes_its_own_lease_at_once() {
+        let server = Server::default();
+        server.write(held("pod-0"));
+        let mut restarted = server.candidate("pod-0");
+        assert_eq!(restarted.until_leading().await, Duration::ZERO);
+        assert_eq!(server.spec().lease_transitions, Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_whose_lease_names_another_steps_down() {
+        let server = Server::default();
+        let mut leader = server.candidate("leader");
+        leader.until_leading().await;
+        let mut lease = server.spec();
+        lease.holder_identity = Some("usurper".to_owned());
+        server.write(lease);
+        let lost = leader.task.await.unwrap().unwrap_err();
+        assert_eq!(lost.to_string(), "leadership lost: lease system/operator is held by usurper");
+        assert!(!*leader.leads.borrow());
+        assert_eq!(server.spec().holder_identity.as_deref(), Some("usurper"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deleted_lease_is_made_again() {
+        let server = Server::default();
+        let mut leader = server.candidate("leader");
+        leader.until_leading().await;
+        server.0.lock().unwrap().lease = None;
+        pass(60 * SECOND).await;
+        assert!(leader.leads());
+        assert_eq!(server.spec().holder_identity.as_deref(), Some("leader"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_won_without_knowing_is_given_up_too() {
+        let server = Server::default();
+        let candidate = server.candidate("candidate");
+        candidate.link(Link::MuteAfterWrites);
+        pass(SECOND).await;
+        assert_eq!(server.spec().holder_identity.as_deref(), Some("candidate"));
+        assert!(!candidate.leads());
+        candidate.shutdown.cancel();
+        candidate.link(Link::Up);
+        candidate.task.await.unwrap().unwrap();
+        assert_eq!(server.spec().holder_identity, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn labels_of_others_on_the_lease_stay() {
+        let server = Server::default();
+        let labelled: Lease = serde_json::from_value(json!({"metadata": {"labels": {"team": "ml"}}})).unwrap();
+        server.0.lock().unwrap().put(labelled);
+        let mut leader = server.candidate("leader");
+        leader.until_leading().await;
+        pass(10 * SECOND).await;
+        let lease = server.0.lock().unwrap().lease.clone().unwrap();
+        assert_eq!(lease.metadata.labels.unwrap()["team"], "ml");
+        assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some("leader"));
+    }
+}

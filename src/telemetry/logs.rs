@@ -4,7 +4,7 @@
 //! Levels: ERROR is for what ends the process or needs its maintainer, WARN for what an administrator should look at, INFO
 //! for transitions and decisions, DEBUG for each reconcile and request.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
@@ -55,10 +55,16 @@ pub enum LogsError {
 /// # Errors
 /// See [`LogsError`].
 pub fn init(format: LogFormat, filter: &str) -> Result<(), LogsError> {
-    Ok(subscriber(format, filter, io::stderr)?.try_init()?)
+    let colours = io::stderr().is_terminal();
+    Ok(subscriber(format, filter, colours, io::stderr)?.try_init()?)
 }
 
-fn subscriber<W>(format: LogFormat, filter: &str, writer: W) -> Result<Box<dyn Subscriber + Send + Sync>, LogsError>
+fn subscriber<W>(
+    format: LogFormat,
+    filter: &str,
+    colours: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LogsError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -70,7 +76,7 @@ where
     Ok(match format {
         // The list of spans holds the current one too: naming it twice would double most lines.
         LogFormat::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).finish()),
-        LogFormat::Text => Box::new(lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).finish()),
+        LogFormat::Text => Box::new(lines.with_ansi(colours).finish()),
     })
 }
 
@@ -96,7 +102,7 @@ mod tests {
     fn lines(format: LogFormat, filter: &str) -> Vec<String> {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
+        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let _span = tracing::error_span!("reconciling", object = "team/w").entered();
             tracing::info!(count = 3, "ordinary");
@@ -135,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_refused_by_name() {
-        let error = subscriber(LogFormat::Json, "aml_operator=loud", io::sink).err().unwrap();
+        let error = subscriber(LogFormat::Json, "aml_operator=loud", false, io::sink).err().unwrap();
         assert!(error.to_string().contains("aml_operator=loud"), "{error}");
     }
 }

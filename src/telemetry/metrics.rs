@@ -191,25 +191,22 @@ impl Metrics {
 
     /// A reconcile of `controller` ended with `result` after `elapsed`.
     pub fn reconciled(&self, controller: &'static str, result: ReconcileResult, elapsed: Duration) {
-        let controller = ("controller", Cow::from(controller));
-        self.0.reconciles.get_or_create(&[controller.clone(), ("result", result.label().into())]).inc();
+        let controller = || ("controller", Cow::from(controller));
+        self.0.reconciles.get_or_create(&[controller(), ("result", result.label().into())]).inc();
         // Touched by successes as well: a rate over a series that first appears at its first error misses that error.
-        self.0
-            .reconcile_errors
-            .get_or_create(&[controller.clone()])
-            .inc_by(u64::from(result == ReconcileResult::Error));
-        self.0.reconcile_time.get_or_create(&[controller]).observe(elapsed.as_secs_f64());
+        self.0.reconcile_errors.get_or_create(&[controller()]).inc_by(u64::from(result == ReconcileResult::Error));
+        self.0.reconcile_time.get_or_create(&[controller()]).observe(elapsed.as_secs_f64());
     }
 
     /// ARM answered, or did not.
     pub fn azure_request(&self, answer: AzureAnswer<'_>) {
         let inner = &self.0;
-        let method = ("method", method(answer.method));
-        inner.azure_time.get_or_create(&[method.clone()]).observe(answer.elapsed.as_secs_f64());
+        let method = || ("method", method_label(answer.method));
+        inner.azure_time.get_or_create(&[method()]).observe(answer.elapsed.as_secs_f64());
         let provider = inner.providers.admit(&answer.provider.to_ascii_lowercase());
         let code = answer.code.map_or(Cow::Borrowed(""), |code| inner.codes.admit(code));
         let class = ("status_class", status_class(answer.status).into());
-        inner.azure_requests.get_or_create(&[("provider", provider), method, class, ("code", code)]).inc();
+        inner.azure_requests.get_or_create(&[("provider", provider), method(), class, ("code", code)]).inc();
     }
 
     /// ARM said that `remaining` requests of `kind` are left in `subscription`.
@@ -223,7 +220,7 @@ impl Metrics {
     pub fn kubernetes_request(&self, request: &Method, status: Option<StatusCode>) {
         // client-go writes "<error>" where there is no answer.
         let code = status.map_or("<error>".into(), |status| status.as_str().to_owned().into());
-        self.0.kubernetes_requests.get_or_create(&[("method", method(request)), ("code", code)]).inc();
+        self.0.kubernetes_requests.get_or_create(&[("method", method_label(request)), ("code", code)]).inc();
     }
 
     /// Whether this replica leads.
@@ -301,7 +298,7 @@ fn histograms() -> Histograms {
     Family::new_with_constructor(Buckets)
 }
 
-fn method(method: &Method) -> Cow<'static, str> {
+fn method_label(method: &Method) -> Cow<'static, str> {
     const KNOWN: [Method; 6] = [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE];
     if KNOWN.contains(method) { method.as_str().to_owned().into() } else { Vocabulary::OTHER.into() }
 }
