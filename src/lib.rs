@@ -3,3 +3,5 @@
 #[allow(unreachable_pub)] // kube's schema derive emits helper items of that kind
 pub mod api;
 pub mod effects;
+pub mod runtime;
+pub mod telemetry;
