@@ -15,7 +15,7 @@ pub enum Cloud {
     /// Azure operated in China.
     China,
     /// Another installation of ARM: Azure Stack, a private cloud, the simulator.
-    Custom(CustomCloud),
+    Custom(Box<CustomCloud>),
 }
 
 /// The endpoints of a cloud that this program does not know.
@@ -168,12 +168,12 @@ mod tests {
     use super::*;
 
     fn custom(resource_manager: &str, authority: &str) -> Cloud {
-        Cloud::Custom(CustomCloud {
+        Cloud::Custom(Box::new(CustomCloud {
             resource_manager: Url::parse(resource_manager).unwrap(),
             audience: "https://arm.test/".into(),
             authority: Url::parse(authority).unwrap(),
             ca_bundle: None,
-        })
+        }))
     }
 
     #[test]

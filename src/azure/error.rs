@@ -40,13 +40,13 @@ pub struct ArmError {
     /// The service's message: one line, no control characters, at most 1 kB.
     pub message: String,
     /// What the error is about, where the service says.
-    pub target: Option<String>,
+    pub target: Option<Box<str>>,
     /// Code and message of the details, depth first, JSON inside messages unpacked; at most 16.
-    pub details: Vec<(String, String)>,
+    pub details: Box<[(String, String)]>,
     /// How long the service (or the governor) wants to be left alone.
     pub retry_after: Option<Duration>,
     /// `x-ms-request-id`, for a support request.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// What it means.
     pub class: ErrorClass,
     stage: Stage,
@@ -101,7 +101,7 @@ impl ArmError {
             code: code.to_owned(),
             message: clean(message, MESSAGE_CAP),
             target: None,
-            details: Vec::new(),
+            details: Box::default(),
             retry_after: None,
             request_id: None,
             class,
@@ -117,8 +117,8 @@ impl ArmError {
             status,
             code: report.code,
             message: report.message,
-            target: report.target,
-            details: report.details,
+            target: report.target.map(String::into_boxed_str),
+            details: report.details.into_boxed_slice(),
             retry_after: None,
             request_id: None,
             class,
@@ -130,7 +130,7 @@ impl ArmError {
     pub(super) fn with_head(mut self, status: Option<u16>, retry_after: Option<Duration>, id: Option<&str>) -> Self {
         self.status = status;
         self.retry_after = retry_after;
-        self.request_id = id.map(word);
+        self.request_id = id.map(|id| word(id).into_boxed_str());
         self
     }
 
