@@ -2,6 +2,8 @@
 
 #[allow(unreachable_pub)] // kube's schema derive emits helper items of that kind
 pub mod api;
+pub mod azure;
 pub mod effects;
+pub mod plan;
 pub mod runtime;
 pub mod telemetry;

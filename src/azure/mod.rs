@@ -1,0 +1,20 @@
+//! Azure Resource Manager as a protocol: clouds, tokens, requests, pages, long-running operations, throttling, errors.
+//! Nothing here knows Kubernetes, and nothing here decides what Azure should look like.
+//!
+//! Waiting belongs to the caller: an answer, its `Retry-After` and the URL of the operation it started are data.
+
+pub mod authorization;
+mod bucket;
+pub mod client;
+pub mod cloud;
+pub mod codes;
+pub mod credential;
+pub mod error;
+pub mod machine_learning;
+pub mod operation;
+pub mod page;
+pub mod path;
+pub mod private_link;
+mod sts;
+pub mod throttle;
+pub mod transport;
