@@ -13,5 +13,7 @@ pub mod operation;
 pub mod page;
 pub mod path;
 mod sts;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod transport;
