@@ -101,7 +101,7 @@ pub(super) struct Core {
     /// Whether levels count; pauses always do.
     metered: bool,
     buckets: HashMap<Key, Bucket>,
-    resting: HashMap<(Arc<str>, Kind, String), Rest>,
+    resting: HashMap<(Arc<str>, bool, String), Rest>,
     next_place: u64,
 }
 
@@ -190,6 +190,10 @@ impl Core {
     /// safe reading. Beyond our own idea of the bucket's size the number says nothing about the refill, so it is capped.
     pub(super) fn remaining(&mut self, key: &Key, remaining: u32, now: Instant) {
         if let Some(bucket) = self.buckets.get_mut(key) {
+            // An answer from before the pause knows nothing of it.
+            if bucket.paused_until.is_some_and(|until| now < until) {
+                return;
+            }
             bucket.refill(now);
             bucket.level = (f64::from(remaining) - f64::from(bucket.in_flight)).clamp(0.0, bucket.size.capacity);
         }
@@ -198,7 +202,8 @@ impl Core {
     /// ARM has throttled the whole bucket: nobody goes before `until`, and then one after the other at the refill's pace.
     pub(super) fn pause(&mut self, key: &Key, size: Size, until: Instant, now: Instant) {
         let bucket = self.bucket(key, size, now);
-        bucket.paused_until = Some(bucket.paused_until.map_or(until, |present| present.max(until)));
+        let until = bucket.paused_until.map_or(until, |present| present.max(until));
+        bucket.paused_until = Some(until);
         bucket.level = 1.0_f64.min(size.capacity);
         bucket.at = until;
     }
@@ -206,13 +211,18 @@ impl Core {
     /// A provider has asked to leave one target alone.
     pub(super) fn rest(&mut self, key: &Key, target: &str, rest: Rest, now: Instant) {
         self.resting.retain(|_, rest| now < rest.until);
-        self.resting.insert((Arc::clone(&key.identity), key.kind, target.to_lowercase()), rest);
+        self.resting.insert(Self::place(key, target), rest);
     }
 
     /// Whether `target` must be left alone by requests of this kind.
     pub(super) fn resting(&self, key: &Key, target: &str, now: Instant) -> Option<Rest> {
-        let rest = self.resting.get(&(Arc::clone(&key.identity), key.kind, target.to_lowercase()))?;
+        let rest = self.resting.get(&Self::place(key, target))?;
         (now < rest.until).then_some(*rest)
+    }
+
+    /// A target too busy for a write is too busy for a deletion, but can be read.
+    fn place(key: &Key, target: &str) -> (Arc<str>, bool, String) {
+        (Arc::clone(&key.identity), key.kind == Kind::Reads, target.to_lowercase())
     }
 }
 
@@ -324,6 +334,8 @@ mod tests {
             core.pause(&writes, SMALL, until, start);
             // A later, shorter word does not open it earlier.
             core.pause(&writes, SMALL, start + seconds(5.0), start);
+            // Neither does an answer that was on its way.
+            core.remaining(&writes, 2, start + seconds(1.0));
             assert_eq!(ask(&mut core, &writes, start + seconds(59.9)), Turn::NotBefore(until));
             assert_eq!(core.paused_until(&writes, start), Some(until));
             assert_eq!(ask(&mut core, &key("b", Kind::Writes), start), Turn::Go);
@@ -342,6 +354,7 @@ mod tests {
         assert_eq!(core.resting(&writes, "/SUBSCRIPTIONS/a/x", start + seconds(9.0)), Some(rest));
         assert_eq!(core.resting(&writes, "/subscriptions/a/x", start + seconds(10.0)), None);
         assert_eq!(core.resting(&writes, "/subscriptions/a/y", start), None);
+        assert_eq!(core.resting(&key("a", Kind::Deletes), "/subscriptions/a/x", start), Some(rest));
         assert_eq!(core.resting(&key("a", Kind::Reads), "/subscriptions/a/x", start), None);
         assert_eq!(ask(&mut core, &writes, start), Turn::Go, "the bucket itself goes on");
     }

@@ -440,3 +440,6 @@ impl From<CredentialError> for ArmError {
         Self::unsent("NoToken", error.message, ErrorClass::Unauthenticated)
     }
 }
+
+#[cfg(test)]
+mod tests;

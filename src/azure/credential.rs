@@ -377,3 +377,6 @@ fn configuration(cloud: &Cloud, endpoints: &Endpoints) -> Arc<CloudConfiguration
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -304,3 +304,6 @@ pub fn clean(text: &str, cap: usize) -> String {
     }
     cleaned
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,5 +16,7 @@ pub mod page;
 pub mod path;
 pub mod private_link;
 mod sts;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod transport;

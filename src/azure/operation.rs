@@ -213,3 +213,6 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,6 @@ pub(super) fn size(kind: Kind, by_the_hour: bool) -> Size {
         Kind::Deletes => deletes,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,17 @@
-//! What every controller shares.
+//! What every controller shares. The unstable parts of kube's runtime are used in [`streams`] and [`driver`] only.
 
+pub mod board;
+pub mod connections;
+pub mod context;
+pub mod driver;
+pub mod events;
+pub mod indexes;
+pub mod kind;
 pub mod kube_client;
+pub mod lane;
 pub mod lease;
+pub mod ledger;
+pub mod pace;
 pub mod shutdown;
+pub mod status;
+pub mod streams;

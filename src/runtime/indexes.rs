@@ -1,0 +1,196 @@
+//! What is known of the cluster, and who wants to hear of changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::kind::Kind;
+use super::streams::Guarded;
+use crate::api::ids::ArmId;
+use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::plan::rules::ObjectKey;
+
+/// All objects of the kinds, and the namespaces.
+#[derive(Clone)]
+pub struct Indexes {
+    /// Connections.
+    pub connections: Store<Guarded<AzureConnection>>,
+    /// Workspaces.
+    pub workspaces: Store<Guarded<AmlWorkspace>>,
+    /// Rules.
+    pub rules: Store<Guarded<OutboundRule>>,
+    /// Approval policies.
+    pub approvals: Store<Guarded<PrivateEndpointApproval>>,
+    /// Namespaces, metadata only.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    synced: Arc<AtomicBool>,
+}
+
+impl Indexes {
+    /// Indexes over these stores, not synced yet.
+    pub fn new(
+        connections: Store<Guarded<AzureConnection>>,
+        workspaces: Store<Guarded<AmlWorkspace>>,
+        rules: Store<Guarded<OutboundRule>>,
+        approvals: Store<Guarded<PrivateEndpointApproval>>,
+        namespaces: Store<PartialObjectMeta<Namespace>>,
+    ) -> Self {
+        Self { connections, workspaces, rules, approvals, namespaces, synced: Arc::default() }
+    }
+
+    /// Resolves once every store has seen its first whole list. Absence before that is no evidence of anything.
+    ///
+    /// # Errors
+    /// If a watch has ended.
+    pub async fn wait(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
+        self.connections.wait_until_ready().await?;
+        self.workspaces.wait_until_ready().await?;
+        self.rules.wait_until_ready().await?;
+        self.approvals.wait_until_ready().await?;
+        self.namespaces.wait_until_ready().await?;
+        self.synced.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// True once [`Indexes::wait`] has resolved.
+    pub fn synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// The connection `name`, if it can be read.
+    pub fn connection(&self, name: &str) -> Option<Arc<Guarded<AzureConnection>>> {
+        self.connections.get(&ObjectRef::new(name))
+    }
+
+    /// The workspace that a rule in `namespace` refers to.
+    pub fn workspace(&self, key: &ObjectKey) -> Option<Arc<Guarded<AmlWorkspace>>> {
+        self.workspaces.get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    /// Labels of `namespace`, and whether it is being deleted.
+    pub fn namespace(&self, name: &str) -> (BTreeMap<String, String>, bool) {
+        self.namespaces
+            .get(&ObjectRef::new(name))
+            .map(|namespace| (namespace.labels().clone(), namespace.metadata.deletion_timestamp.is_some()))
+            .unwrap_or_default()
+    }
+
+    /// All rules that refer to the workspace `key`, oldest first.
+    pub fn rules_of(&self, key: &ObjectKey) -> Vec<OutboundRule> {
+        let mut rules: Vec<OutboundRule> = self
+            .rules
+            .state()
+            .iter()
+            .filter_map(|rule| rule.0.as_ref().ok())
+            .filter(|rule| workspace_key(rule) == *key)
+            .cloned()
+            .collect();
+        rules.sort_by_cached_key(age);
+        rules
+    }
+
+    /// True if every OutboundRule in the cluster can be read; one that cannot may stand for any rule.
+    pub fn rules_whole(&self) -> bool {
+        self.synced() && self.rules.state().iter().all(|rule| rule.0.is_ok())
+    }
+
+    /// Everything that refers to the connection `name`: `(kind, namespace, name)`.
+    pub fn users_of(&self, name: &str) -> Vec<(&'static str, String, String)> {
+        let mut users = Vec::new();
+        for workspace in self.workspaces.state() {
+            if workspace.0.as_ref().is_ok_and(|workspace| workspace.spec.connection_ref.name == name) {
+                users.push((AmlWorkspace::NAME, workspace.namespace().unwrap_or_default(), workspace.name_any()));
+            }
+        }
+        for approval in self.approvals.state() {
+            if approval.0.as_ref().is_ok_and(|approval| approval.spec.connection_ref.name == name) {
+                users.push((PrivateEndpointApproval::NAME, approval.namespace().unwrap_or_default(), approval.name_any()));
+            }
+        }
+        for rule in self.rules.state() {
+            let Ok(rule) = &rule.0 else { continue };
+            if self.connection_of(rule).as_deref() == Some(name) {
+                users.push((OutboundRule::NAME, rule.namespace().unwrap_or_default(), rule.name_any()));
+            }
+        }
+        users
+    }
+
+    /// The connection that a rule uses through its workspace.
+    pub fn connection_of(&self, rule: &OutboundRule) -> Option<String> {
+        let workspace = self.workspace(&workspace_key(rule))?;
+        workspace.0.as_ref().ok().map(|workspace| workspace.spec.connection_ref.name.clone())
+    }
+}
+
+/// The workspace that `rule` refers to.
+pub fn workspace_key(rule: &OutboundRule) -> ObjectKey {
+    let reference = &rule.spec.workspace_ref;
+    ObjectKey {
+        namespace: reference.namespace.clone().or_else(|| rule.namespace()).unwrap_or_default(),
+        name: reference.name.clone(),
+    }
+}
+
+/// ARM id of the workspace that `workspace` declares.
+///
+/// # Errors
+/// If what it names makes no ARM id, which the schema refuses.
+pub fn workspace_id(workspace: &AmlWorkspace) -> Result<ArmId, crate::api::ids::NoArmId> {
+    let name = workspace.spec.azure_name.clone().unwrap_or_else(|| workspace.name_any());
+    let spec = &workspace.spec;
+    ArmId::of(&spec.subscription_id, &spec.resource_group, crate::azure::machine_learning::WORKSPACES, &name)
+}
+
+/// Namespace and name of `object`.
+pub fn key_of<K: Resource>(object: &K) -> ObjectKey {
+    ObjectKey { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}
+
+/// Sorts objects by age; the name breaks ties, so that everybody agrees who is older.
+pub fn age<K: Resource>(object: &K) -> (String, String, String) {
+    let created = object.meta().creation_timestamp.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
+    (created, object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Asks controllers to look at objects.
+#[derive(Clone)]
+pub struct Triggers {
+    /// Connections.
+    pub connections: UnboundedSender<ObjectRef<Guarded<AzureConnection>>>,
+    /// Workspaces.
+    pub workspaces: UnboundedSender<ObjectRef<Guarded<AmlWorkspace>>>,
+    /// Rules.
+    pub rules: UnboundedSender<ObjectRef<Guarded<OutboundRule>>>,
+    /// Approval policies.
+    pub approvals: UnboundedSender<ObjectRef<Guarded<PrivateEndpointApproval>>>,
+}
+
+impl Triggers {
+    /// Asks for a look at connection `name`.
+    pub fn connection(&self, name: &str) {
+        // A closed channel means the controllers are shutting down: nobody is left to look.
+        drop(self.connections.send(ObjectRef::new(name)));
+    }
+
+    /// Asks for a look at the workspace `key`.
+    pub fn workspace(&self, key: &ObjectKey) {
+        drop(self.workspaces.send(ObjectRef::new(&key.name).within(&key.namespace)));
+    }
+
+    /// Asks for a look at the rule `key`.
+    pub fn rule(&self, key: &ObjectKey) {
+        drop(self.rules.send(ObjectRef::new(&key.name).within(&key.namespace)));
+    }
+
+    /// Asks for a look at the policy `key`.
+    pub fn approval(&self, key: &ObjectKey) {
+        drop(self.approvals.send(ObjectRef::new(&key.name).within(&key.namespace)));
+    }
+}

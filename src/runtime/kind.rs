@@ -1,0 +1,59 @@
+//! What the shared parts need to know of a kind.
+
+use std::fmt::Debug;
+
+use kube::Resource;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::condition::Condition;
+use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
+
+/// A kind of this group.
+pub trait Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static {
+    /// Its status.
+    type Status: Clone + Default + PartialEq + Serialize + Send + Sync + 'static;
+    /// Its name, for metrics and messages.
+    const NAME: &'static str;
+
+    /// The status as it was read.
+    fn status(&self) -> Option<&Self::Status>;
+    /// Replaces the status of this copy.
+    fn set_status(&mut self, status: Self::Status);
+    /// The conditions in a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+    /// Writes what every status has.
+    fn settle(status: &mut Self::Status, generation: Option<i64>, token: Option<String>, conditions: Vec<Condition>);
+}
+
+macro_rules! kind {
+    ($kind:ident, $status:ty) => {
+        impl Kind for $kind {
+            type Status = $status;
+            const NAME: &'static str = stringify!($kind);
+
+            fn status(&self) -> Option<&Self::Status> {
+                self.status.as_ref()
+            }
+
+            fn set_status(&mut self, status: Self::Status) {
+                self.status = Some(status);
+            }
+
+            fn conditions(status: &Self::Status) -> &[Condition] {
+                &status.conditions
+            }
+
+            fn settle(status: &mut Self::Status, generation: Option<i64>, token: Option<String>, conditions: Vec<Condition>) {
+                status.observed_generation = generation;
+                status.last_handled_reconcile_at = token;
+                status.conditions = conditions;
+            }
+        }
+    };
+}
+
+kind!(AzureConnection, crate::api::connection::AzureConnectionStatus);
+kind!(AmlWorkspace, crate::api::workspace::AmlWorkspaceStatus);
+kind!(OutboundRule, crate::api::outbound_rule::OutboundRuleStatus);
+kind!(PrivateEndpointApproval, crate::api::approval::PrivateEndpointApprovalStatus);

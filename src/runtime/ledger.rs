@@ -1,0 +1,151 @@
+//! The ledger: what must not be lost with a status. One Secret a target, in the operator's own namespace, part of any backup.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, PostParams};
+use kube::{Client, ResourceExt};
+use serde::{Deserialize, Serialize};
+
+use super::status::WriteError;
+use crate::api::ids::ArmId;
+use crate::plan::approval::Proof;
+use crate::plan::names::fingerprint;
+
+/// The key in the Secret.
+const KEY: &str = "ledger.json";
+/// How many past approvals a page keeps.
+const KEPT: usize = 500;
+
+/// One approval that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Name of the connection.
+    pub connection: String,
+    /// The endpoint that was approved.
+    pub endpoint: String,
+    /// Namespace and name of the policy.
+    pub policy: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// ARM's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What the ledger holds of one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page {
+    /// The target's ARM id, so that a Secret that was copied or renamed is found out.
+    pub target: String,
+    /// Approvals whose end is not known yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Proof>,
+    /// Approvals carried out, oldest first; the oldest fall off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+}
+
+/// A page as it was read, with the version that guards its next write.
+#[derive(Clone, Debug)]
+pub struct OpenPage {
+    /// What it holds.
+    pub page: Page,
+    secret: Option<Secret>,
+}
+
+/// Why the ledger cannot be used. Then nothing is approved: lost memory means hold.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Kubernetes failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The Secret does not hold what the operator wrote there.
+    #[error("Secret {name} is damaged: {what}. Restore it from a backup, or delete it to start a new page")]
+    Damaged {
+        /// Name of the Secret.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// The ledger in the operator's namespace.
+#[derive(Clone)]
+pub struct Ledger {
+    secrets: Api<Secret>,
+}
+
+impl Ledger {
+    /// The ledger in `namespace`.
+    pub fn new(client: Client, namespace: &str) -> Self {
+        Self { secrets: Api::namespaced(client, namespace) }
+    }
+
+    fn name(target: &ArmId) -> String {
+        format!("aml-ledger-{}", fingerprint(&[&target.key()]))
+    }
+
+    /// Opens the page of `target`.
+    ///
+    /// # Errors
+    /// If it cannot be read or is damaged.
+    pub async fn open(&self, target: &ArmId) -> Result<OpenPage, LedgerError> {
+        let name = Self::name(target);
+        let secret = self.secrets.get_opt(&name).await.map_err(WriteError::Kube)?;
+        let Some(secret) = secret else {
+            return Ok(OpenPage { page: Page { target: target.to_string(), ..Page::default() }, secret: None });
+        };
+        let damaged = |what: &str| LedgerError::Damaged { name: name.clone(), what: what.to_owned() };
+        let data = secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no ledger.json"))?;
+        let page: Page = serde_json::from_slice(&data.0).map_err(|error| damaged(&error.to_string()))?;
+        if !page.target.eq_ignore_ascii_case(target.as_str()) {
+            return Err(damaged("it belongs to another target"));
+        }
+        Ok(OpenPage { page, secret: Some(secret) })
+    }
+
+    /// Writes the page back, if nobody else did since it was opened.
+    ///
+    /// # Errors
+    /// [`WriteError::Outdated`] if somebody did.
+    pub async fn save(&self, target: &ArmId, open: &mut OpenPage) -> Result<(), LedgerError> {
+        let overflow = open.page.approvals.len().saturating_sub(KEPT);
+        open.page.approvals.drain(..overflow);
+        let content = serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
+        let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);
+        let guard = |error: kube::Error| match error {
+            kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
+                WriteError::Outdated
+            }
+            other => WriteError::Kube(other),
+        };
+        let written = match open.secret.take() {
+            Some(mut secret) => {
+                secret.data = Some(data);
+                secret.metadata.managed_fields = None;
+                self.secrets.replace(&secret.name_any(), &PostParams::default(), &secret).await.map_err(guard)?
+            }
+            None => {
+                let labels = [("app.kubernetes.io/managed-by".to_owned(), "aml-operator".to_owned())];
+                let secret = Secret {
+                    metadata: ObjectMeta {
+                        name: Some(Self::name(target)),
+                        labels: Some(BTreeMap::from(labels)),
+                        ..ObjectMeta::default()
+                    },
+                    type_: Some("aml-operator.io/ledger".into()),
+                    data: Some(data),
+                    ..Secret::default()
+                };
+                self.secrets.create(&PostParams::default(), &secret).await.map_err(guard)?
+            }
+        };
+        open.secret = Some(written);
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Every duration the operator waits for, in one place.
+
+use std::time::Duration;
+
+/// How long everything takes. Tests run the same code with all of it divided by a thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two looks at something that is as declared; up to a tenth is taken off, so that objects spread out.
+    pub resync: Duration,
+    /// Between two looks at something that moves, where Azure does not say.
+    pub poll: Duration,
+    /// Between two looks at something that waits for a person.
+    pub slow: Duration,
+    /// The first wait after a failure; it doubles each time …
+    pub backoff_first: Duration,
+    /// … up to this.
+    pub backoff_last: Duration,
+    /// How long ARM must have been at rest before a request without an answer is believed lost.
+    pub rest: Duration,
+    /// Between two tries of a rule that ARM refused.
+    pub rule_retry: Duration,
+    /// Between two looks at role assignments while a role is missing.
+    pub role_recheck: Duration,
+    /// How long a role that was seen is believed.
+    pub role_memory: Duration,
+    /// How long after a rule's deletion its workspace is asked for, to tell a pruned rule from a vanishing workspace.
+    pub workspace_grace: Duration,
+    /// The window in which removals count as many at once.
+    pub breaker_window: Duration,
+    /// How long changes of a connection's users gather before its status says so.
+    pub gather: Duration,
+    /// How long a lane's guest waits before it asks again.
+    pub lane: Duration,
+    /// How long one request to the API server may take.
+    pub kubernetes_call: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            resync: seconds(3600),
+            poll: seconds(15),
+            slow: seconds(300),
+            backoff_first: seconds(5),
+            backoff_last: seconds(600),
+            // ARM gives a provider 60 s before it answers 504 (ARM RPC, common-api-details); a half more for the way.
+            rest: seconds(90),
+            rule_retry: seconds(600),
+            role_recheck: seconds(60),
+            role_memory: seconds(12 * 3600),
+            workspace_grace: seconds(10),
+            breaker_window: seconds(600),
+            gather: seconds(2),
+            lane: Duration::from_millis(200),
+            kubernetes_call: seconds(10),
+        }
+    }
+}
+
+impl Pace {
+    /// The same with all waits multiplied by `factor`, which is for trying things out against a simulator. The limit on
+    /// requests to the API server stays: it is no wait.
+    pub fn scaled(self, factor: f64) -> Self {
+        let by = |wait: Duration| wait.mul_f64(factor.clamp(0.0001, 100.0));
+        Self {
+            resync: by(self.resync),
+            poll: by(self.poll),
+            slow: by(self.slow),
+            backoff_first: by(self.backoff_first),
+            backoff_last: by(self.backoff_last),
+            rest: by(self.rest),
+            rule_retry: by(self.rule_retry),
+            role_recheck: by(self.role_recheck),
+            role_memory: by(self.role_memory),
+            workspace_grace: by(self.workspace_grace),
+            breaker_window: by(self.breaker_window),
+            gather: by(self.gather),
+            lane: by(self.lane),
+            kubernetes_call: self.kubernetes_call,
+        }
+    }
+}
