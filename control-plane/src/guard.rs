@@ -19,7 +19,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 
 /// The watchdog: waits until its standard input ends, which it does when we are gone in any way, then kills the group
-/// `$1` (`kill -s`, because dash takes no `--` after `-KILL`) and removes the folder `$2`. Removal is repeated because a killed process may still finish a write.
+/// `$1` and removes the folder `$2`. (`kill -s`, because dash takes no `--` after `-KILL`.) Removal is repeated because
+/// a killed process may still finish a write.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 cat >/dev/null

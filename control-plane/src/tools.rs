@@ -29,7 +29,7 @@ const MODULES: [Module; 3] = [
         go_mod: include_str!("../../tools/etcd/go.mod"),
         go_sum: include_str!("../../tools/etcd/go.sum"),
         main: "go.etcd.io/etcd/server/v3",
-        linker_flags: |_| Vec::new(),
+        linker_flags: |_| Ok(Vec::new()),
         programs: &[Program { name: ETCD, package: "go.etcd.io/etcd/server/v3" }],
     },
     Module {
@@ -49,19 +49,36 @@ const MODULES: [Module; 3] = [
         go_mod: include_str!("../../tools/helm/go.mod"),
         go_sum: include_str!("../../tools/helm/go.sum"),
         main: "helm.sh/helm/v3",
-        linker_flags: |version| vec![format!("-X helm.sh/helm/v3/internal/version.version={version}")],
+        linker_flags: helm_linker_flags,
         programs: &[Program { name: HELM, package: "helm.sh/helm/v3/cmd/helm" }],
     },
 ];
 
 /// A build that is not told its version calls itself v0.0.0, and kube-apiserver derives from that which API versions
 /// and features are current.
-fn kubernetes_linker_flags(version: &str) -> Vec<String> {
+fn kubernetes_linker_flags(module: &Module) -> Result<Vec<String>, Error> {
+    let version = module.version()?;
+    let (major, minor) = major_and_minor(version);
+    let flags = [("gitVersion", version), ("gitMajor", major), ("gitMinor", minor)];
+    Ok(flags.map(|(name, value)| format!("-X k8s.io/component-base/version.{name}={value}")).into())
+}
+
+/// As helm's own Makefile has it. A build that is not told takes the cluster for Kubernetes 1.20 where it does not ask
+/// one (`helm template`). Kubernetes 1.N comes with client-go 0.N.
+fn helm_linker_flags(module: &Module) -> Result<Vec<String>, Error> {
+    let mut flags = vec![format!("-X helm.sh/helm/v3/internal/version.version={}", module.version()?)];
+    let (_, minor) = major_and_minor(module.pin("k8s.io/client-go")?);
+    for package in ["chartutil", "lint/rules"] {
+        flags.push(format!("-X helm.sh/helm/v3/pkg/{package}.k8sVersionMajor=1"));
+        flags.push(format!("-X helm.sh/helm/v3/pkg/{package}.k8sVersionMinor={minor}"));
+    }
+    Ok(flags)
+}
+
+/// `1` and `36` of `v1.36.3`.
+fn major_and_minor(version: &str) -> (&str, &str) {
     let mut parts = version.trim_start_matches('v').split('.');
-    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    [("gitVersion", version), ("gitMajor", major), ("gitMinor", minor)]
-        .map(|(name, value)| format!("-X k8s.io/component-base/version.{name}={value}"))
-        .into()
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 /// Why the programs cannot be had.

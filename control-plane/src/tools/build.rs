@@ -28,8 +28,8 @@ pub(super) struct Module {
     pub(super) go_sum: &'static str,
     /// The module it pins, whose version the programs say they are.
     pub(super) main: &'static str,
-    /// What the linker is told about that version.
-    pub(super) linker_flags: fn(version: &str) -> Vec<String>,
+    /// What the linker is told about versions.
+    pub(super) linker_flags: fn(&Module) -> Result<Vec<String>, Error>,
     pub(super) programs: &'static [Program],
 }
 
@@ -41,17 +41,23 @@ pub(super) struct Program {
 }
 
 impl Module {
-    fn version(&self) -> Result<&'static str, Error> {
+    /// The pinned version of the module the programs come from.
+    pub(super) fn version(&self) -> Result<&'static str, Error> {
+        self.pin(self.main)
+    }
+
+    /// The pinned version of a module, such as `v1.2.3`.
+    pub(super) fn pin(&self, package: &'static str) -> Result<&'static str, Error> {
         let required = self.go_mod.lines().find_map(|line| {
             let mut words = line.trim().trim_start_matches("require ").split_whitespace();
-            (words.next() == Some(self.main)).then(|| words.next()).flatten()
+            (words.next() == Some(package)).then(|| words.next()).flatten()
         });
-        required.ok_or(Error::NotPinned { module: self.name, package: self.main })
+        required.ok_or(Error::NotPinned { module: self.name, package })
     }
 
     fn linker_flags(&self) -> Result<String, Error> {
         let mut flags = vec![LINKER_FLAGS.to_owned()];
-        flags.extend((self.linker_flags)(self.version()?));
+        flags.extend((self.linker_flags)(self)?);
         Ok(flags.join(" "))
     }
 }
@@ -206,7 +212,7 @@ mod tests {
         go_mod: SMALL_GO_MOD,
         go_sum: "",
         main: "example.org/pinned",
-        linker_flags: |version| vec![format!("-X main.version={version}")],
+        linker_flags: |module| Ok(vec![format!("-X main.version={}", module.version()?)]),
         programs: &[Program { name: "small", package: "cmd/test2json" }],
     };
 
