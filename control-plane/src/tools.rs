@@ -22,7 +22,7 @@ const KUBECTL: &str = "kubectl";
 const ETCD: &str = "etcd";
 const HELM: &str = "helm";
 
-/// The pinned modules, least expensive last so that a failure (no network, no space) shows early.
+/// The pinned modules. etcd is quick to build and so comes first: what is missing (network, space) shows early.
 const MODULES: [Module; 3] = [
     Module {
         name: "etcd",
