@@ -1,0 +1,65 @@
+# The one entrance to building, testing and trying aml-operator. `make help` lists what there is.
+
+CARGO ?= cargo
+CONTAINER_ENGINE ?= docker
+# Set to --locked to refuse a Cargo.lock that is not up to date.
+LOCKED ?=
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+IMAGE ?= aml-operator:$(VERSION)
+CHART_CRDS := charts/aml-operator/files/crds
+
+export CARGO LOCKED
+.DEFAULT_GOAL := help
+.PHONY: help tools build test demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
+	fmt clean image
+
+help: ## List these targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools: ## Build kube-apiserver, kube-controller-manager, etcd, kubectl and helm (once, minutes; then nothing)
+	$(CARGO) run $(LOCKED) --quiet --package control-plane -- tools
+
+build: ## Build the operator, optimized
+	$(CARGO) build $(LOCKED) --release --package aml-operator
+
+test: tools ## Run all tests, against a real control plane and the simulator
+	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
+
+demo: tools ## See the operator at work on a real control plane and a simulated Azure
+	$(CARGO) build $(LOCKED) --package aml-operator --package arm-simulator --package demo
+	$(CARGO) run $(LOCKED) --quiet --package demo
+
+bench: tools ## Measure how fast and how frugal it is
+	$(CARGO) bench $(LOCKED) --workspace
+
+generate: ## Write the custom resource definitions anew, and the chart's copy of them
+	rm -rf crds $(CHART_CRDS)
+	mkdir -p crds $(CHART_CRDS)
+	$(CARGO) run $(LOCKED) --quiet --package aml-operator -- crds --output-dir crds
+	cp crds/*.yaml $(CHART_CRDS)
+
+check: check-fmt check-clippy check-generated check-chart check-deny ## All checks that are no tests
+
+check-fmt: ## Formatting
+	$(CARGO) fmt --all --check
+
+check-clippy: ## Lints, warnings being errors
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+
+check-generated: ## Checked-in definitions are what the types say
+	tools/check-generated
+
+check-chart: ## The chart lints and renders
+	tools/check-chart
+
+check-deny: ## Licences, banned crates and sources of dependencies
+	tools/check-deny
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+image: ## Build the container image
+	$(CONTAINER_ENGINE) build --tag $(IMAGE) .
+
+clean: ## Remove what was built here (not the tools, which other checkouts share)
+	$(CARGO) clean
