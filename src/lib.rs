@@ -3,6 +3,7 @@
 #[allow(unreachable_pub)] // kube's schema derive emits helper items of that kind
 pub mod api;
 pub mod azure;
+pub mod controllers;
 pub mod effects;
 pub mod plan;
 pub mod runtime;

@@ -156,6 +156,8 @@ reasons! {
     OwnedElsewhere => stalled("OwnedElsewhere");
     /// A one-way or costly step waits for this object's `acknowledge`.
     AcknowledgementRequired => stalled("AcknowledgementRequired");
+    /// Many removals at once wait for an acknowledgement here.
+    MassChangeToAcknowledge => stalled("MassChange");
     /// Azure cannot change this once it exists.
     NotChangeable => stalled("NotChangeable");
     /// The operator does not know how this type of resource approves connections.

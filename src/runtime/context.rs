@@ -116,6 +116,18 @@ impl Context {
         Ok(())
     }
 
+    /// Asks every workspace and policy that uses the connection `name` to look again.
+    pub fn tell_users_of(&self, name: &str) {
+        for (kind, key) in self.indexes.users_of(name) {
+            match kind {
+                crate::api::AmlWorkspace::NAME => self.triggers.workspace(&key),
+                crate::api::PrivateEndpointApproval::NAME => self.triggers.approval(&key),
+                // Rules are looked at with their workspace.
+                _ => {}
+            }
+        }
+    }
+
     /// When to look again at an object with this verdict.
     pub fn requeue(&self, uid: &str, verdict: &Verdict) -> Duration {
         let wait = match verdict.reason.requeue() {

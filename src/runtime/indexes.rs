@@ -100,23 +100,23 @@ impl Indexes {
         self.synced() && self.rules.state().iter().all(|rule| rule.0.is_ok())
     }
 
-    /// Everything that refers to the connection `name`: `(kind, namespace, name)`.
-    pub fn users_of(&self, name: &str) -> Vec<(&'static str, String, String)> {
+    /// Everything that refers to the connection `name`, with its kind.
+    pub fn users_of(&self, name: &str) -> Vec<(&'static str, ObjectKey)> {
         let mut users = Vec::new();
         for workspace in self.workspaces.state() {
             if workspace.0.as_ref().is_ok_and(|workspace| workspace.spec.connection_ref.name == name) {
-                users.push((AmlWorkspace::NAME, workspace.namespace().unwrap_or_default(), workspace.name_any()));
+                users.push((AmlWorkspace::NAME, key_of(workspace.as_ref())));
             }
         }
         for approval in self.approvals.state() {
             if approval.0.as_ref().is_ok_and(|approval| approval.spec.connection_ref.name == name) {
-                users.push((PrivateEndpointApproval::NAME, approval.namespace().unwrap_or_default(), approval.name_any()));
+                users.push((PrivateEndpointApproval::NAME, key_of(approval.as_ref())));
             }
         }
         for rule in self.rules.state() {
             let Ok(rule) = &rule.0 else { continue };
             if self.connection_of(rule).as_deref() == Some(name) {
-                users.push((OutboundRule::NAME, rule.namespace().unwrap_or_default(), rule.name_any()));
+                users.push((OutboundRule::NAME, key_of(rule)));
             }
         }
         users

@@ -1,0 +1,155 @@
+//! `AzureConnection`: makes the client, checks the credential, and stays for as long as it is used.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::api::AzureConnection;
+use crate::api::connection::{AzureConnectionSpec, CloudName};
+use crate::azure::client::{Client, ClientConfig};
+use crate::azure::cloud::{Cloud, CustomCloud};
+use crate::azure::credential::{CredentialSource, Secret as Confidential};
+use crate::plan::breaker::Breaker;
+use crate::plan::{Reason, Verdict};
+use crate::runtime::context::Context;
+use crate::runtime::driver::{Error, Outcome};
+use crate::runtime::status::Basis;
+
+use super::removals::breaker;
+
+/// Looks at one connection.
+///
+/// # Errors
+/// If Kubernetes does not take what is reported.
+pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -> Result<Outcome, Error> {
+    let name = connection.name_any();
+    let users = context.indexes.users_of(&name);
+    let deleting = connection.metadata.deletion_timestamp.is_some();
+    if deleting && (users.is_empty() || Context::abandoned(&connection)) {
+        context.clients.remove(&name);
+        context.release(&connection, "nothing uses the connection any more").await?;
+        return Ok(Outcome::Done);
+    }
+    let mut status = connection.status.clone().unwrap_or_default();
+    if !deleting {
+        context.status.finalizer(&connection, true).await?;
+    }
+    let checked = check(&context, &name, &connection).await;
+    status.users = i64::try_from(users.len()).ok();
+    status.mass_change = None;
+    let verdict = match (checked, breaker(&context, &name, &connection.spec)) {
+        (Ok(()), Breaker::Open { hash, waiting }) => {
+            let verdict = Verdict::new(
+                Reason::MassChangeToAcknowledge,
+                format!(
+                    "{waiting} removals at once wait, in case they are a mistake such as a pruned folder. If they are meant, \
+                     acknowledge {{door: MassChange, value: {hash}}} here; if not, restore the objects' manifests"
+                ),
+            );
+            status.mass_change = Some(hash);
+            verdict
+        }
+        (Ok(()), Breaker::Closed) if deleting => {
+            let listed: Vec<String> =
+                users.iter().take(5).map(|(kind, key)| format!("{kind} {}/{}", key.namespace, key.name)).collect();
+            let more = users.len().saturating_sub(5);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            Verdict::new(
+                Reason::InUse,
+                format!(
+                    "still used by {}{more}; delete those first. Until then the connection serves their deletion only",
+                    listed.join(", ")
+                ),
+            )
+        }
+        (Ok(()), Breaker::Closed) => Verdict::new(Reason::Available, "the credential works"),
+        (Err(verdict), _) => verdict,
+    };
+    context.report(&mut connection, status, &verdict, Vec::new(), Basis::Version).await?;
+    Ok(Outcome::Reported(verdict))
+}
+
+/// Makes the client if there is none for this spec and secret, and sees that it gets a token.
+async fn check(context: &Context, name: &str, connection: &AzureConnection) -> Result<(), Verdict> {
+    let (credential, secret_hash) = credential(context, &connection.spec).await?;
+    let uid = connection.uid().unwrap_or_default();
+    let spec = &connection.spec;
+    let source = serde_json::json!([uid, spec.tenant_id, spec.cloud, spec.custom_cloud, spec.credential, secret_hash]).to_string();
+    let known = context.clients.made_from(name, &source);
+    let client = match known {
+        Some(client) => client,
+        None => make(context, spec, credential)?,
+    };
+    client.token_check().await.map_err(|error| {
+        let code = error.code.as_deref().unwrap_or("no code");
+        Verdict::new(
+            Reason::ConnectionNotReady,
+            format!("Entra gives no token ({code}): {}. Check tenantId and credential", error.message),
+        )
+    })?;
+    if context.clients.put(name, source, client) {
+        context.tell_users_of(name);
+    }
+    Ok(())
+}
+
+/// The credential, and a hash of the secret in it, if there is one.
+async fn credential(context: &Context, spec: &AzureConnectionSpec) -> Result<(CredentialSource, String), Verdict> {
+    let invalid = |message: String| Verdict::new(Reason::ConnectionNotReady, message);
+    if let Some(identity) = &spec.credential.workload_identity {
+        let source = CredentialSource::WorkloadIdentity { client_id: identity.client_id.clone(), token_file: None };
+        return Ok((source, String::new()));
+    }
+    if let Some(identity) = &spec.credential.managed_identity {
+        return Ok((CredentialSource::ManagedIdentity { client_id: identity.client_id.clone() }, String::new()));
+    }
+    let Some(reference) = &spec.credential.client_secret else {
+        return Err(Verdict::new(Reason::Invalid, "credential: give exactly one of workloadIdentity, managedIdentity, clientSecret"));
+    };
+    let secrets: Api<Secret> = Api::namespaced(context.kube.clone(), &context.namespace);
+    let (name, key) = (&reference.secret_ref.name, &reference.secret_ref.key);
+    let secret = secrets.get_opt(name).await.map_err(|error| invalid(format!("Secret {name}: {error}")))?;
+    let secret =
+        secret.ok_or_else(|| invalid(format!("there is no Secret {name:?} in the operator's namespace {:?}", context.namespace)))?;
+    let value = secret.data.as_ref().and_then(|data| data.get(key));
+    let value = value.ok_or_else(|| invalid(format!("Secret {name:?} has no key {key:?}")))?;
+    let text = std::str::from_utf8(&value.0).map_err(|_| invalid(format!("key {key:?} of Secret {name:?} is no text")))?;
+    let hash = Sha256::digest(&value.0).iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = Confidential::new(text.trim().to_owned());
+    Ok((CredentialSource::ClientSecret { client_id: reference.client_id.clone(), secret }, hash))
+}
+
+fn make(context: &Context, spec: &AzureConnectionSpec, credential: CredentialSource) -> Result<Client, Verdict> {
+    let invalid = |message: String| Verdict::new(Reason::Invalid, message);
+    let url = |field: &str, text: &str| Url::parse(text).map_err(|error| invalid(format!("customCloud.{field}: {error}")));
+    let cloud = match (spec.cloud, &spec.custom_cloud) {
+        (CloudName::Public, _) => Cloud::Public,
+        (CloudName::UsGovernment, _) => Cloud::UsGovernment,
+        (CloudName::China, _) => Cloud::China,
+        (CloudName::Custom, Some(custom)) => Cloud::Custom(Box::new(CustomCloud {
+            resource_manager: url("resourceManagerEndpoint", &custom.resource_manager_endpoint)?,
+            audience: custom
+                .resource_manager_audience
+                .clone()
+                .unwrap_or_else(|| custom.resource_manager_endpoint.trim_end_matches('/').to_owned()),
+            authority: url("authorityHost", &custom.authority_host)?,
+            ca_bundle: custom.ca_bundle.clone(),
+        })),
+        (CloudName::Custom, None) => return Err(invalid("customCloud: give it with cloud: Custom".into())),
+    };
+    let parts = &context.azure;
+    Client::new(ClientConfig {
+        cloud,
+        tenant_id: spec.tenant_id.clone(),
+        credential,
+        seam: parts.seam.clone(),
+        throttle: parts.throttle.clone(),
+        pace: parts.pace.clone(),
+        transport: parts.transport.clone(),
+        hook: parts.hook.clone(),
+    })
+    .map_err(|error| invalid(error.to_string()))
+}

@@ -1,0 +1,7 @@
+//! The controllers: each observes, asks `plan`, applies and reports.
+
+pub mod approval;
+pub mod connection;
+pub mod outbound_rule;
+pub mod removals;
+pub mod workspace;

@@ -1,0 +1,63 @@
+//! Which removals from Azure wait on a connection, for the breaker.
+
+use kube::ResourceExt;
+
+use crate::api::common::{DeletionPolicy, Door, ManagementPolicy, acknowledged};
+use crate::api::connection::AzureConnectionSpec;
+use crate::api::{AmlWorkspace, OutboundRule};
+use crate::plan::breaker::{Breaker, check};
+use crate::runtime::context::Context;
+use crate::runtime::indexes::{Indexes, workspace_key};
+use crate::runtime::status::has_finalizer;
+
+/// True if deleting `workspace` removes it from Azure. A namespace that goes takes its objects along without meaning their data.
+pub fn removes_workspace(indexes: &Indexes, workspace: &AmlWorkspace) -> bool {
+    workspace.metadata.deletion_timestamp.is_some()
+        && has_finalizer(workspace)
+        && workspace.spec.deletion_policy == Some(DeletionPolicy::Delete)
+        && workspace.spec.management_policy != Some(ManagementPolicy::Observe)
+        && !indexes.namespace(&workspace.namespace().unwrap_or_default()).1
+        && !Context::abandoned(workspace)
+}
+
+/// True if deleting `rule` removes it from Azure. With its workspace going, it is released instead.
+pub fn removes_rule(indexes: &Indexes, rule: &OutboundRule) -> bool {
+    rule.metadata.deletion_timestamp.is_some()
+        && has_finalizer(rule)
+        && rule.spec.deletion_policy != Some(DeletionPolicy::Retain)
+        && rule.spec.management_policy != Some(ManagementPolicy::Observe)
+        && !Context::abandoned(rule)
+        && !workspace_going(indexes, rule)
+}
+
+/// True if the workspace of `rule` is gone or going, as far as the index shows.
+pub fn workspace_going(indexes: &Indexes, rule: &OutboundRule) -> bool {
+    let key = workspace_key(rule);
+    let going = |workspace: &AmlWorkspace| workspace.metadata.deletion_timestamp.is_some();
+    let workspace = indexes.workspace(&key);
+    let gone = workspace.is_none_or(|workspace| workspace.0.as_ref().is_ok_and(going));
+    gone || indexes.namespace(&key.namespace).1
+}
+
+/// The breaker of connection `name`.
+pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Breaker {
+    let indexes = &context.indexes;
+    let mut waiting = Vec::new();
+    let mut all = 0;
+    for workspace in indexes.workspaces.state() {
+        let Ok(workspace) = &workspace.0 else { continue };
+        if workspace.spec.connection_ref.name == name {
+            all += 1;
+            waiting.extend(workspace.uid().filter(|_| removes_workspace(indexes, workspace)));
+        }
+    }
+    for rule in indexes.rules.state() {
+        let Ok(rule) = &rule.0 else { continue };
+        if indexes.connection_of(rule).as_deref() == Some(name) {
+            all += 1;
+            waiting.extend(rule.uid().filter(|_| removes_rule(indexes, rule)));
+        }
+    }
+    let recent = context.removals.within(name, context.pace.breaker_window, context.now());
+    check(&waiting, recent, all + recent, |hash| acknowledged(&spec.acknowledge, Door::MassChange, hash))
+}
