@@ -34,6 +34,12 @@ pub(crate) fn provider_path(id: &str) -> Option<&str> {
     id.get(at + "/providers/".len()..)
 }
 
+/// The scope of a list of top-level resources: what stands before the last `/providers/`.
+pub(crate) fn list_scope(path: &str) -> &str {
+    let at = path.to_ascii_lowercase().rfind("/providers/").unwrap_or(path.len());
+    path.get(..at).unwrap_or(path)
+}
+
 /// `Microsoft.Storage/storageAccounts` of a resource id, in the caller's spelling.
 pub(crate) fn resource_type(id: &str) -> Option<String> {
     let mut segments = provider_path(id)?.split('/');

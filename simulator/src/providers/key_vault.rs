@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::call::{Answer, Call};
 use crate::connections;
 use crate::http::Reply;
-use crate::providers::storage::scope_of;
+use crate::ids;
 use crate::routes::Route;
 use crate::world::World;
 
@@ -73,7 +73,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 fn list(call: &mut Call<'_>) -> Answer {
-    let items = call.world.list(&scope_of(&call.path), VAULT);
+    let items = call.world.list(ids::list_scope(&call.path), VAULT);
     Ok(call.page(items, "$skiptoken"))
 }
 

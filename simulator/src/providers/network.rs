@@ -8,7 +8,6 @@ use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::operations::{Plan, State};
-use crate::providers::storage::scope_of;
 use crate::routes::Route;
 use crate::world::World;
 
@@ -69,7 +68,7 @@ fn operation_result(call: &mut Call<'_>) -> Answer {
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
-    let items = call.world.list(&scope_of(&call.path), ENDPOINT);
+    let items = call.world.list(ids::list_scope(&call.path), ENDPOINT);
     Ok(call.page(items, "$skipToken"))
 }
 
@@ -212,7 +211,7 @@ pub(crate) fn render(world: &World, document: &Value) -> Value {
     let id = document["id"].as_str().unwrap_or_default();
     let mut endpoint = document.clone();
     let state = match world.operations.latest(&ids::key(id)) {
-        Some((kind, State::Running)) if kind == "privateEndpointDelete" => "Deleting",
+        Some(("privateEndpointDelete", State::Running)) => "Deleting",
         Some((_, State::Running)) => "Updating",
         Some((_, State::Failed(_))) => "Failed",
         _ => "Succeeded",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::call::{Answer, Call};
 use crate::connections;
 use crate::http::Reply;
+use crate::ids;
 use crate::routes::Route;
 use crate::world::World;
 
@@ -71,19 +72,13 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 fn list(call: &mut Call<'_>) -> Answer {
-    let items = call.world.list(&scope_of(&call.path), ACCOUNT);
+    let items = call.world.list(ids::list_scope(&call.path), ACCOUNT);
     Ok(call.page(items, "$skipToken"))
 }
 
 fn get(call: &mut Call<'_>) -> Answer {
     let account = call.world.resource(&call.path)?;
     Ok(Reply::ok(render(call.world, account)))
-}
-
-/// The scope of a list of top-level resources.
-pub(crate) fn scope_of(path: &str) -> String {
-    let at = path.to_ascii_lowercase().rfind("/providers/").unwrap_or(path.len());
-    path[..at].to_owned()
 }
 
 pub(crate) fn render(world: &World, document: &Value) -> Value {

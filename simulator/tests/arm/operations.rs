@@ -63,7 +63,7 @@ async fn operation_urls_can_be_long_or_lack_their_version() {
 }
 
 #[tokio::test]
-async fn a_planned_failure_shows_on_both_urls_and_changes_nothing() {
+async fn a_planned_failure_shows_on_both_urls_with_or_without_its_effect() {
     for after in [false, true] {
         let lab = Lab::start(Settings::fast()).await;
         let ws = lab.workspace("failing", "AllowOnlyApprovedOutbound").await;

@@ -1,14 +1,15 @@
 //! Microsoft.MachineLearningServices: workspaces, their managed networks and outbound rules.
 
+mod document;
 mod network;
 mod provision;
 mod rules;
 mod validation;
 mod workspace;
 
+pub(crate) use document::{create as create_workspace, render};
 pub(crate) use network::{ManagedNetwork, Overlay, connection_changed};
 pub(crate) use provision::seed_network;
-pub(crate) use workspace::{create as create_workspace, render};
 
 use crate::call::{Answer, Call};
 use crate::connections;
