@@ -52,6 +52,13 @@ pub(crate) fn resource_type(id: &str) -> Option<String> {
     Some(kind)
 }
 
+/// The type that a path is about, be it a resource, a list or an action: for messages.
+pub(crate) fn path_type(path: &str) -> String {
+    let mut segments = provider_path(path).unwrap_or_default().split('/');
+    let namespace = segments.next().unwrap_or_default().to_owned();
+    segments.step_by(2).fold(namespace, |kind, part| kind + "/" + part)
+}
+
 /// The first `count` segments of an id: `/subscriptions/s/resourceGroups/g/providers/n/t/name` has eight.
 pub(crate) fn ancestor(id: &str, count: usize) -> String {
     id.trim_start_matches('/').split('/').take(count).fold(String::new(), |mut all, segment| {

@@ -203,7 +203,7 @@ impl World {
                 return Err(ArmError::new(405, "MethodNotAllowed", message));
             }
             Found::Nothing => {
-                let kind = ids::resource_type(&path).unwrap_or_default();
+                let kind = ids::path_type(&path);
                 let message = format!("The resource type '{kind}' could not be found for api version '{api_version}'.");
                 return Err(ArmError::new(404, "InvalidResourceType", message));
             }
@@ -239,7 +239,7 @@ fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmErro
         let message = format!("The api-version '{version}' is invalid. The supported versions are '{supported}'.");
         return Err(ArmError::new(400, "InvalidApiVersionParameter", message));
     }
-    let kind = ids::resource_type(path).unwrap_or_default();
+    let kind = ids::path_type(path);
     let message = format!(
         "No registered resource provider found for API version '{version}' for type '{kind}'. The supported api-versions \
          are '{supported}'."

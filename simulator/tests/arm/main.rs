@@ -8,6 +8,7 @@ mod endpoints;
 mod lab;
 mod manners;
 mod operations;
+mod program;
 mod rules;
 mod tokens;
 mod workspaces;

@@ -32,6 +32,12 @@ async fn what_is_not_there_is_said_as_arm_says_it() {
         (format!("{absent}?api-version=1999-01-01"), 400, "NoRegisteredProviderFound", ""),
         (format!("{absent}?api-version=latest"), 400, "InvalidApiVersionParameter", ""),
         (format!("{GROUP}/providers/Microsoft.Nothing/things/x?api-version={ML}"), 404, "InvalidResourceType", ""),
+        (
+            format!("{absent}/nothing?api-version={ML}"),
+            404,
+            "InvalidResourceType",
+            "The resource type 'Microsoft.MachineLearningServices/workspaces/nothing' could not be found for api version '2025-12-01'.",
+        ),
         (format!("{absent}/outboundRules/abc?api-version={ML}"), 404, "ResourceNotFound", ""),
     ] {
         let answer = lab.send("GET", &path, &lab.token, None).await.unwrap().expect(status);

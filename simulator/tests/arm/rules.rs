@@ -230,3 +230,15 @@ async fn a_workspace_can_be_there_from_the_start() {
     assert_eq!(lab.rule_status(&workspace("old"), "pypi").await.as_deref(), Some("Active"));
     assert_eq!(lab.connections(&storage("own")).await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_users_rule_that_comes_with_the_workspace_stands_in_for_the_services_own() {
+    let lab = Lab::start(Settings::fast()).await;
+    let mut body = crate::lab::workspace_body("AllowOnlyApprovedOutbound");
+    body["properties"]["managedNetwork"]["outboundRules"] = json!({ "mine": endpoint_rule(&storage("own"), "blob") });
+    lab.put(&workspace("twice"), ML, body).await.expect(200);
+    let list = lab.get(&format!("{}/outboundRules", workspace("twice")), ML).await.body;
+    let to_blob = |rule: &&Value| rule["properties"]["destination"]["subresourceTarget"] == "blob";
+    let names: Vec<_> = list["value"].as_array().unwrap().iter().filter(to_blob).map(|rule| &rule["name"]).collect();
+    assert_eq!(names, ["mine"]);
+}

@@ -124,7 +124,6 @@ pub(super) fn store(world: &mut World, id: &str, body: &Value, put: bool) -> Res
         network.kind = text("managedNetworkKind").or(network.kind.take());
         network.network_monitor = wanted["enableNetworkMonitor"].as_bool().or(network.network_monitor);
     }
-    world.refresh_service_rules(&key);
     Ok(())
 }
 

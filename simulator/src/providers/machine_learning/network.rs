@@ -204,9 +204,18 @@ impl World {
             let region = document["location"].as_str().unwrap_or_default();
             wanted.extend(Rule::required_tags(region));
         }
-        let Some(network) = self.networks.get_mut(workspace) else { return };
+        // Chosen: an endpoint that a user's rule already makes is not made twice. Only a body that brings both the mode
+        // and such a rule gets here; a rule that comes later than the service's is refused.
+        let users: Vec<_> = network.rules.values().filter(|rule| rule.category == Category::UserDefined).collect();
+        let taken = |rule: &Rule| {
+            rule.is("PrivateEndpoint") && users.iter().any(|user| user.endpoint_key() == rule.endpoint_key())
+        };
+        wanted.retain(|rule| !taken(rule));
         let keys: Vec<String> = wanted.iter().map(Rule::key).collect();
-        network.rules.retain(|key, rule| rule.category == Category::UserDefined || keys.contains(key));
+        let required = network.rules.values().filter(|rule| rule.category == Category::Required).map(Rule::key);
+        let obsolete: Vec<String> = required.filter(|key| !keys.contains(key)).collect();
+        self.drop_rules(workspace, &obsolete);
+        let Some(network) = self.networks.get_mut(workspace) else { return };
         for rule in wanted {
             network.rules.entry(rule.key()).or_insert(rule);
         }

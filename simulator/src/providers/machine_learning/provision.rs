@@ -74,6 +74,7 @@ pub(crate) fn seed_network(world: &mut World, id: &str, body: &Value) -> Result<
     let key = ids::key(id);
     let (upserts, _) = workspace::rule_map(world, &key, body)?;
     Change::new(world, &key, upserts, Vec::new()).apply(world);
+    world.refresh_service_rules(&key);
     let status = &body["properties"]["managedNetwork"]["status"];
     if status["status"] == json!("Active") {
         build(world, &key, status["sparkReady"].as_bool().unwrap_or(false));

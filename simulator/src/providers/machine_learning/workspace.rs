@@ -126,6 +126,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         overlay: Some(change.overlay.clone()),
         effect: Box::new(move |world| {
             change.apply(world);
+            world.refresh_service_rules(&key);
             if build {
                 provision::build(world, &key, false);
             }
@@ -208,6 +209,7 @@ fn update(call: &mut Call<'_>, body: &Value, put: bool) -> Answer {
         effect: Box::new(move |world| {
             store(world, &id, &body, put)?;
             change.apply(world);
+            world.refresh_service_rules(&ids::key(&id));
             Ok(())
         }),
         result: |world, id| world.render(id),
