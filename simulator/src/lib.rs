@@ -1,1 +1,42 @@
-//! Skeleton.
+//! An Azure Resource Manager that runs on loopback.
+//!
+//! It serves the token endpoint, the instance metadata service and the resource providers that drive the network
+//! security of Azure Machine Learning workspaces, so that a client can be tried and tested without a subscription.
+//! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
+//! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
+
+mod call;
+mod clock;
+mod connections;
+mod control;
+mod directory;
+mod entra;
+mod error;
+mod fault;
+mod http;
+mod ids;
+mod log;
+mod operations;
+mod pipeline;
+mod providers;
+mod rbac;
+mod routes;
+mod seed;
+mod server;
+mod settings;
+mod simulator;
+mod throttle;
+mod tls;
+mod world;
+
+pub use clock::Clock;
+pub use fault::{Fault, FaultAction, FaultMoment};
+pub use log::RequestEntry;
+pub use seed::{
+    Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
+};
+pub use settings::{
+    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+};
+pub use simulator::{Simulator, StartError};
+pub use tls::TlsError;

@@ -1,0 +1,219 @@
+//! One authenticated, authorized ARM call, and the answer of a long-running operation to it.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::directory::Principal;
+use crate::error::ArmError;
+use crate::http::{Reply, Request};
+use crate::ids;
+use crate::operations::{Plan, State};
+use crate::world::World;
+
+pub(crate) type Answer = Result<Reply, ArmError>;
+
+/// What a route's function works with.
+pub(crate) struct Call<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) request: &'a Request,
+    /// The path as the client spelled it, without a trailing slash: the id of what is asked for.
+    pub(crate) path: String,
+    /// The values of the route's placeholders.
+    pub(crate) params: Vec<String>,
+    pub(crate) caller: Principal,
+    pub(crate) api_version: String,
+}
+
+/// How a provider announces an operation, each as its recordings show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// 202, no body, `Azure-AsyncOperation` and `Location` that differ in `type`, no `Retry-After`. Never 201.
+    MachineLearning,
+    /// 201 or 200 with the resource, `Azure-AsyncOperation`, `Retry-After: 10`.
+    NetworkPut { created: bool },
+    /// 202, `Azure-AsyncOperation` and `Location`, `Retry-After: 10`.
+    NetworkDelete,
+    /// 202 and `Location`.
+    VaultDelete,
+}
+
+impl Style {
+    fn default_retry_after(self) -> Option<u32> {
+        match self {
+            Self::MachineLearning => None,
+            Self::NetworkPut { .. } | Self::NetworkDelete | Self::VaultDelete => Some(10),
+        }
+    }
+}
+
+impl Call<'_> {
+    pub(crate) fn param(&self, index: usize) -> &str {
+        self.params.get(index).map(String::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> Result<Value, ArmError> {
+        self.request.json().filter(Value::is_object).ok_or_else(|| {
+            ArmError::new(
+                400,
+                "InvalidRequestContent",
+                "The request content was invalid and could not be deserialized.",
+            )
+        })
+    }
+
+    /// Refuses the call unless the caller may do `action` on `scope`.
+    pub(crate) fn require(&self, action: &str, scope: &str) -> Result<(), ArmError> {
+        if self.world.may(&self.caller.object_id, action, scope) {
+            return Ok(());
+        }
+        let (client, object) = (&self.caller.client_id, &self.caller.object_id);
+        Err(ArmError::new(
+            403,
+            "AuthorizationFailed",
+            format!(
+                "The client '{client}' with object id '{object}' does not have authorization to perform action \
+                 '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please \
+                 refresh your credentials."
+            ),
+        ))
+    }
+
+    /// A page of `items`; `token` is the provider's name for the continuation parameter.
+    pub(crate) fn page(&self, items: Vec<Value>, token: &str) -> Reply {
+        let skip = self.request.query(token).and_then(|skip| skip.parse::<usize>().ok()).unwrap_or(0);
+        let size = self.world.settings.page_size.max(1);
+        let more = items.len() > skip.saturating_add(size);
+        let value: Vec<Value> = items.into_iter().skip(skip).take(size).collect();
+        if !more {
+            return Reply::ok(json!({ "value": value }));
+        }
+        let (base, path, version) = (&self.request.base, &self.path, &self.api_version);
+        let mut next = format!("{base}{path}?api-version={version}&{token}={}", skip + size);
+        if let Some(filter) = self.request.query("$filter") {
+            next.push_str("&$filter=");
+            next.extend(url::form_urlencoded::byte_serialize(filter.as_bytes()));
+        }
+        Reply::ok(json!({ "value": value, "nextLink": next }))
+    }
+
+    fn retry_headers(&self, reply: Reply, default: Option<u32>) -> Reply {
+        let settings = &self.world.settings;
+        let mut reply = reply;
+        if let Some(ms) = settings.retry_after_ms {
+            reply = reply.header("x-ms-retry-after-ms", ms.to_string());
+        }
+        // A provider's own habit only counts while nothing is set: it would overrule the milliseconds.
+        let seconds = settings.retry_after_seconds.or(default.filter(|_| settings.retry_after_ms.is_none()));
+        match seconds {
+            Some(seconds) => reply.header("Retry-After", seconds.to_string()),
+            None => reply,
+        }
+    }
+
+    fn operation_url(&self, path: &str, kind: Option<&str>) -> String {
+        let mut parts = Vec::new();
+        if !self.world.settings.omit_api_version {
+            parts.push(format!("api-version={}", self.api_version));
+        }
+        parts.extend(kind.map(|kind| format!("type={kind}")));
+        if self.world.settings.signed_operation_urls {
+            // As long as Azure's: time, certificate, signature, hash.
+            parts.push(format!(
+                "t={}&c={}&s={}&h={}",
+                self.world.now,
+                "M".repeat(2600),
+                "s".repeat(342),
+                "h".repeat(43)
+            ));
+        }
+        let query = if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) };
+        format!("{}{path}{query}", self.request.base)
+    }
+
+    /// Begins an operation and answers as the provider does: at once if it takes no time, else with its URLs.
+    pub(crate) fn start(&mut self, plan: Plan, style: Style, location: &str) -> Reply {
+        let (resource, result) = (plan.resource.clone(), plan.result);
+        let id = self.world.begin(plan, &self.caller.object_id.clone());
+        let done = matches!(self.world.operations.get(&id).map(|op| &op.state), Some(State::Succeeded));
+        let body = result(self.world, &resource);
+        let status = match style {
+            Style::NetworkPut { created: true } => 201,
+            Style::NetworkPut { created: false } => 200,
+            _ if done => 200,
+            _ => 202,
+        };
+        let shows_body = done || matches!(style, Style::NetworkPut { .. });
+        let reply = match body.filter(|_| shows_body) {
+            Some(body) => Reply::json(status, body),
+            None => Reply::empty(status),
+        };
+        if done {
+            // A `Location` would make clients poll even on a 200: there is none when the work is done.
+            return reply;
+        }
+        let subscription = self.param(0).to_owned();
+        let at = |provider: &str, what: &str| {
+            format!("/subscriptions/{subscription}/providers/{provider}/locations/{location}/{what}/{id}")
+        };
+        let (status_url, location_url) = match style {
+            Style::MachineLearning => {
+                let path = at("Microsoft.MachineLearningServices", "workspaceOperationsStatus");
+                (Some(self.operation_url(&path, Some("async"))), Some(self.operation_url(&path, Some("location"))))
+            }
+            Style::NetworkPut { .. } => (Some(self.operation_url(&at("Microsoft.Network", "operations"), None)), None),
+            Style::NetworkDelete => (
+                Some(self.operation_url(&at("Microsoft.Network", "operations"), None)),
+                Some(self.operation_url(&at("Microsoft.Network", "operationResults"), None)),
+            ),
+            Style::VaultDelete => (None, Some(self.operation_url(&at("Microsoft.KeyVault", "operationResults"), None))),
+        };
+        let mut reply = self.retry_headers(reply, style.default_retry_after());
+        if let Some(url) = status_url {
+            reply = reply.header("Azure-AsyncOperation", url);
+        }
+        if let Some(url) = location_url {
+            reply = reply.header("Location", url);
+        }
+        reply
+    }
+
+    fn operation_id(&self) -> Result<Uuid, ArmError> {
+        let id = ids::name(&self.path);
+        Uuid::parse_str(id)
+            .ok()
+            .filter(|id| self.world.operations.get(id).is_some())
+            .ok_or_else(|| ArmError::new(404, "OperationNotFound", format!("The operation '{id}' was not found.")))
+    }
+
+    /// GET of an `Azure-AsyncOperation` URL: always 200, the outcome is in the body (ARM RPC, async-api-reference).
+    pub(crate) fn operation_status(&mut self, default_retry_after: Option<u32>) -> Answer {
+        let id = self.operation_id()?;
+        let Some(operation) = self.world.operations.get(&id) else { return Err(ArmError::not_found(&self.path)) };
+        Ok(match &operation.state {
+            State::Running => self.retry_headers(Reply::ok(json!({ "status": "InProgress" })), default_retry_after),
+            State::Succeeded => Reply::ok(json!({ "status": "Succeeded", "percentComplete": 100.0 })),
+            State::Failed(error) => Reply::ok(json!({ "status": "Failed", "error": error.detail() })),
+            State::Canceled => Reply::ok(json!({
+                "status": "Canceled",
+                "error": { "code": "OperationCanceled", "message": "The operation was superseded by another one." }
+            })),
+        })
+    }
+
+    /// GET of a `Location` URL: 202 while it runs, then what the synchronous call would have answered.
+    pub(crate) fn operation_result(&mut self, default_retry_after: Option<u32>) -> Answer {
+        let id = self.operation_id()?;
+        let Some(operation) = self.world.operations.get(&id) else { return Err(ArmError::not_found(&self.path)) };
+        match &operation.state {
+            State::Running => Ok(self
+                .retry_headers(Reply::empty(202), default_retry_after)
+                .header("Location", format!("{}{}?{}", self.request.base, self.path, self.request.raw_query))),
+            State::Succeeded => Ok(match (operation.result)(self.world, &operation.resource) {
+                Some(body) => Reply::ok(body),
+                None => Reply::empty(200),
+            }),
+            State::Failed(error) => Err(error.clone()),
+            State::Canceled => Err(ArmError::conflict("The operation was superseded by another one.")),
+        }
+    }
+}

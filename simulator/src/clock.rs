@@ -1,0 +1,67 @@
+//! The simulated clock: everything that takes time in the simulator is measured on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A clock that starts at the wall clock's time, runs with a speed factor and can be moved forward.
+///
+/// Operations end when this clock reaches their time, not when somebody polls them: `az` approves a
+/// connection and then only re-reads it (azure-cli `private-endpoint-connection approve`).
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    real: Instant,
+    simulated_ms: i64,
+    speed: f64,
+}
+
+impl Inner {
+    fn now_ms(&self) -> i64 {
+        let elapsed = self.real.elapsed().as_secs_f64() * 1000.0 * self.speed;
+        self.simulated_ms.saturating_add(elapsed as i64)
+    }
+}
+
+impl Clock {
+    pub(crate) fn new(speed: f64) -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let simulated_ms = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
+        Self(Arc::new(Mutex::new(Inner { real: Instant::now(), simulated_ms, speed })))
+    }
+
+    /// The simulated time, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.with(|inner| inner.now_ms())
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: std::time::Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.with(|inner| inner.simulated_ms = inner.simulated_ms.saturating_add(by));
+    }
+
+    /// Lets simulated time pass `speed` times as fast as real time from now on; `0` stops it.
+    pub fn set_speed(&self, speed: f64) {
+        self.with(|inner| {
+            inner.simulated_ms = inner.now_ms();
+            inner.real = Instant::now();
+            inner.speed = speed;
+        });
+    }
+
+    /// The speed factor in force.
+    pub fn speed(&self) -> f64 {
+        self.with(|inner| inner.speed)
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Simulated milliseconds as ARM writes times.
+pub(crate) fn rfc3339(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map(|t| t.to_string()).unwrap_or_default()
+}

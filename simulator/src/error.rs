@@ -1,0 +1,72 @@
+//! ARM's error envelope, and the errors that every provider shares.
+
+use serde_json::{Value, json};
+
+use crate::ids;
+
+/// What ARM answers instead of a result: a status code and `{"error": {"code", "message"}}` (ARM RPC, error response).
+#[derive(Clone, Debug)]
+pub(crate) struct ArmError {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl ArmError {
+    pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), headers: Vec::new() }
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The `error` member alone, as an operation's status shows it.
+    pub(crate) fn detail(&self) -> Value {
+        json!({ "code": self.code, "message": self.message })
+    }
+
+    pub(crate) fn envelope(&self) -> Value {
+        json!({ "error": self.detail() })
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// The code under which AML refuses what is well-formed but not allowed.
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new(400, "ValidationError", message)
+    }
+
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(409, "Conflict", message)
+    }
+
+    /// Text and header as seen in public recordings of azure-ai-ml.
+    pub(crate) fn not_found(id: &str) -> Self {
+        let what = ids::provider_path(id).unwrap_or(id);
+        let group = ids::resource_group(id).unwrap_or_default();
+        Self::new(
+            404,
+            "ResourceNotFound",
+            format!(
+                "The Resource '{what}' under resource group '{group}' was not found. For more details please go to \
+                 https://aka.ms/ARMResourceNotFoundFix"
+            ),
+        )
+        .with_header("x-ms-failure-cause", "gateway")
+    }
+
+    pub(crate) fn group_not_found(group: &str) -> Self {
+        Self::new(404, "ResourceGroupNotFound", format!("Resource group '{group}' could not be found."))
+            .with_header("x-ms-failure-cause", "gateway")
+    }
+
+    pub(crate) fn subscription_not_found(subscription: &str) -> Self {
+        Self::new(404, "SubscriptionNotFound", format!("The subscription '{subscription}' could not be found."))
+            .with_header("x-ms-failure-cause", "gateway")
+    }
+}

@@ -1,0 +1,84 @@
+//! Requests and replies as the simulator's own code sees them: no stream, no framework.
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use serde_json::Value;
+
+use crate::error::ArmError;
+
+/// One request, read whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// Percent-decoded.
+    pub(crate) path: String,
+    pub(crate) raw_query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// `https://{Host}`: URLs that the simulator hands out name the host that the client used.
+    pub(crate) base: String,
+    pub(crate) from_loopback: bool,
+}
+
+impl Request {
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        url::form_urlencoded::parse(self.raw_query.as_bytes())
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) fn form(&self, name: &str) -> Option<String> {
+        url::form_urlencoded::parse(&self.body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+/// What a reply carries.
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    Empty,
+    Json(Value),
+    Text(String),
+}
+
+/// One reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) payload: Payload,
+}
+
+impl Reply {
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), payload: Payload::Empty }
+    }
+
+    pub(crate) fn json(status: u16, body: Value) -> Self {
+        Self { payload: Payload::Json(body), ..Self::empty(status) }
+    }
+
+    pub(crate) fn ok(body: Value) -> Self {
+        Self::json(200, body)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+impl From<ArmError> for Reply {
+    fn from(error: ArmError) -> Self {
+        let mut reply = Self::json(error.status, error.envelope());
+        reply.headers = error.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        reply
+    }
+}

@@ -1,0 +1,83 @@
+//! `provisionManagedNetwork`: building the network.
+
+use serde_json::{Value, json};
+
+use crate::call::{Answer, Call, Style};
+use crate::error::ArmError;
+use crate::ids;
+use crate::operations::Plan;
+use crate::world::World;
+
+use super::network::Isolation;
+use super::rules::{Change, Status};
+use super::{validation, workspace};
+
+/// The simulated seconds that building takes, with the firewall if a rule needs one.
+pub(super) fn seconds(world: &World, workspace: &str) -> f64 {
+    let times = &world.settings.operation_seconds;
+    let Some(network) = world.networks.get(workspace) else { return times.provision };
+    if network.active {
+        return times.rule;
+    }
+    let firewall = network.rules.values().any(|rule| validation::is_users(rule) && rule.is("FQDN"));
+    times.provision + if firewall { times.firewall } else { 0.0 }
+}
+
+/// Builds the network: rules become active as far as they can.
+pub(super) fn build(world: &mut World, workspace: &str, spark: bool) {
+    let Some(network) = world.networks.get_mut(workspace) else { return };
+    network.active = true;
+    network.spark_ready |= spark;
+    // What failed before is tried again with everything else.
+    for rule in network.rules.values_mut().filter(|rule| rule.status == Status::Failed) {
+        rule.status = Status::Inactive;
+    }
+    world.activate(workspace);
+}
+
+fn result(world: &World, resource: &str) -> Option<Value> {
+    let network = world.networks.get(&ids::ancestor(resource, 8))?;
+    let status = if network.active { "Active" } else { "Inactive" };
+    Some(json!({ "status": status, "sparkReady": network.spark_ready }))
+}
+
+pub(super) fn post(call: &mut Call<'_>) -> Answer {
+    let id = ids::ancestor(&call.path, 8);
+    let key = ids::key(&id);
+    let location = call.world.resource(&id)?["location"].as_str().unwrap_or_default().to_owned();
+    // The specification calls the body optional; the service does not (field report).
+    let Some(body) = call.request.json().filter(Value::is_object) else {
+        return Err(ArmError::bad_request("Request body could not be read."));
+    };
+    if call.world.networks.get(&key).is_none_or(|network| network.isolation == Isolation::Disabled) {
+        return Err(ArmError::validation("The workspace has no managed network to provision."));
+    }
+    workspace::refuse_concurrent(call.world, &key)?;
+    let spark = body["includeSpark"].as_bool().unwrap_or(false);
+    let seconds = seconds(call.world, &key);
+    let plan = Plan {
+        kind: "provision",
+        resource: ids::key(&call.path),
+        seconds,
+        effect: Box::new(move |world| {
+            build(world, &key, spark);
+            Ok(())
+        }),
+        result,
+        overlay: None,
+    };
+    Ok(call.start(plan, Style::MachineLearning, &location))
+}
+
+/// Takes over the rules of a seeded workspace, and builds its network if the seed says that it is built.
+pub(crate) fn seed_network(world: &mut World, id: &str, body: &Value) -> Result<(), ArmError> {
+    let key = ids::key(id);
+    let (upserts, _) = workspace::rule_map(world, &key, body)?;
+    Change::new(world, &key, upserts, Vec::new()).apply(world);
+    world.refresh_service_rules(&key);
+    let status = &body["properties"]["managedNetwork"]["status"];
+    if status["status"] == json!("Active") {
+        build(world, &key, status["sparkReady"].as_bool().unwrap_or(false));
+    }
+    Ok(())
+}

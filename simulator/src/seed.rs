@@ -1,0 +1,318 @@
+//! What there is before the first request, and what can be added later.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::connections::Request;
+use crate::directory::Principal;
+use crate::error::ArmError;
+use crate::ids;
+use crate::providers::machine_learning::{self, WORKSPACE};
+use crate::rbac::{RoleAssignment, RoleDefinition};
+use crate::world::{Subscription, World};
+
+/// Objects of the simulated cloud. JSON and YAML use camelCase names; every list may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Seed {
+    /// Tenant ids; those of principals and subscriptions need not be repeated here.
+    pub tenants: Vec<String>,
+    /// Applications and managed identities that can get tokens.
+    pub service_principals: Vec<SeedPrincipal>,
+    /// Subscriptions.
+    pub subscriptions: Vec<SeedSubscription>,
+    /// Resource groups.
+    pub resource_groups: Vec<SeedGroup>,
+    /// Resources of any type.
+    pub resources: Vec<SeedResource>,
+    /// Private endpoint connections that strangers have raised on resources.
+    pub connections: Vec<SeedConnection>,
+    /// Custom roles; the built-in ones are there.
+    pub role_definitions: Vec<SeedRole>,
+    /// Role assignments.
+    pub role_assignments: Vec<SeedAssignment>,
+}
+
+/// A principal that can get tokens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedPrincipal {
+    /// Its tenant.
+    pub tenant_id: String,
+    /// The application id.
+    pub client_id: String,
+    /// The object id, to which roles are assigned.
+    pub object_id: String,
+    /// Its client secret.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// Tokens that are accepted as client assertions (workload identity).
+    #[serde(default)]
+    pub federated_assertions: Vec<String>,
+    /// Whether the metadata service hands out its tokens.
+    #[serde(default)]
+    pub managed_identity: bool,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedSubscription {
+    /// The subscription id.
+    pub subscription_id: String,
+    /// The tenant it trusts.
+    pub tenant_id: String,
+}
+
+/// A resource group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedGroup {
+    /// Its subscription.
+    pub subscription_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub location: String,
+}
+
+/// A resource. A workspace gets everything that the service adds; with `properties.managedNetwork.status.status:
+/// Active` its network is built.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedResource {
+    /// The whole id; name and type follow from it.
+    pub id: String,
+    /// Its region.
+    #[serde(default)]
+    pub location: String,
+    /// Its kind.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Its SKU.
+    #[serde(default)]
+    pub sku: Option<Value>,
+    /// Its identity.
+    #[serde(default)]
+    pub identity: Option<Value>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Map<String, Value>,
+    /// Its properties.
+    #[serde(default)]
+    pub properties: Map<String, Value>,
+}
+
+impl SeedResource {
+    /// A resource without properties.
+    pub fn new(id: impl Into<String>, location: impl Into<String>) -> Self {
+        Self { id: id.into(), location: location.into(), ..Self::default() }
+    }
+
+    /// With one more property.
+    pub fn property(mut self, name: &str, value: Value) -> Self {
+        self.properties.insert(name.to_owned(), value);
+        self
+    }
+}
+
+/// A connection on a target, raised by an endpoint that need not exist in the simulator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedConnection {
+    /// The id of the target.
+    pub target: String,
+    /// The id of the asking endpoint.
+    pub private_endpoint_id: String,
+    /// `Pending`, `Approved`, `Rejected` or `Disconnected`; left out, `Pending`.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// The requester's message.
+    #[serde(default)]
+    pub description: String,
+    /// Sub-resources.
+    #[serde(default)]
+    pub group_ids: Vec<String>,
+}
+
+/// A custom role.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedRole {
+    /// Its guid.
+    pub name: String,
+    /// Its display name.
+    pub role_name: String,
+    /// What it allows; `*` is a wildcard.
+    pub actions: Vec<String>,
+    /// What it does not allow after all.
+    #[serde(default)]
+    pub not_actions: Vec<String>,
+}
+
+/// A role assignment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedAssignment {
+    /// `/` or any id.
+    pub scope: String,
+    /// The guid, id or display name of the role.
+    pub role: String,
+    /// The object id of who gets it.
+    pub principal_id: String,
+}
+
+/// Why a seed cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// A role that is neither built in nor in the seed.
+    #[error("role '{0}' is not known")]
+    UnknownRole(String),
+    /// Something refers to a resource that is not there.
+    #[error("resource '{0}' is not known")]
+    UnknownResource(String),
+    /// An id that names no resource.
+    #[error("'{0}' is not a resource id")]
+    BadId(String),
+    /// What ARM would say to a PUT of this workspace.
+    #[error("workspace '{id}': {message}")]
+    Workspace {
+        /// Its id.
+        id: String,
+        /// ARM's message.
+        message: String,
+    },
+}
+
+impl World {
+    /// Adds the objects of a seed.
+    pub(crate) fn add(&mut self, seed: Seed) -> Result<(), SeedError> {
+        seed.tenants.iter().for_each(|tenant| self.directory.add_tenant(tenant));
+        for principal in seed.service_principals {
+            self.directory.add_principal(Principal {
+                tenant: principal.tenant_id,
+                client_id: principal.client_id,
+                object_id: principal.object_id,
+                secret: principal.secret,
+                assertions: principal.federated_assertions,
+                managed_identity: principal.managed_identity,
+                known_at: self.now,
+            });
+        }
+        for subscription in seed.subscriptions {
+            self.directory.add_tenant(&subscription.tenant_id);
+            let key = ids::key(&subscription.subscription_id);
+            let subscription = Subscription { id: subscription.subscription_id, tenant: subscription.tenant_id };
+            self.subscriptions.insert(key, subscription);
+        }
+        for group in seed.resource_groups {
+            let id = format!("/subscriptions/{}/resourceGroups/{}", group.subscription_id, group.name);
+            let document = json!({
+                "id": id, "name": group.name, "type": "Microsoft.Resources/resourceGroups",
+                "location": group.location, "tags": {}, "properties": { "provisioningState": "Succeeded" },
+            });
+            self.groups.insert(ids::key(&id), document);
+        }
+        for role in seed.role_definitions {
+            let definition = RoleDefinition {
+                id: role.name.clone(),
+                role_name: role.role_name,
+                built_in: false,
+                actions: role.actions,
+                not_actions: role.not_actions,
+            };
+            self.roles.definitions.insert(ids::key(&role.name), definition);
+        }
+        // Roles first: what a workspace's rules become depends on them.
+        for assignment in seed.role_assignments {
+            self.add_assignment(&assignment)?;
+        }
+        let (workspaces, others): (Vec<_>, Vec<_>) = seed.resources.into_iter().partition(|resource| {
+            ids::resource_type(&resource.id).is_some_and(|kind| kind.eq_ignore_ascii_case(WORKSPACE))
+        });
+        for resource in others {
+            self.add_resource(resource)?;
+        }
+        for workspace in workspaces {
+            self.add_workspace(workspace)?;
+        }
+        for connection in seed.connections {
+            self.add_connection(&connection)?;
+        }
+        Ok(())
+    }
+
+    fn add_assignment(&mut self, assignment: &SeedAssignment) -> Result<(), SeedError> {
+        let role = self.roles.definition(&assignment.role).map(|role| role.id.clone());
+        let role = role.ok_or_else(|| SeedError::UnknownRole(assignment.role.clone()))?;
+        let scope = assignment.scope.trim_end_matches('/').to_owned();
+        let name = ids::guid(&["assignment", &scope, &role, &assignment.principal_id]);
+        let id = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
+        let assignment = RoleAssignment {
+            id: id.clone(),
+            scope,
+            role,
+            principal_id: assignment.principal_id.clone(),
+            principal_type: "ServicePrincipal".into(),
+            condition: None,
+            condition_version: None,
+            description: None,
+            created_on: self.now,
+            updated_on: self.now,
+            created_by: None,
+            effective_at: self.now,
+        };
+        self.roles.assignments.insert(ids::key(&id), assignment);
+        Ok(())
+    }
+
+    fn add_resource(&mut self, resource: SeedResource) -> Result<(), SeedError> {
+        let kind = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let mut document = json!({
+            "id": resource.id, "name": ids::name(&resource.id), "type": kind, "location": resource.location,
+            "tags": resource.tags, "properties": resource.properties,
+        });
+        for (name, value) in
+            [("sku", resource.sku), ("identity", resource.identity), ("kind", resource.kind.map(Value::from))]
+        {
+            if let Some(value) = value {
+                document[name] = value;
+            }
+        }
+        self.resources.insert(ids::key(&resource.id), document);
+        Ok(())
+    }
+
+    fn add_workspace(&mut self, resource: SeedResource) -> Result<(), SeedError> {
+        let id = resource.id.clone();
+        let failed = |error: ArmError| SeedError::Workspace { id: id.clone(), message: error.message };
+        let mut body =
+            json!({ "location": resource.location, "tags": resource.tags, "properties": resource.properties });
+        for (name, value) in
+            [("sku", resource.sku), ("identity", resource.identity), ("kind", resource.kind.map(Value::from))]
+        {
+            if let Some(value) = value {
+                body[name] = value;
+            }
+        }
+        machine_learning::create_workspace(self, &id, &body).map_err(failed)?;
+        machine_learning::seed_network(self, &id, &body).map_err(failed)
+    }
+
+    fn add_connection(&mut self, seed: &SeedConnection) -> Result<(), SeedError> {
+        let target = self.resources.get(&ids::key(&seed.target)).and_then(|target| target["id"].as_str());
+        let target = target.map(str::to_owned).ok_or_else(|| SeedError::UnknownResource(seed.target.clone()))?;
+        let key = self.connect(Request {
+            target: &target,
+            endpoint: &seed.private_endpoint_id,
+            groups: seed.group_ids.clone(),
+            approved: false,
+            description: &seed.description,
+            rule: None,
+        });
+        if let (Some(status), Some(connection)) = (&seed.status, self.connections.get_mut(&key)) {
+            connection.status = status.clone();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The listeners: HTTPS for everything, plain HTTP for the instance metadata service.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderValue, Response, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::entra;
+use crate::http::{Payload, Reply, Request};
+use crate::pipeline::Shared;
+
+/// ARM takes bodies of up to 4 MB.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Ends a connection without an answer: hyper closes it when the service fails.
+#[derive(Debug, thiserror::Error)]
+#[error("the fault plan drops this connection")]
+struct Dropped;
+
+/// What a listener serves.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) shared: Arc<Shared>,
+    /// Without TLS only the metadata service answers.
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Service {
+    /// Accepts connections until the simulator stops.
+    pub(crate) async fn run(self, listener: TcpListener) {
+        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+            // A failed accept concerns one client only.
+            let Ok((stream, peer)) = accepted else { continue };
+            let _ = stream.set_nodelay(true);
+            let service = self.clone();
+            self.tasks.spawn(async move {
+                let stop = service.stop.clone();
+                let _ = stop
+                    .run_until_cancelled(async move {
+                        match service.tls.clone() {
+                            Some(tls) => {
+                                if let Ok(stream) = tls.accept(stream).await {
+                                    service.connection(stream, peer).await;
+                                }
+                            }
+                            None => service.connection(stream, peer).await,
+                        }
+                    })
+                    .await;
+            });
+        }
+    }
+
+    async fn connection(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let handle = service_fn(move |request| {
+            let service = self.clone();
+            async move { service.answer(request, peer).await }
+        });
+        // How a connection ends is the client's business.
+        let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handle).await;
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Dropped> {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(Body::new(body), BODY_LIMIT).await.map_err(|_| Dropped)?;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
+        let request = Request {
+            method: parts.method.as_str().to_owned(),
+            path: decoded(parts.uri.path()),
+            raw_query: parts.uri.query().unwrap_or_default().to_owned(),
+            base: format!("{scheme}://{host}"),
+            headers: parts.headers,
+            body,
+            from_loopback: peer.ip().is_loopback(),
+        };
+        let head = request.method == "HEAD";
+        let reply = if self.tls.is_none() && !entra::is_imds(&request.path) {
+            Some(Reply::empty(404))
+        } else {
+            self.shared.answer(request).await
+        };
+        reply.map(|reply| response(reply, head)).ok_or(Dropped)
+    }
+}
+
+/// Undoes percent-encoding; what is not valid stays as it is.
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            bytes.push(byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn response(reply: Reply, head: bool) -> Response<Body> {
+    let (kind, text) = match reply.payload {
+        Payload::Empty => (None, String::new()),
+        Payload::Json(body) => (Some("application/json; charset=utf-8"), body.to_string()),
+        Payload::Text(text) => (Some("text/plain; charset=utf-8"), text),
+    };
+    let mut response = Response::new(if head { Body::empty() } else { Body::from(text) });
+    *response.status_mut() =
+        axum::http::StatusCode::from_u16(reply.status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Some(kind) = kind {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    for (name, value) in reply.headers {
+        let name = axum::http::HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            headers.append(name, value);
+        }
+    }
+    response
+}

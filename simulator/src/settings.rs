@@ -1,0 +1,226 @@
+//! The switches: durations, manners, and every behaviour of which no source says which of two it is.
+
+use serde::{Deserialize, Serialize};
+
+/// What ARM does with a private-endpoint rule when the workspace's identity may not approve on the target.
+///
+/// Both have been seen: a refusal (2025) and a connection left pending (2024).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ApproverMissing {
+    /// 400 `ValidationError`.
+    #[default]
+    Refuse,
+    /// Accepted; a pending connection stays on the target and the rule is not active until it is approved.
+    Pending,
+}
+
+/// What a rule map in a PATCH or PUT of a workspace means. No official text says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RuleMapPatch {
+    /// JSON merge-patch: rules that are not named stay, `null` removes.
+    #[default]
+    Merge,
+    /// The map is the whole set of user-defined rules.
+    Replace,
+}
+
+/// What a write to a workspace does while another operation runs on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConcurrentWrites {
+    /// 409 `Conflict`.
+    #[default]
+    Conflict,
+    /// Accepted; the operation that ends last writes back the rules it saw when it began, and loses the others.
+    LoseRules,
+}
+
+/// What an approval does to another one still in progress on the same target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParallelApprovals {
+    /// The earlier one is cancelled and its connection stays as it was.
+    #[default]
+    Supersede,
+    /// Both take effect.
+    Allow,
+}
+
+/// How long operations take, in simulated seconds; `0` makes the operation synchronous.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct OperationSeconds {
+    /// Creating a workspace.
+    pub workspace_create: f64,
+    /// PUT or PATCH of an existing workspace.
+    pub workspace_update: f64,
+    /// Deleting a workspace.
+    pub workspace_delete: f64,
+    /// Building the managed network.
+    pub provision: f64,
+    /// Added when an operation builds the firewall, which the first FQDN rule does.
+    pub firewall: f64,
+    /// A rule on a network that is built.
+    pub rule: f64,
+    /// A rule on a network that is not yet built: it is only stored.
+    pub rule_inactive: f64,
+    /// Creating or changing a private endpoint.
+    pub private_endpoint: f64,
+    /// Deleting a private endpoint.
+    pub private_endpoint_delete: f64,
+    /// Approving or rejecting a connection; the answer comes at once, the state changes when this has passed.
+    pub approval: f64,
+    /// Deleting a connection, for the providers where that is an operation.
+    pub connection_delete: f64,
+}
+
+impl Default for OperationSeconds {
+    fn default() -> Self {
+        Self {
+            workspace_create: 20.0,
+            workspace_update: 10.0,
+            workspace_delete: 20.0,
+            provision: 1800.0,
+            firewall: 600.0,
+            rule: 120.0,
+            rule_inactive: 5.0,
+            private_endpoint: 15.0,
+            private_endpoint_delete: 10.0,
+            approval: 0.0,
+            connection_delete: 5.0,
+        }
+    }
+}
+
+impl OperationSeconds {
+    /// Every operation takes `seconds`.
+    pub fn all(seconds: f64) -> Self {
+        Self {
+            workspace_create: seconds,
+            workspace_update: seconds,
+            workspace_delete: seconds,
+            provision: seconds,
+            firewall: seconds,
+            rule: seconds,
+            rule_inactive: seconds,
+            private_endpoint: seconds,
+            private_endpoint_delete: seconds,
+            approval: seconds,
+            connection_delete: seconds,
+        }
+    }
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bucket {
+    /// How many requests fit into a full bucket.
+    pub size: f64,
+    /// How many come back each simulated second.
+    pub refill_per_second: f64,
+}
+
+/// ARM's buckets for one principal and one subscription (Microsoft's page on ARM throttling).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Buckets {
+    /// GET and HEAD.
+    pub reads: Bucket,
+    /// PUT, PATCH and POST.
+    pub writes: Bucket,
+    /// DELETE.
+    pub deletes: Bucket,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self {
+            reads: Bucket { size: 250.0, refill_per_second: 25.0 },
+            writes: Bucket { size: 200.0, refill_per_second: 10.0 },
+            deletes: Bucket { size: 200.0, refill_per_second: 10.0 },
+        }
+    }
+}
+
+/// All switches. The JSON and YAML form uses camelCase names; what is left out has its default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// Durations, in simulated seconds.
+    pub operation_seconds: OperationSeconds,
+    /// `Retry-After` of operation answers, in whole seconds. Without it each provider does as its recordings show.
+    pub retry_after_seconds: Option<u32>,
+    /// `x-ms-retry-after-ms` of operation answers.
+    pub retry_after_ms: Option<u64>,
+    /// Leaves `api-version` out of the operation URLs, as AML has been reported to do.
+    pub omit_api_version: bool,
+    /// Adds the signature parameters of some kilobytes that Azure's operation URLs carry.
+    pub signed_operation_urls: bool,
+    /// See [`ApproverMissing`].
+    pub approver_missing: ApproverMissing,
+    /// See [`RuleMapPatch`].
+    pub rule_map_patch: RuleMapPatch,
+    /// See [`ConcurrentWrites`].
+    pub concurrent_writes: ConcurrentWrites,
+    /// See [`ParallelApprovals`].
+    pub parallel_approvals: ParallelApprovals,
+    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged.
+    pub soft_delete: bool,
+    /// Every request is checked against the caller's role assignments.
+    pub enforce_rbac: bool,
+    /// How long a role assignment exists before it has an effect, in simulated seconds.
+    pub role_assignment_delay_seconds: f64,
+    /// How long a new managed identity is unknown to role assignments that state no `principalType`.
+    pub principal_replication_seconds: f64,
+    /// How long a bearer token is good for, in real seconds: clients judge its age by their own clock.
+    pub token_lifetime_seconds: u64,
+    /// Empties the buckets and answers 429.
+    pub throttle: bool,
+    /// Sizes of the buckets.
+    pub buckets: Buckets,
+    /// How many items a list page holds.
+    pub page_size: usize,
+    /// How long every answer takes, in real milliseconds.
+    pub latency_ms: u64,
+    /// Simulated seconds for each real one; `0` stops the clock.
+    pub clock_speed: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            operation_seconds: OperationSeconds::default(),
+            retry_after_seconds: None,
+            retry_after_ms: None,
+            omit_api_version: false,
+            signed_operation_urls: true,
+            approver_missing: ApproverMissing::default(),
+            rule_map_patch: RuleMapPatch::default(),
+            concurrent_writes: ConcurrentWrites::default(),
+            parallel_approvals: ParallelApprovals::default(),
+            // Chosen: on, which is the harder case for a client that deletes and creates again.
+            soft_delete: true,
+            enforce_rbac: true,
+            role_assignment_delay_seconds: 0.0,
+            principal_replication_seconds: 0.0,
+            token_lifetime_seconds: 3600,
+            throttle: false,
+            buckets: Buckets::default(),
+            page_size: 100,
+            latency_ms: 0,
+            clock_speed: 1.0,
+        }
+    }
+}
+
+impl Settings {
+    /// Settings for tests: operations take no time, and whatever is made to take some says to poll every few
+    /// milliseconds.
+    pub fn fast() -> Self {
+        Self {
+            operation_seconds: OperationSeconds::all(0.0),
+            retry_after_ms: Some(5),
+            signed_operation_urls: false,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Everything the simulated cloud knows, in one place and under one lock.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::connections::Connection;
+use crate::directory::Directory;
+use crate::error::ArmError;
+use crate::fault::FaultPlan;
+use crate::ids;
+use crate::log::RequestLog;
+use crate::operations::Operations;
+use crate::providers;
+use crate::providers::machine_learning::ManagedNetwork;
+use crate::rbac::Roles;
+use crate::settings::Settings;
+use crate::throttle::Throttle;
+
+/// A subscription and the tenant it trusts.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) id: String,
+    pub(crate) tenant: String,
+}
+
+/// The state of the simulated cloud. Every map is keyed by [`ids::key`].
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    /// Simulated time of the request, or of the operation's end, that is being worked on.
+    pub(crate) now: i64,
+    pub(crate) directory: Directory,
+    pub(crate) subscriptions: BTreeMap<String, Subscription>,
+    pub(crate) groups: BTreeMap<String, Value>,
+    /// Resources as stored; what others decide (connections, networks, states) is added by [`providers::render`].
+    pub(crate) resources: BTreeMap<String, Value>,
+    pub(crate) connections: BTreeMap<String, Connection>,
+    pub(crate) networks: BTreeMap<String, ManagedNetwork>,
+    /// Workspaces that are deleted but not purged.
+    pub(crate) soft_deleted: BTreeMap<String, Value>,
+    /// How often each id was created: a resource made anew has new guids.
+    pub(crate) generations: BTreeMap<String, u32>,
+    pub(crate) roles: Roles,
+    pub(crate) operations: Operations,
+    pub(crate) faults: FaultPlan,
+    pub(crate) log: RequestLog,
+    pub(crate) throttle: Throttle,
+    /// Set while a request is served whose operation must fail, with whether its effect happens nevertheless.
+    pub(crate) failing_next_operation: Option<(ArmError, bool)>,
+    /// The kind of the operation that the present request began.
+    pub(crate) begun: Option<&'static str>,
+}
+
+impl World {
+    pub(crate) fn resource(&self, id: &str) -> Result<&Value, ArmError> {
+        self.resources.get(&ids::key(id)).ok_or_else(|| ArmError::not_found(id))
+    }
+
+    pub(crate) fn resource_mut(&mut self, id: &str) -> Result<&mut Value, ArmError> {
+        self.resources.get_mut(&ids::key(id)).ok_or_else(|| ArmError::not_found(id))
+    }
+
+    /// A resource as GET shows it.
+    pub(crate) fn render(&self, id: &str) -> Option<Value> {
+        self.resources.get(&ids::key(id)).map(|document| providers::render(self, document))
+    }
+
+    /// The resources of a type in a scope, as GET shows them, ordered by id.
+    pub(crate) fn list(&self, scope: &str, kind: &str) -> Vec<Value> {
+        self.resources
+            .values()
+            .filter(|document| {
+                let id = document["id"].as_str().unwrap_or_default();
+                ids::contains(scope, id) && document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind))
+            })
+            .map(|document| providers::render(self, document))
+            .collect()
+    }
+
+    pub(crate) fn tenant_of(&self, id: &str) -> Option<&str> {
+        let subscription = ids::subscription(id)?;
+        self.subscriptions.get(&ids::key(subscription)).map(|subscription| subscription.tenant.as_str())
+    }
+
+    /// Whether a principal may do something; always, if access checks are off.
+    pub(crate) fn may(&self, principal: &str, action: &str, resource: &str) -> bool {
+        !self.settings.enforce_rbac || self.roles.allowed(principal, action, resource, self.now)
+    }
+
+    /// Counts the creations of `id`: 1 the first time.
+    pub(crate) fn next_generation(&mut self, id: &str) -> u32 {
+        let generation = self.generations.entry(ids::key(id)).or_default();
+        *generation += 1;
+        *generation
+    }
+
+    /// Every ARM object, in a stable order and without times, so that two end states can be compared.
+    pub(crate) fn dump(&self) -> Value {
+        let rendered = |document: &Value| providers::render(self, document);
+        let mut dump = json!({
+            "resourceGroups": self.groups,
+            "resources": self.resources.iter().map(|(id, doc)| (id.clone(), rendered(doc))).collect::<BTreeMap<_, _>>(),
+            "privateEndpointConnections":
+                self.connections.iter().map(|(id, c)| (id.clone(), c.render())).collect::<BTreeMap<_, _>>(),
+            "outboundRules": self.networks.keys().map(|id| (id.clone(), self.rules_document(id))).collect::<BTreeMap<_, _>>(),
+            "roleAssignments":
+                self.roles.assignments.iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
+            "softDeleted": self.soft_deleted.keys().collect::<Vec<_>>(),
+        });
+        strip_times(&mut dump);
+        dump
+    }
+}
+
+/// Removes what differs between two runs of the same story: times and entity tags.
+fn strip_times(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for name in ["systemData", "creationTime", "createdOn", "updatedOn", "etag"] {
+                members.remove(name);
+            }
+            members.values_mut().for_each(strip_times);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_times),
+        _ => {}
+    }
+}

@@ -1,0 +1,14 @@
+//! The simulator as its clients see it: over TLS, with tokens, by status codes, headers and bodies.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers fail the test")]
+
+mod approvals;
+mod authorization;
+mod control;
+mod endpoints;
+mod lab;
+mod manners;
+mod operations;
+mod program;
+mod rules;
+mod tokens;
+mod workspaces;

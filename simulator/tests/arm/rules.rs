@@ -1,0 +1,244 @@
+use std::time::Duration;
+
+use arm_simulator::{ApproverMissing, ConcurrentWrites, OperationSeconds, RuleMapPatch, Settings};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, ML, endpoint_rule, fqdn_rule, status_of, storage, vault, workspace};
+
+fn tag_rule(protocol: &str, ports: &str) -> Value {
+    json!({ "type": "ServiceTag", "destination": { "serviceTag": "DataFactory", "protocol": protocol, "portRanges": ports } })
+}
+
+#[tokio::test]
+async fn rules_are_judged_as_the_service_judges_them() {
+    let lab = Lab::start(Settings::fast()).await;
+    let strict = lab.workspace("strict", "AllowOnlyApprovedOutbound").await;
+    let loose = lab.workspace("loose", "AllowInternetOutbound").await;
+    let open = lab.workspace("open", "Disabled").await;
+    let category = |category: &str| json!({ "type": "FQDN", "category": category, "destination": "pypi.org" });
+    for (ws, name, rule, status) in [
+        (&strict, "fqdn-ok", fqdn_rule("pypi.org"), 200),
+        (&strict, "fqdn-many", fqdn_rule("pytorch.org, *.pytorch.org"), 200),
+        (&strict, "fqdn-star", fqdn_rule("*"), 400),
+        (&strict, "fqdn-url", fqdn_rule("https://pypi.org"), 400),
+        (&strict, "fqdn-storage", fqdn_rule("lake.blob.core.windows.net"), 400),
+        (&strict, "tag-ok", tag_rule("TCP", "80, 8080-8089"), 200),
+        (&strict, "tag-port", tag_rule("TCP", "eighty"), 400),
+        (&strict, "tag-protocol", tag_rule("tcp", "80"), 400),
+        (&strict, "no", fqdn_rule("pypi.org"), 400),
+        (&strict, "bad.name", fqdn_rule("pypi.org"), 400),
+        (&strict, "required", category("Required"), 400),
+        (&strict, "recommended", category("Recommended"), 400),
+        (&strict, "type-case", json!({ "type": "fqdn", "destination": "pypi.org" }), 400),
+        (&strict, "own-table", endpoint_rule(&storage("own"), "table"), 200),
+        (&strict, "own-blob", endpoint_rule(&storage("own"), "blob"), 400),
+        (&strict, "own-again", endpoint_rule(&storage("own").to_uppercase(), "TABLE"), 400),
+        (&strict, "no-group", endpoint_rule(&vault(), "blob"), 400),
+        (&strict, "no-target", endpoint_rule(&storage("absent"), "blob"), 400),
+        (&loose, "loose-fqdn", fqdn_rule("pypi.org"), 400),
+        (&loose, "loose-tag", tag_rule("TCP", "80"), 400),
+        (&loose, "loose-pe", endpoint_rule(&storage("own"), "blob"), 200),
+        (&open, "open-fqdn", fqdn_rule("pypi.org"), 400),
+    ] {
+        let answer = lab.rule(ws, name, rule).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text);
+        if status == 400 {
+            assert_eq!(answer.code(), "ValidationError", "{name}");
+            assert_eq!(lab.rule_status(ws, name).await, None, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_are_inactive_until_the_network_is_built() {
+    let seconds = OperationSeconds { provision: 100.0, firewall: 50.0, rule: 10.0, ..OperationSeconds::all(0.0) };
+    let lab = Lab::start(Settings { operation_seconds: seconds, clock_speed: 0.0, ..Settings::fast() }).await;
+    let ws = lab.workspace("timed", "AllowOnlyApprovedOutbound").await;
+    lab.rule(&ws, "own-table", endpoint_rule(&storage("own"), "table")).await.expect(200);
+    assert_eq!(lab.rule_status(&ws, "own-table").await.as_deref(), Some("Inactive"));
+    assert_eq!(lab.connections(&storage("own")).await.len(), 0);
+
+    lab.post(&format!("{ws}/provisionManagedNetwork"), None).await.expect(400);
+    lab.provision(&ws).await.expect(202);
+    lab.sim.clock().advance(Duration::from_secs(99));
+    assert_eq!(lab.rule_status(&ws, "own-table").await.as_deref(), Some("Inactive"));
+    lab.sim.clock().advance(Duration::from_secs(1));
+    assert_eq!(lab.rule_status(&ws, "own-table").await.as_deref(), Some("Active"));
+    let network = lab.get(&ws, ML).await.body["properties"]["managedNetwork"]["status"].clone();
+    assert_eq!(network, json!({ "status": "Active", "sparkReady": true }));
+    let own = lab.connections(&storage("own")).await;
+    assert_eq!(own.len(), 3, "blob and file of the service, table of the user");
+    for connection in &own {
+        assert_eq!(status_of(connection), "Approved");
+        let endpoint = connection["properties"]["privateEndpoint"]["id"].as_str().unwrap();
+        assert!(endpoint.contains("/resourceGroups/commonHoboRG") && !endpoint.contains(crate::lab::SUB), "{endpoint}");
+    }
+
+    // The first FQDN rule builds the firewall, the second does not.
+    for (name, seconds) in [("first", 60), ("second", 10)] {
+        lab.rule(&ws, name, fqdn_rule(&format!("{name}.org"))).await.expect(202);
+        assert_eq!(lab.rule_status(&ws, name).await.as_deref(), Some("Provisioning"));
+        lab.sim.clock().advance(Duration::from_secs(seconds - 1));
+        assert_eq!(lab.rule_status(&ws, name).await.as_deref(), Some("Provisioning"));
+        lab.sim.clock().advance(Duration::from_secs(1));
+        assert_eq!(lab.rule_status(&ws, name).await.as_deref(), Some("Active"));
+    }
+    lab.delete(&format!("{ws}/outboundRules/first"), ML).await.expect(202);
+    assert_eq!(lab.rule_status(&ws, "first").await.as_deref(), Some("Deleting"));
+    lab.sim.clock().advance(Duration::from_secs(10));
+    assert_eq!(lab.rule_status(&ws, "first").await, None);
+    lab.delete(&format!("{ws}/outboundRules/first"), ML).await.expect(204);
+}
+
+#[tokio::test]
+async fn without_the_approver_role_a_rule_is_refused() {
+    let lab = Lab::start(Settings::fast()).await;
+    let ws = lab.built("refused", "AllowInternetOutbound").await;
+    let rule = || endpoint_rule(&storage("lake"), "dfs");
+    let text =
+        "Workspace managed identity don't have required permissions to read and approve private endpoint connections";
+    let refused = lab.rule(&ws, "lake", rule()).await.expect(400);
+    assert_eq!((refused.code(), refused.message()), ("ValidationError", text));
+    let map = json!({ "properties": { "managedNetwork": { "outboundRules": { "lake": rule() } } } });
+    assert_eq!(lab.patch(&ws, map).await.expect(400).message(), text);
+    assert_eq!(lab.connections(&storage("lake")).await.len(), 0);
+    lab.let_approve(&ws, &storage("lake")).await;
+    let active = lab.rule(&ws, "lake", rule()).await.expect(200);
+    assert_eq!(active.body["properties"]["status"], "Active");
+    assert_eq!(status_of(&lab.connections(&storage("lake")).await[0]), "Approved");
+}
+
+#[tokio::test]
+async fn without_the_approver_role_a_connection_may_also_be_left_pending() {
+    let lab = Lab::start(Settings { approver_missing: ApproverMissing::Pending, ..Settings::fast() }).await;
+    let ws = lab.built("pending", "AllowInternetOutbound").await;
+    lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "dfs")).await.expect(200);
+    assert_eq!(lab.rule_status(&ws, "lake").await.as_deref(), Some("Inactive"));
+    let connection = lab.connections(&storage("lake")).await.remove(0);
+    assert_eq!(status_of(&connection), "Pending");
+    let approve = json!({ "properties": { "privateLinkServiceConnectionState": { "status": "Approved" } } });
+    lab.put(connection["id"].as_str().unwrap(), "2023-05-01", approve).await.expect(200);
+    assert_eq!(lab.rule_status(&ws, "lake").await.as_deref(), Some("Active"));
+    lab.delete(connection["id"].as_str().unwrap(), "2023-05-01").await.expect(200);
+    let rule = lab.get(&format!("{ws}/outboundRules/lake"), ML).await.body;
+    assert_eq!(rule["properties"]["status"], "Failed");
+    assert!(rule["properties"]["errorInformation"].as_str().unwrap().contains("removed"));
+}
+
+#[tokio::test]
+async fn a_right_lost_before_the_network_is_built_fails_the_rule() {
+    let lab = Lab::start(Settings::fast()).await;
+    let ws = lab.workspace("late", "AllowInternetOutbound").await;
+    lab.let_approve(&ws, &storage("lake")).await;
+    lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "dfs")).await.expect(200);
+    let list =
+        lab.get(&format!("{}/providers/Microsoft.Authorization/roleAssignments", storage("lake")), "2022-04-01").await;
+    let own = list.body["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|a| a["properties"]["scope"] == storage("lake"))
+        .unwrap()
+        .clone();
+    lab.delete(own["id"].as_str().unwrap(), "2022-04-01").await.expect(200);
+    lab.provision(&ws).await.expect(200);
+    let rule = lab.get(&format!("{ws}/outboundRules/lake"), ML).await.body;
+    assert_eq!(rule["properties"]["status"], "Failed");
+    assert!(rule["properties"]["errorInformation"].as_str().unwrap().contains("approve private endpoint connections"));
+}
+
+#[tokio::test]
+async fn a_rule_map_merges_or_replaces() {
+    for (mode, expected) in [(RuleMapPatch::Merge, vec!["one", "three"]), (RuleMapPatch::Replace, vec!["three"])] {
+        let lab = Lab::start(Settings { rule_map_patch: mode, ..Settings::fast() }).await;
+        let ws = lab.workspace("mapped", "AllowOnlyApprovedOutbound").await;
+        for name in ["one", "two"] {
+            lab.rule(&ws, name, fqdn_rule(&format!("{name}.org"))).await.expect(200);
+        }
+        let map = json!({ "two": null, "three": fqdn_rule("three.org") });
+        let patch = json!({ "properties": { "managedNetwork": { "outboundRules": map } } });
+        lab.patch(&ws, patch).await.expect(200);
+        assert_eq!(lab.user_rules(&ws).await, expected, "{mode:?}");
+        let required = json!({ "sys": { "type": "FQDN", "category": "Required", "destination": "a.org" } });
+        let patch = json!({ "properties": { "managedNetwork": { "outboundRules": required } } });
+        lab.patch(&ws, patch).await.expect(400);
+        assert_eq!(lab.user_rules(&ws).await, expected, "a refused map changes nothing");
+        let patch = json!({ "properties": { "managedNetwork": { "isolationMode": "AllowOnlyApprovedOutbound" } } });
+        lab.patch(&ws, patch).await.expect(200);
+        assert_eq!(lab.user_rules(&ws).await, expected, "a body without a map changes no rule");
+    }
+}
+
+#[tokio::test]
+async fn isolation_and_rules_can_come_in_one_patch() {
+    let lab = Lab::start(Settings::fast()).await;
+    let ws = lab.workspace("at-once", "Disabled").await;
+    let network =
+        json!({ "isolationMode": "AllowOnlyApprovedOutbound", "outboundRules": { "pypi": fqdn_rule("pypi.org") } });
+    lab.patch(&ws, json!({ "properties": { "managedNetwork": network } })).await.expect(200);
+    assert_eq!(lab.user_rules(&ws).await, ["pypi"]);
+}
+
+#[tokio::test]
+async fn overlapping_writes_conflict_or_lose_rules() {
+    for (mode, second, expected) in
+        [(ConcurrentWrites::Conflict, 409, vec!["one"]), (ConcurrentWrites::LoseRules, 202, vec!["two"])]
+    {
+        let settings = Settings { concurrent_writes: mode, clock_speed: 0.0, ..Settings::fast() };
+        let lab = Lab::start(settings).await;
+        let ws = lab.built("busy", "AllowOnlyApprovedOutbound").await;
+        lab.sim.settings(|settings| settings.operation_seconds = OperationSeconds::all(10.0));
+        lab.rule(&ws, "one", fqdn_rule("one.org")).await.expect(202);
+        let answer = lab.rule(&ws, "two", fqdn_rule("two.org")).await.expect(second);
+        if second == 409 {
+            assert_eq!(answer.code(), "Conflict");
+            lab.patch(&ws, json!({ "tags": {} })).await.expect(409);
+            lab.provision(&ws).await.expect(409);
+            lab.delete(&ws, ML).await.expect(409);
+        }
+        lab.sim.clock().advance(Duration::from_secs(60));
+        assert_eq!(lab.user_rules(&ws).await, expected, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_pointed_elsewhere_leaves_its_old_target() {
+    let lab = Lab::start(Settings::fast()).await;
+    let ws = lab.built("moved", "AllowInternetOutbound").await;
+    lab.let_approve(&ws, &storage("lake")).await;
+    lab.rule(&ws, "data", endpoint_rule(&storage("lake"), "dfs")).await.expect(200);
+    lab.rule(&ws, "data", endpoint_rule(&storage("own"), "table")).await.expect(200);
+    assert_eq!(lab.connections(&storage("lake")).await.len(), 0);
+    assert_eq!(lab.connections(&storage("own")).await.len(), 1);
+    lab.delete(&format!("{ws}/outboundRules/data"), ML).await.expect(200);
+    assert_eq!(lab.connections(&storage("own")).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_workspace_can_be_there_from_the_start() {
+    let mut seed = crate::lab::seed();
+    let network = json!({
+        "isolationMode": "AllowOnlyApprovedOutbound", "status": { "status": "Active", "sparkReady": false },
+        "outboundRules": { "pypi": fqdn_rule("pypi.org") },
+    });
+    let resource = arm_simulator::SeedResource::new(workspace("old"), "westeurope")
+        .property("storageAccount", json!(storage("own")))
+        .property("keyVault", json!(vault()))
+        .property("managedNetwork", network);
+    seed.resources.push(resource);
+    let lab = Lab::with(seed, Settings::fast()).await;
+    assert_eq!(lab.rule_status(&workspace("old"), "pypi").await.as_deref(), Some("Active"));
+    assert_eq!(lab.connections(&storage("own")).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_users_rule_that_comes_with_the_workspace_stands_in_for_the_services_own() {
+    let lab = Lab::start(Settings::fast()).await;
+    let mut body = crate::lab::workspace_body("AllowOnlyApprovedOutbound");
+    body["properties"]["managedNetwork"]["outboundRules"] = json!({ "mine": endpoint_rule(&storage("own"), "blob") });
+    lab.put(&workspace("twice"), ML, body).await.expect(200);
+    let list = lab.get(&format!("{}/outboundRules", workspace("twice")), ML).await.body;
+    let to_blob = |rule: &&Value| rule["properties"]["destination"]["subresourceTarget"] == "blob";
+    let names: Vec<_> = list["value"].as_array().unwrap().iter().filter(to_blob).map(|rule| &rule["name"]).collect();
+    assert_eq!(names, ["mine"]);
+}
