@@ -5,6 +5,7 @@ pub mod api;
 pub mod azure;
 pub mod controllers;
 pub mod effects;
+pub mod operator;
 pub mod plan;
 pub mod runtime;
 pub mod telemetry;

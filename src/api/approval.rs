@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{ConnectionRef, ManagementPolicy, ResourceRef};
 use super::condition::Condition;
-use super::operation::Operation;
 
 /// A policy: which private endpoint connections on a target are approved. What no entry allows stays pending.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -122,11 +121,6 @@ pub struct PrivateEndpointApprovalStatus {
     /// How many more there are than the list holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_connections: Option<i64>,
-    /// Writes to ARM under way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
-    pub operations: Vec<Operation>,
 }
 
 /// One private endpoint connection, and what was decided about it.

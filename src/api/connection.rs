@@ -52,7 +52,10 @@ pub struct AzureConnectionSpec {
     /// Subscriptions that are yours. Only an endpoint in one of them can be told from a stranger's by subscription,
     /// resource group and name, because Azure's managed networks place endpoints in Microsoft's own subscriptions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")))]
+    #[schemars(
+        length(max = 256),
+        inner(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub own_subscriptions: Vec<String>,
     /// Who may do what, and where. What no grant allows is refused with the condition reason `ScopeNotAllowed` or

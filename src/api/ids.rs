@@ -41,7 +41,8 @@ impl ArmId {
         let keywords = subscriptions.eq_ignore_ascii_case("subscriptions")
             && groups.eq_ignore_ascii_case("resourceGroups")
             && providers.eq_ignore_ascii_case("providers");
-        if !keywords || rest.is_empty() || !rest.len().is_multiple_of(2) || uuid::Uuid::try_parse(subscription).is_err() {
+        if !keywords || rest.is_empty() || !rest.len().is_multiple_of(2) || uuid::Uuid::try_parse(subscription).is_err()
+        {
             return None;
         }
         Some(Self {
@@ -150,9 +151,7 @@ mod tests {
 
     #[test]
     fn an_id_knows_its_parts() {
-        let id = ArmId::parse(&format!(
-            "/subscriptions/{SUB}/resourcegroups/rg (1)"
-        ));
+        let id = ArmId::parse(&format!("/subscriptions/{SUB}/resourcegroups/rg (1)"));
         assert!(id.is_err(), "a group alone is no resource");
         let id = ArmId::parse(&format!(
             "/subscriptions/{SUB}/resourcegroups/RG(1)/providers/Microsoft.Storage/storageAccounts/lake/privateEndpointConnections/lake.1/"

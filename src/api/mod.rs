@@ -31,10 +31,5 @@ pub const OWNER_TAG: &str = "aml-operator.io-owner";
 
 /// The definitions of all kinds, in the order they are printed and installed.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![
-        AzureConnection::crd(),
-        AmlWorkspace::crd(),
-        OutboundRule::crd(),
-        PrivateEndpointApproval::crd(),
-    ]
+    vec![AzureConnection::crd(), AmlWorkspace::crd(), OutboundRule::crd(), PrivateEndpointApproval::crd()]
 }

@@ -122,7 +122,10 @@ pub struct ServiceTagDestination {
     /// The protocol.
     pub protocol: Protocol,
     /// Ports and ranges, separated by commas, for example `443` or `80, 8080-8089`; `*` for all.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^(\*|[0-9]{1,5}(-[0-9]{1,5})?( *, *[0-9]{1,5}(-[0-9]{1,5})?)*)$"))]
+    #[schemars(
+        length(min = 1, max = 512),
+        regex(pattern = r"^(\*|[0-9]{1,5}(-[0-9]{1,5})?( *, *[0-9]{1,5}(-[0-9]{1,5})?)*)$")
+    )]
     pub port_ranges: String,
     /// Whether the traffic is allowed; left out, `Allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

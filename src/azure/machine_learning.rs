@@ -135,7 +135,9 @@ impl Workspace {
 
     /// True once the managed network is built.
     pub fn network_active(&self) -> bool {
-        self.network_status().and_then(|status| status.status.as_deref()).is_some_and(|s| s.eq_ignore_ascii_case("Active"))
+        self.network_status()
+            .and_then(|status| status.status.as_deref())
+            .is_some_and(|s| s.eq_ignore_ascii_case("Active"))
     }
 
     /// True once serverless Spark is prepared.

@@ -77,7 +77,8 @@ async fn check(context: &Context, name: &str, connection: &AzureConnection) -> R
     let (credential, secret_hash) = credential(context, &connection.spec).await?;
     let uid = connection.uid().unwrap_or_default();
     let spec = &connection.spec;
-    let source = serde_json::json!([uid, spec.tenant_id, spec.cloud, spec.custom_cloud, spec.credential, secret_hash]).to_string();
+    let source = serde_json::json!([uid, spec.tenant_id, spec.cloud, spec.custom_cloud, spec.credential, secret_hash])
+        .to_string();
     let known = context.clients.made_from(name, &source);
     let client = match known {
         Some(client) => client,
@@ -107,16 +108,21 @@ async fn credential(context: &Context, spec: &AzureConnectionSpec) -> Result<(Cr
         return Ok((CredentialSource::ManagedIdentity { client_id: identity.client_id.clone() }, String::new()));
     }
     let Some(reference) = &spec.credential.client_secret else {
-        return Err(Verdict::new(Reason::Invalid, "credential: give exactly one of workloadIdentity, managedIdentity, clientSecret"));
+        return Err(Verdict::new(
+            Reason::Invalid,
+            "credential: give exactly one of workloadIdentity, managedIdentity, clientSecret",
+        ));
     };
     let secrets: Api<Secret> = Api::namespaced(context.kube.clone(), &context.namespace);
     let (name, key) = (&reference.secret_ref.name, &reference.secret_ref.key);
     let secret = secrets.get_opt(name).await.map_err(|error| invalid(format!("Secret {name}: {error}")))?;
-    let secret =
-        secret.ok_or_else(|| invalid(format!("there is no Secret {name:?} in the operator's namespace {:?}", context.namespace)))?;
+    let secret = secret.ok_or_else(|| {
+        invalid(format!("there is no Secret {name:?} in the operator's namespace {:?}", context.namespace))
+    })?;
     let value = secret.data.as_ref().and_then(|data| data.get(key));
     let value = value.ok_or_else(|| invalid(format!("Secret {name:?} has no key {key:?}")))?;
-    let text = std::str::from_utf8(&value.0).map_err(|_| invalid(format!("key {key:?} of Secret {name:?} is no text")))?;
+    let text =
+        std::str::from_utf8(&value.0).map_err(|_| invalid(format!("key {key:?} of Secret {name:?} is no text")))?;
     let hash = Sha256::digest(&value.0).iter().map(|byte| format!("{byte:02x}")).collect();
     let secret = Confidential::new(text.trim().to_owned());
     Ok((CredentialSource::ClientSecret { client_id: reference.client_id.clone(), secret }, hash))
@@ -124,7 +130,8 @@ async fn credential(context: &Context, spec: &AzureConnectionSpec) -> Result<(Cr
 
 fn make(context: &Context, spec: &AzureConnectionSpec, credential: CredentialSource) -> Result<Client, Verdict> {
     let invalid = |message: String| Verdict::new(Reason::Invalid, message);
-    let url = |field: &str, text: &str| Url::parse(text).map_err(|error| invalid(format!("customCloud.{field}: {error}")));
+    let url =
+        |field: &str, text: &str| Url::parse(text).map_err(|error| invalid(format!("customCloud.{field}: {error}")));
     let cloud = match (spec.cloud, &spec.custom_cloud) {
         (CloudName::Public, _) => Cloud::Public,
         (CloudName::UsGovernment, _) => Cloud::UsGovernment,

@@ -36,7 +36,8 @@ pub async fn reconcile(context: Arc<Context>, mut rule: OutboundRule) -> Result<
     }
     if rule.spec.management_policy != Some(ManagementPolicy::Observe) && !has_finalizer(&rule) {
         if rule.status.is_none() {
-            report(&context, &mut rule, Verdict::new(Reason::Pending, "waiting for the workspace's turn"), None).await?;
+            report(&context, &mut rule, Verdict::new(Reason::Pending, "waiting for the workspace's turn"), None)
+                .await?;
         }
         context.status.finalizer(&rule, true).await?;
         return Ok(Outcome::Again(context.pace.lane));
@@ -51,11 +52,14 @@ pub async fn reconcile(context: Arc<Context>, mut rule: OutboundRule) -> Result<
         return Ok(Outcome::Reported(verdict));
     }
     let posting = context.board.read(&key).filter(|posting| {
-        Some(&posting.uid) == rule.metadata.uid.as_ref() && posting.generation == rule.metadata.generation && !posting.deleting
+        Some(&posting.uid) == rule.metadata.uid.as_ref()
+            && posting.generation == rule.metadata.generation
+            && !posting.deleting
     });
     let Some(posting) = posting else {
         if rule.status.is_none() {
-            report(&context, &mut rule, Verdict::new(Reason::Pending, "waiting for the workspace's turn"), None).await?;
+            report(&context, &mut rule, Verdict::new(Reason::Pending, "waiting for the workspace's turn"), None)
+                .await?;
         }
         // The workspace's lane posts when it has looked; until then what was said stands.
         return Ok(Outcome::Done);
@@ -117,7 +121,8 @@ async fn depart(context: &Context, mut rule: OutboundRule, key: &ObjectKey) -> R
     if let Some(note) = note {
         return release(context, &rule, key, note).await;
     }
-    let age = rule.metadata.deletion_timestamp.as_ref().and_then(|at| context.now().duration_since(at.0).try_into().ok());
+    let age =
+        rule.metadata.deletion_timestamp.as_ref().and_then(|at| context.now().duration_since(at.0).try_into().ok());
     let left = context.pace.workspace_grace.saturating_sub(age.unwrap_or(Duration::ZERO));
     if workspace_going(&context.indexes, &rule) {
         // The index may be late: only a fresh read tells, and only after a while, because a tool that deletes a whole folder
@@ -129,11 +134,18 @@ async fn depart(context: &Context, mut rule: OutboundRule, key: &ObjectKey) -> R
         let found: Option<AmlWorkspace> = fresh(&context.kube, Some(&workspace.namespace), &workspace.name).await?;
         let going = found.is_none_or(|workspace| workspace.metadata.deletion_timestamp.is_some());
         if going || context.indexes.namespace(&workspace.namespace).1 {
-            return release(context, &rule, key, "the workspace's object is gone or going; the rule stays with the workspace").await;
+            return release(
+                context,
+                &rule,
+                key,
+                "the workspace's object is gone or going; the rule stays with the workspace",
+            )
+            .await;
         }
         return Ok(Outcome::Again(context.pace.poll));
     }
-    let posting = context.board.read(key).filter(|posting| Some(&posting.uid) == rule.metadata.uid.as_ref() && posting.deleting);
+    let posting =
+        context.board.read(key).filter(|posting| Some(&posting.uid) == rule.metadata.uid.as_ref() && posting.deleting);
     if let Some(posting) = &posting {
         if posting.state.gone {
             return release(context, &rule, key, "the rule is gone from Azure").await;

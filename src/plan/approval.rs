@@ -71,11 +71,13 @@ fn holds(entry: &EndpointMatch, endpoint: Option<&ArmId>, own_subscriptions: &[S
     // In subscriptions of others, names are chosen by whoever asks: subscription, group and name say nothing there.
     let own = own_subscriptions.iter().any(|own| own.eq_ignore_ascii_case(&entry.subscription_id));
     let subscription = own && entry.subscription_id.eq_ignore_ascii_case(endpoint.subscription());
-    let group = entry.resource_group.as_deref().is_none_or(|group| group.eq_ignore_ascii_case(endpoint.resource_group()));
+    let group =
+        entry.resource_group.as_deref().is_none_or(|group| group.eq_ignore_ascii_case(endpoint.resource_group()));
     let name = entry.name.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(endpoint.name()));
-    let pattern = entry.name_pattern.as_deref().is_none_or(|pattern| {
-        WildMatchPattern::<'*', '?'>::new_case_insensitive(pattern).matches(endpoint.name())
-    });
+    let pattern = entry
+        .name_pattern
+        .as_deref()
+        .is_none_or(|pattern| WildMatchPattern::<'*', '?'>::new_case_insensitive(pattern).matches(endpoint.name()));
     Truth::from(subscription).and(group.into()).and(name.into()).and(pattern.into())
 }
 
@@ -83,8 +85,9 @@ fn holds(entry: &EndpointMatch, endpoint: Option<&ArmId>, own_subscriptions: &[S
 pub fn decide(connection: &Connection, policies: &[Policy]) -> Decision {
     let endpoint = ArmId::parse(&connection.endpoint).ok();
     let allows = |policy: &&Policy| {
-        let entry_holds =
-            |entry: &AllowEntry| holds(&entry.private_endpoint, endpoint.as_ref(), &policy.own_subscriptions) == Truth::Yes;
+        let entry_holds = |entry: &AllowEntry| {
+            holds(&entry.private_endpoint, endpoint.as_ref(), &policy.own_subscriptions) == Truth::Yes
+        };
         policy.allow.iter().any(entry_holds)
     };
     let allowing: Vec<ObjectKey> = policies.iter().filter(allows).map(|policy| policy.key.clone()).collect();
@@ -166,7 +169,9 @@ mod tests {
     }
 
     fn endpoint(subscription: &str, group: &str, name: &str) -> String {
-        format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/privateEndpoints/{name}")
+        format!(
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/privateEndpoints/{name}"
+        )
     }
 
     fn policy(entry: serde_json::Value) -> Policy {
@@ -188,10 +193,18 @@ mod tests {
             (hub.clone(), endpoint(FOREIGN, "hub", "lake-1"), false),
             (json!({"subscriptionId": OWN}), endpoint(OWN, "any", "any"), true),
             (json!({"subscriptionId": FOREIGN}), endpoint(FOREIGN, "any", "any"), false),
-            (json!({"subscriptionId": OWN, "resourceGroup": "hub", "name": "lake-?"}), endpoint(OWN, "hub", "lake-1"), false),
+            (
+                json!({"subscriptionId": OWN, "resourceGroup": "hub", "name": "lake-?"}),
+                endpoint(OWN, "hub", "lake-1"),
+                false,
+            ),
             (hub.clone(), String::new(), false),
             (hub.clone(), "lake-1".into(), false),
-            (json!({"subscriptionId": OWN}), format!("/subscriptions/{OWN}/resourceGroups/x/providers/Contoso.Fake/privateEndpoints/lake-1"), false),
+            (
+                json!({"subscriptionId": OWN}),
+                format!("/subscriptions/{OWN}/resourceGroups/x/providers/Contoso.Fake/privateEndpoints/lake-1"),
+                false,
+            ),
             (hub, format!("{}/../../../{FOREIGN}", endpoint(OWN, "hub", "lake-1")), false),
         ] {
             let decision = decide(&connection(&asks, "Pending"), &[policy(entry.clone())]);

@@ -44,9 +44,14 @@ mod tests {
 
     #[test]
     fn only_many_and_a_large_share_pause() {
-        for (waiting, recent, all, open) in
-            [(0, 9, 10, false), (5, 0, 5, false), (6, 0, 60, false), (6, 0, 59, true), (1, 5, 20, true), (1, 4, 20, false)]
-        {
+        for (waiting, recent, all, open) in [
+            (0, 9, 10, false),
+            (5, 0, 5, false),
+            (6, 0, 60, false),
+            (6, 0, 59, true),
+            (1, 5, 20, true),
+            (1, 4, 20, false),
+        ] {
             let breaker = check(&uids(waiting), recent, all, |_| false);
             assert_eq!(matches!(breaker, Breaker::Open { .. }), open, "{waiting} waiting, {recent} recent of {all}");
         }

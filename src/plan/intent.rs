@@ -39,7 +39,8 @@ pub fn settle(intent: &Operation, traces: Traces, now: Timestamp, rest: Duration
     let started = intent.started_at.parse::<Timestamp>().ok().filter(|at| *at <= now);
     let quiet_since = started.max(traces.last_busy);
     let rested = quiet_since.is_none_or(|since| {
-        u64::try_from(now.duration_since(since).as_millis()).unwrap_or(0) >= u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(now.duration_since(since).as_millis()).unwrap_or(0)
+            >= u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)
     });
     if rested { Settlement::Settled } else { Settlement::Wait }
 }
@@ -70,6 +71,10 @@ mod tests {
         assert_eq!(case(false, false, Some(150), 240), Settlement::Settled);
         let forged = Operation { started_at: "9999-01-01T00:00:00Z".into(), ..intent.clone() };
         let traces = Traces { visible: false, busy: false, last_busy: None };
-        assert_eq!(settle(&forged, traces, at(200), rest), Settlement::Settled, "a forged time blocks nothing for ever");
+        assert_eq!(
+            settle(&forged, traces, at(200), rest),
+            Settlement::Settled,
+            "a forged time blocks nothing for ever"
+        );
     }
 }

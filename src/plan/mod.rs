@@ -11,8 +11,8 @@ pub mod names;
 pub mod outcome;
 pub mod ownership;
 pub mod roles;
-pub mod rules;
 pub mod rule_body;
+pub mod rules;
 pub mod workspace;
 
 pub use outcome::{Reason, Verdict};

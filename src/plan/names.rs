@@ -27,8 +27,7 @@ fn letters(parts: &[&str], count: usize) -> String {
 /// The last eight letters are five that identify the object and three that seal the name with the installation, so that
 /// [`is_ours`] can tell a rule of ours whose object is gone from a stranger's.
 pub fn rule_name(installation: &str, namespace: &str, name: &str) -> String {
-    let kept: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(KEPT).collect();
+    let kept: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(KEPT).collect();
     let kept = kept.trim_end_matches('-');
     let kept = if kept.is_empty() { "rule" } else { kept };
     let body = format!("{kept}-{}", letters(&[installation, namespace, name], IDENTITY));

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn only_the_tag_makes_it_ours() {
-        let reason = |tag, adoption, acknowledge: &[Acknowledgement]| match claim(&owner(), tag, adoption, acknowledge) {
+        let reason = |tag, adoption, acknowledge: &[Acknowledgement]| match claim(&owner(), tag, adoption, acknowledge)
+        {
             Claim::Ours => "ours",
             Claim::Take(_) => "take",
             Claim::TakeIfMatching(_) => "matching",
@@ -118,7 +119,8 @@ mod tests {
     #[test]
     fn the_longest_tag_fits() {
         let long = "x".repeat(63);
-        let owner = Owner { installation: long.clone(), kind: "PrivateEndpointApproval", namespace: long.clone(), name: long };
+        let owner =
+            Owner { installation: long.clone(), kind: "PrivateEndpointApproval", namespace: long.clone(), name: long };
         assert!(owner.tag(Origin::Created).len() <= 256);
     }
 }

@@ -125,7 +125,8 @@ impl RuleBody {
 
     /// The rule as ARM takes it.
     pub fn to_body(&self) -> Value {
-        let mut body = Map::from_iter([("category".to_owned(), json!("UserDefined")), ("type".to_owned(), json!(self.type_()))]);
+        let mut body =
+            Map::from_iter([("category".to_owned(), json!("UserDefined")), ("type".to_owned(), json!(self.type_()))]);
         let destination = match self {
             Self::Fqdn { host } => json!(host),
             Self::PrivateEndpoint { resource_id, subresource, spark_enabled, fqdns } => {

@@ -240,7 +240,8 @@ pub fn plan(input: RulesInput<'_>) -> RulesPlan {
     if input.index_whole {
         let prunable = plan.orphaned.iter().filter(|_| input.prune);
         let foreign = plan.unmanaged.iter().filter(|_| input.exclusive);
-        removals.extend(prunable.chain(foreign).filter_map(|name| observed.get_key_value(name.as_str()).map(|(k, _)| *k)));
+        removals
+            .extend(prunable.chain(foreign).filter_map(|name| observed.get_key_value(name.as_str()).map(|(k, _)| *k)));
     }
     // With strangers' rules about, the whole set must not be sent: it would fight with whoever writes them.
     let shared = !plan.unmanaged.is_empty() && !(input.exclusive && input.index_whole);
@@ -355,7 +356,8 @@ fn in_place(
             Verdict::new(Reason::Defined, "defined in Azure; it becomes active when the managed network is built");
         return Need::Nothing;
     }
-    if rule.status().is_some_and(|status| ["provisioning", "deleting"].contains(&status.to_ascii_lowercase().as_str())) {
+    if rule.status().is_some_and(|status| ["provisioning", "deleting"].contains(&status.to_ascii_lowercase().as_str()))
+    {
         state.verdict = Verdict::new(Reason::Updating, "Azure is putting the rule into force");
         return Need::Nothing;
     }
@@ -406,7 +408,11 @@ pub fn forbidden(body: &RuleBody, isolation: IsolationMode) -> Option<Verdict> {
     };
     Some(Verdict::new(
         Reason::IsolationModeForbids,
-        format!("a rule of type {} does not go with the workspace's isolation mode {}: {fix}", body.type_(), isolation.as_str()),
+        format!(
+            "a rule of type {} does not go with the workspace's isolation mode {}: {fix}",
+            body.type_(),
+            isolation.as_str()
+        ),
     ))
 }
 
@@ -444,7 +450,14 @@ fn choose(
 
 /// What a lane remembers after ARM refused `write` for good. Only a refusal of the content bisects; anything else says nothing
 /// about the rules.
-pub fn remember_refusal(memory: &mut RuleMemory, write: &RuleWrite, input_principal: Option<&str>, tokens: &BTreeMap<String, Option<String>>, error: &ArmError, now: Timestamp) {
+pub fn remember_refusal(
+    memory: &mut RuleMemory,
+    write: &RuleWrite,
+    input_principal: Option<&str>,
+    tokens: &BTreeMap<String, Option<String>>,
+    error: &ArmError,
+    now: Timestamp,
+) {
     if !matches!(error.class, ErrorClass::Validation | ErrorClass::ApproverRoleMissing | ErrorClass::Exists) {
         return;
     }
@@ -476,12 +489,13 @@ pub fn remember_refusal(memory: &mut RuleMemory, write: &RuleWrite, input_princi
 /// What a lane remembers after reading: which rules are in place, and which refusals and halves are done with.
 pub fn remember_reading(memory: &mut RuleMemory, declared: &[Declared], observed: &[OutboundRule]) {
     let in_place = |declared: &&Declared| match &declared.standing {
-        Standing::Wanted(body) => observed
-            .iter()
-            .any(|rule| rule.name == declared.azure_name && RuleBody::observed(rule).is_some_and(|shown| body.same(&shown))),
+        Standing::Wanted(body) => observed.iter().any(|rule| {
+            rule.name == declared.azure_name && RuleBody::observed(rule).is_some_and(|shown| body.same(&shown))
+        }),
         _ => false,
     };
-    let placed: BTreeSet<String> = declared.iter().filter(in_place).map(|declared| declared.azure_name.clone()).collect();
+    let placed: BTreeSet<String> =
+        declared.iter().filter(in_place).map(|declared| declared.azure_name.clone()).collect();
     let known: BTreeSet<&str> = declared.iter().map(|declared| declared.azure_name.as_str()).collect();
     memory.refusals.retain(|name, _| known.contains(name.as_str()) && !placed.contains(name));
     memory.nudged.retain(|name, _| known.contains(name.as_str()));

@@ -18,9 +18,9 @@ use super::pace::Pace;
 use super::status::{Basis, StatusWriter, WriteError};
 use crate::api::condition::{self, ConditionDraft, READY};
 use crate::api::{ABANDON, RECONCILE_AT};
-use crate::azure::client::{CallHook, HttpPace};
+use crate::azure::client::CallHook;
 use crate::azure::throttle::Throttle;
-use crate::azure::transport::Transport;
+use crate::azure::transport::{HttpPace, Transport};
 use crate::effects::Seam;
 use crate::plan::outcome::Requeue;
 use crate::plan::{Reason, Verdict};
@@ -111,7 +111,9 @@ impl Context {
         self.status.write(object, status, basis).await?;
         if news {
             let moving = matches!(verdict.reason.requeue(), Requeue::Soon);
-            self.events.publish(object, !verdict.reason.is_ready() && !moving, verdict.reason.word(), &verdict.message).await;
+            self.events
+                .publish(object, !verdict.reason.is_ready() && !moving, verdict.reason.word(), &verdict.message)
+                .await;
         }
         Ok(())
     }
@@ -171,7 +173,9 @@ impl Context {
     pub fn unreadable(error: &str) -> Verdict {
         Verdict::new(
             Reason::Invalid,
-            format!("the object cannot be understood, so what it stands for in Azure is left exactly as it is: {error}"),
+            format!(
+                "the object cannot be understood, so what it stands for in Azure is left exactly as it is: {error}"
+            ),
         )
     }
 }

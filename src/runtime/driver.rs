@@ -127,7 +127,8 @@ where
     let (result, action) = match &outcome {
         Ok(Outcome::Reported(verdict)) => {
             let wait = context.requeue(&uid, verdict);
-            let result = if verdict.reason.is_ready() { ReconcileResult::Success } else { ReconcileResult::RequeueAfter };
+            let result =
+                if verdict.reason.is_ready() { ReconcileResult::Success } else { ReconcileResult::RequeueAfter };
             (result, Action::requeue(wait))
         }
         Ok(Outcome::Again(wait)) => (ReconcileResult::Requeue, Action::requeue(*wait)),
@@ -140,7 +141,10 @@ where
 }
 
 /// Says of an object that cannot be read that it cannot; what it stands for stays as it is.
-async fn freeze<K: Kind>(context: &Context, unreadable: &kube::core::error_boundary::InvalidObject) -> Result<Outcome, Error> {
+async fn freeze<K: Kind>(
+    context: &Context,
+    unreadable: &kube::core::error_boundary::InvalidObject,
+) -> Result<Outcome, Error> {
     let verdict = Context::unreadable(&unreadable.error);
     let meta = &unreadable.metadata;
     let conditions: Vec<Condition> = settle(verdict.conditions(), &[], meta.generation, context.now());

@@ -10,7 +10,9 @@ use crate::api::condition::Condition;
 use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
 
 /// A kind of this group.
-pub trait Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static {
+pub trait Kind:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
+{
     /// Its status.
     type Status: Clone + Default + PartialEq + Serialize + Send + Sync + 'static;
     /// Its name, for metrics and messages.
@@ -44,7 +46,12 @@ macro_rules! kind {
                 &status.conditions
             }
 
-            fn settle(status: &mut Self::Status, generation: Option<i64>, token: Option<String>, conditions: Vec<Condition>) {
+            fn settle(
+                status: &mut Self::Status,
+                generation: Option<i64>,
+                token: Option<String>,
+                conditions: Vec<Condition>,
+            ) {
                 status.observed_generation = generation;
                 status.last_handled_reconcile_at = token;
                 status.conditions = conditions;

@@ -101,7 +101,8 @@ impl Ledger {
             return Ok(OpenPage { page: Page { target: target.to_string(), ..Page::default() }, secret: None });
         };
         let damaged = |what: &str| LedgerError::Damaged { name: name.clone(), what: what.to_owned() };
-        let data = secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no ledger.json"))?;
+        let data =
+            secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no ledger.json"))?;
         let page: Page = serde_json::from_slice(&data.0).map_err(|error| damaged(&error.to_string()))?;
         if !page.target.eq_ignore_ascii_case(target.as_str()) {
             return Err(damaged("it belongs to another target"));
@@ -116,7 +117,8 @@ impl Ledger {
     pub async fn save(&self, target: &ArmId, open: &mut OpenPage) -> Result<(), LedgerError> {
         let overflow = open.page.approvals.len().saturating_sub(KEPT);
         open.page.approvals.drain(..overflow);
-        let content = serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
+        let content =
+            serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
         let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);
         let guard = |error: kube::Error| match error {
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {

@@ -29,6 +29,8 @@ pub struct Pace {
     pub breaker_window: Duration,
     /// How long changes of a connection's users gather before its status says so.
     pub gather: Duration,
+    /// Between two looks at a target's connections: how long a request waits for its policy at the most.
+    pub connections: Duration,
     /// How long a lane's guest waits before it asks again.
     pub lane: Duration,
     /// How long one request to the API server may take.
@@ -52,6 +54,7 @@ impl Default for Pace {
             workspace_grace: seconds(10),
             breaker_window: seconds(600),
             gather: seconds(2),
+            connections: seconds(60),
             lane: Duration::from_millis(200),
             kubernetes_call: seconds(10),
         }
@@ -76,6 +79,7 @@ impl Pace {
             workspace_grace: by(self.workspace_grace),
             breaker_window: by(self.breaker_window),
             gather: by(self.gather),
+            connections: by(self.connections),
             lane: by(self.lane),
             kubernetes_call: self.kubernetes_call,
         }

@@ -1,0 +1,218 @@
+//! Carries out the one write that was decided: intent first, then the request, then its operation's URL.
+
+use std::collections::BTreeMap;
+
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, ResourceExt};
+use reqwest::Method;
+use tracing::info;
+
+use super::observe::Seen;
+use super::report::Report;
+use super::{Memory, Turn};
+use crate::api::condition::rfc3339;
+use crate::api::operation::Operation;
+use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
+use crate::azure::client::{Accepted, Priority};
+use crate::azure::error::{ArmError, ErrorClass};
+use crate::azure::machine_learning::API_VERSION;
+use crate::plan::names::body_hash;
+use crate::plan::rules::{RuleState, RuleWrite, RulesPlan, remember_refusal};
+use crate::plan::workspace::{Request, WorkspacePlan, Write};
+use crate::plan::{Reason, Verdict};
+use crate::runtime::driver::{Error, Outcome};
+use crate::runtime::indexes::{key_of, workspace_key};
+use crate::runtime::status::{Basis, WriteError, fresh};
+
+/// One write, with all it was decided on.
+pub(super) struct Step {
+    /// What to do.
+    pub(super) write: Write,
+    /// How.
+    pub(super) request: Request,
+    /// What ARM showed.
+    pub(super) seen: Seen,
+    /// What was decided about the workspace.
+    pub(super) decided: WorkspacePlan,
+    /// What was decided about its rules.
+    pub(super) rules: RulesPlan,
+}
+
+/// Carries out `step`.
+pub(super) async fn apply(
+    turn: &Turn<'_>,
+    workspace: &mut AmlWorkspace,
+    memory: &mut Memory,
+    step: Step,
+) -> Result<Outcome, Error> {
+    let Step { write, request, seen, decided, rules } = step;
+    up_to_date(turn, workspace, matches!(write, Write::Rules(_))).await?;
+    let verdict = if let Write::Rules(_) = write { decided.verdict.clone() } else { write.verdict() };
+    let intent = Operation {
+        id: request.id.clone(),
+        verb: request.verb.to_owned(),
+        body_hash: body_hash(request.body.as_ref()),
+        started_at: rfc3339(turn.context.now()),
+        url: None,
+    };
+    memory.operations = vec![intent];
+    let report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
+    if let Err(error) = report.publish(turn, workspace, memory).await {
+        // Nothing went out, so there is no intent.
+        memory.operations.clear();
+        return Err(error);
+    }
+    let priority = if request.method == "DELETE" { Priority::Urgent } else { Priority::Change };
+    match send(turn, &request, priority).await {
+        Ok(accepted) => {
+            after_acceptance(turn, memory, &write);
+            let wait = accepted.retry_after.unwrap_or(turn.context.pace.poll);
+            started(turn, workspace, memory, &accepted).await?;
+            Ok(Outcome::Again(if memory.operations.is_empty() { std::time::Duration::ZERO } else { wait }))
+        }
+        Err(error) if error.outcome_unknown() => {
+            // The intent stays: only reads, until ARM shows what became of the request.
+            Ok(Outcome::Reported(Verdict::of_error("no answer came", &error).after(Some(turn.context.pace.poll))))
+        }
+        Err(error) => {
+            memory.operations.clear();
+            let verdict = refused(turn, memory, &write, &request, &error);
+            let (verdict_of_workspace, rules) = match &write {
+                Write::Rules(write) => (decided.verdict.clone(), spoiled(rules, write, &verdict)),
+                _ => (verdict.clone(), rules),
+            };
+            let report = Report::new(turn, workspace, memory, &seen, verdict_of_workspace, &decided, &rules);
+            report.publish(turn, workspace, memory).await?;
+            Ok(Outcome::Reported(verdict))
+        }
+    }
+}
+
+/// Sees that the decision still rests on what is so: the object as decided on, and for rules every object they come from.
+async fn up_to_date(turn: &Turn<'_>, workspace: &mut AmlWorkspace, with_rules: bool) -> Result<(), Error> {
+    let key = key_of(workspace);
+    let now: Option<AmlWorkspace> = fresh(&turn.context.kube, Some(&key.namespace), &key.name).await?;
+    let same = |now: &AmlWorkspace| {
+        now.uid() == workspace.uid()
+            && now.metadata.generation == workspace.metadata.generation
+            && now.metadata.deletion_timestamp == workspace.metadata.deletion_timestamp
+    };
+    let Some(now) = now.filter(same) else { return Err(WriteError::Outdated.into()) };
+    // Others' changes to status or labels decide nothing; the intent goes out on the version that was just read.
+    workspace.metadata.resource_version = now.metadata.resource_version;
+    workspace.status = now.status;
+    if !with_rules {
+        return Ok(());
+    }
+    let api: Api<DeserializeGuard<OutboundRule>> = Api::all(turn.context.kube.clone());
+    let selector = format!("spec.workspaceRef.name={}", key.name);
+    let listed = api.list(&ListParams::default().fields(&selector)).await?;
+    let version = |rule: &OutboundRule| {
+        (rule.uid(), rule.metadata.generation, rule.metadata.deletion_timestamp.is_some(), rule.finalizers().to_vec())
+    };
+    let listed = listed.items.iter().filter_map(|rule| rule.0.as_ref().ok()).filter(|rule| workspace_key(rule) == key);
+    let listed: BTreeMap<String, _> = listed.map(|rule| (rule.uid().unwrap_or_default(), version(rule))).collect();
+    let known = turn.context.indexes.rules_of(&key);
+    let known: BTreeMap<String, _> = known.iter().map(|rule| (rule.uid().unwrap_or_default(), version(rule))).collect();
+    if listed == known { Ok(()) } else { Err(WriteError::Outdated.into()) }
+}
+
+async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<Accepted, ArmError> {
+    let method = match request.method {
+        "PUT" => Method::PUT,
+        "PATCH" => Method::PATCH,
+        "POST" => Method::POST,
+        _ => Method::DELETE,
+    };
+    let answer = turn.connected.client.send(method, &request.path, API_VERSION, request.body.as_ref(), priority).await;
+    let outcome = match &answer {
+        Ok(accepted) => format!("{}", accepted.status),
+        Err(error) => error.to_string(),
+    };
+    let request_id = answer.as_ref().map_or_else(
+        |error| error.request_id.as_deref().map(ToOwned::to_owned),
+        |accepted| accepted.request_id.clone(),
+    );
+    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, outcome, request_id, "write");
+    turn.context.metrics.operation_started(request.verb);
+    answer
+}
+
+fn after_acceptance(turn: &Turn<'_>, memory: &mut Memory, write: &Write) {
+    memory.lost_polls = 0;
+    memory.rule_write = None;
+    if let Write::Rules(write) = write {
+        if let RuleWrite::Delete { .. } = write {
+            turn.context.removals.note(&turn.connected.name, turn.context.now());
+        }
+        if let RuleWrite::Put { name, .. } = write {
+            memory.rules.nudged.insert(name.clone(), turn.context.now());
+        }
+        memory.rule_write = Some(write.clone());
+    }
+    if *write == Write::Delete {
+        turn.context.removals.note(&turn.connected.name, turn.context.now());
+    }
+}
+
+/// Records where ARM says how it goes. That must not be lost to a conflict, so it holds for whatever version the object has now.
+async fn started(
+    turn: &Turn<'_>,
+    workspace: &mut AmlWorkspace,
+    memory: &mut Memory,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    match (&accepted.operation, accepted.status) {
+        (Some(url), _) => {
+            if let Some(operation) = memory.operations.first_mut() {
+                operation.url = Some(url.to_string());
+            }
+            let mut status = workspace.status.clone().unwrap_or_default();
+            status.operations.clone_from(&memory.operations);
+            turn.context.status.write(workspace, status, Basis::Object).await?;
+        }
+        // Accepted without a URL that may be followed: the intent stays, and what ARM shows tells.
+        (None, 202) => {}
+        (None, _) => {
+            memory.operations.clear();
+            memory.rule_write = None;
+        }
+    }
+    Ok(())
+}
+
+/// What to say of a refusal, and what to remember of it.
+fn refused(turn: &Turn<'_>, memory: &mut Memory, write: &Write, request: &Request, error: &ArmError) -> Verdict {
+    if let Write::Rules(write) = write {
+        remember(turn, memory, write, error);
+        if matches!(error.class, ErrorClass::Validation | ErrorClass::ApproverRoleMissing | ErrorClass::Exists) {
+            // Known to be about the rules' content: look again at once, with what is remembered now.
+            return Verdict::new(Reason::Updating, "ARM refused a rule; the others go on without it")
+                .after(Some(turn.context.pace.lane));
+        }
+    }
+    Verdict::of_error(&format!("{} {}", request.verb, request.path), error)
+}
+
+/// Remembers the refusal of a rules' write.
+pub(super) fn remember(turn: &Turn<'_>, memory: &mut Memory, write: &RuleWrite, error: &ArmError) {
+    let context = turn.context;
+    let rules = context.indexes.rules.state();
+    let tokens: BTreeMap<String, Option<String>> = rules
+        .iter()
+        .filter_map(|rule| rule.0.as_ref().ok())
+        .map(|rule| (super::declare::azure_name(context, rule), rule.annotations().get(RECONCILE_AT).cloned()))
+        .collect();
+    remember_refusal(&mut memory.rules, write, memory.principal.as_deref(), &tokens, error, context.now());
+}
+
+/// The rules' states after a write of them was refused for a reason that is none of theirs.
+fn spoiled(mut rules: RulesPlan, write: &RuleWrite, verdict: &Verdict) -> RulesPlan {
+    let names = write.names();
+    let touched = |state: &&mut RuleState| names.contains(&state.azure_name) && state.missing_role.is_none();
+    for state in rules.states.values_mut().filter(touched) {
+        state.verdict = verdict.clone();
+    }
+    rules
+}

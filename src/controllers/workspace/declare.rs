@@ -1,0 +1,244 @@
+//! What the cluster's objects say of a workspace's rules, and what the rules' engine makes of it.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::observe::Seen;
+use super::{Memory, Turn};
+use crate::api::common::{Door, ManagementPolicy, acknowledged};
+use crate::api::connection::Verb;
+use crate::api::ids::ArmId;
+use crate::api::workspace::{IsolationMode, RuleOwnership};
+use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
+use crate::controllers::removals;
+use crate::plan::breaker::Breaker;
+use crate::plan::fence::Fence;
+use crate::plan::names::rule_name;
+use crate::plan::rule_body::RuleBody;
+use crate::plan::rules::{Declared, RuleState, RulesInput, RulesPlan, Standing, forbidden, plan, remember_reading};
+use crate::plan::workspace::WorkspacePlan;
+use crate::plan::{Reason, Verdict};
+use crate::runtime::board::Posting;
+use crate::runtime::connections::Connected;
+use crate::runtime::context::Context;
+use crate::runtime::indexes::key_of;
+use crate::runtime::status::has_finalizer;
+
+/// The rule's name in Azure.
+pub(super) fn azure_name(context: &Context, rule: &OutboundRule) -> String {
+    let derived = || rule_name(&context.installation, &rule.namespace().unwrap_or_default(), &rule.name_any());
+    rule.spec.azure_name.clone().unwrap_or_else(derived)
+}
+
+/// What each rule's object says, oldest first.
+fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen) -> Vec<Declared> {
+    let context = turn.context;
+    let rules = context.indexes.rules_of(&key_of(workspace));
+    // One look at the breaker serves all: it is about the connection, not about a rule.
+    let breaker = rules
+        .iter()
+        .any(|rule| removals::removes_rule(&context.indexes, rule))
+        .then(|| removals::breaker(context, &turn.connected.name, &turn.connected.spec));
+    rules
+        .iter()
+        .filter(|rule| rule.metadata.deletion_timestamp.is_none() || has_finalizer(*rule))
+        .map(|rule| Declared {
+            key: key_of(rule),
+            azure_name: azure_name(context, rule),
+            claim: rule.spec.azure_name.as_ref().map(|_| rule.spec.adoption.unwrap_or_default()),
+            standing: standing(turn, workspace, rule, seen, breaker.as_ref()),
+            token: rule.annotations().get(RECONCILE_AT).cloned(),
+        })
+        .collect()
+}
+
+fn frozen(reason: Reason, message: impl Into<String>) -> Standing {
+    Standing::Frozen(Verdict::new(reason, message))
+}
+
+fn standing(
+    turn: &Turn<'_>,
+    workspace: &AmlWorkspace,
+    rule: &OutboundRule,
+    seen: &Seen,
+    breaker: Option<&Breaker>,
+) -> Standing {
+    let context = turn.context;
+    if let Some(deleted) = &rule.metadata.deletion_timestamp {
+        if !removals::removes_rule(&context.indexes, rule) {
+            return frozen(Reason::Deleting, "the object goes; Azure keeps the rule");
+        }
+        if let Some(Breaker::Open { waiting, .. }) = breaker {
+            return frozen(
+                Reason::MassChange,
+                format!(
+                    "{waiting} removals at once wait for an acknowledgement on AzureConnection {:?}; see its status",
+                    turn.connected.name
+                ),
+            );
+        }
+        if turn.connected.spec.suspend || turn.connected.is_read_only() {
+            return Standing::Frozen(
+                turn.connected.holds_writes().unwrap_or_else(|| Verdict::new(Reason::ConnectionSuspended, "")),
+            );
+        }
+        let age: Duration = context.now().duration_since(deleted.0).try_into().unwrap_or_default();
+        if age < context.pace.workspace_grace {
+            return frozen(Reason::Deleting, "waiting a moment, in case the workspace's object is being deleted too");
+        }
+        return Standing::Removing;
+    }
+    match wanted(turn.connected, &turn.fence, turn.id, context, workspace, rule) {
+        Err(verdict) => Standing::Frozen(verdict),
+        Ok(_) if rule.spec.suspend => {
+            frozen(Reason::Suspended, "suspended: the rule stays in Azure as it is (spec.suspend)")
+        }
+        Ok(body) if rule.spec.management_policy == Some(ManagementPolicy::Observe) => {
+            let name = azure_name(context, rule);
+            let shown = seen.rules.iter().find(|shown| shown.name == name).and_then(RuleBody::observed);
+            match shown {
+                Some(shown) if shown.same(&body) => frozen(Reason::Matches, "Azure is as declared"),
+                Some(shown) => {
+                    frozen(Reason::Differs, format!("Azure shows {} instead; with Observe it stays so", shown.short()))
+                }
+                None => frozen(Reason::Differs, "Azure has no such rule; with Observe it stays so"),
+            }
+        }
+        Ok(_) if !has_finalizer(rule) => frozen(Reason::Pending, "just seen"),
+        Ok(body) => Standing::Wanted(body),
+    }
+}
+
+/// What the rule shall be, or why it may not be: all that the cluster alone can tell.
+fn wanted(
+    connected: &Connected,
+    fence: &Fence<'_>,
+    id: &ArmId,
+    context: &Context,
+    workspace: &AmlWorkspace,
+    rule: &OutboundRule,
+) -> Result<RuleBody, Verdict> {
+    let namespace = rule.namespace().unwrap_or_default();
+    let (labels, _) = context.indexes.namespace(&namespace);
+    let at_home = rule.namespace() == workspace.namespace();
+    let admitted =
+        workspace.spec.allowed_rules.as_ref().is_some_and(|allowed| allowed.namespaces.matches(&namespace, &labels));
+    if !at_home && !admitted {
+        return Err(Verdict::new(
+            Reason::NotAdmitted,
+            format!(
+                "AmlWorkspace {:?} does not admit rules from namespace {namespace:?}; its owner can add it to \
+                 spec.allowedRules.namespaces",
+                workspace.name_any()
+            ),
+        ));
+    }
+    let body = RuleBody::declared(&rule.spec)
+        .ok_or_else(|| Verdict::new(Reason::Invalid, "give exactly one of fqdn, privateEndpoint, serviceTag"))?;
+    if let Some(verdict) = forbidden(&body, workspace.spec.managed_network.isolation_mode) {
+        return Err(verdict);
+    }
+    if let RuleBody::PrivateEndpoint { resource_id, .. } = &body {
+        let target = ArmId::parse(resource_id)
+            .map_err(|error| Verdict::new(Reason::Invalid, format!("privateEndpoint.resourceId: {error}")))?;
+        // The namespace that names the id must be allowed to reach it, whoever the workspace belongs to.
+        Fence::new(&connected.name, &connected.spec, &namespace, &labels).allows(Verb::Reach, &target)?;
+    }
+    fence.allows_destination(id, &body)?;
+    Ok(body)
+}
+
+/// Asks the rules' engine.
+pub(super) fn plan_rules(
+    turn: &Turn<'_>,
+    workspace: &AmlWorkspace,
+    seen: &Seen,
+    decided: &WorkspacePlan,
+    memory: &mut Memory,
+) -> RulesPlan {
+    let declared = declare(turn, workspace, seen);
+    let Some(shown) = seen.workspace.as_ref().filter(|_| decided.rules_may_change || decided.verdict.reason.is_ready())
+    else {
+        // Not the rules' turn. What the cluster alone can tell is told all the same; the rest waits, and nothing is removed.
+        let waiting = |declared: &Declared| match &declared.standing {
+            Standing::Frozen(verdict) => verdict.clone(),
+            Standing::Removing if seen.workspace.is_none() => {
+                Verdict::new(Reason::Deleting, "the workspace is not in Azure")
+            }
+            _ => Verdict::new(
+                Reason::WorkspaceNotReady,
+                format!("waiting for the workspace: {} ({})", decided.verdict.reason.word(), decided.verdict.message),
+            ),
+        };
+        let state = |declared: &Declared| RuleState {
+            verdict: waiting(declared),
+            azure_name: declared.azure_name.clone(),
+            service_status: None,
+            missing_role: None,
+            drift: None,
+            gone: declared.standing == Standing::Removing && seen.workspace.is_none(),
+        };
+        let states = declared.iter().map(|declared| (declared.key.clone(), state(declared))).collect();
+        return RulesPlan { states, ..RulesPlan::default() };
+    };
+    let policy = workspace.spec.outbound_rules.clone().unwrap_or_default();
+    let exclusive = policy.ownership == Some(RuleOwnership::Exclusive)
+        && acknowledged(&workspace.spec.acknowledge, Door::ExclusiveRules, turn.id.name());
+    let sku = workspace.spec.managed_network.firewall_sku.map_or("Standard", |sku| sku.as_str());
+    let opened = acknowledged(&workspace.spec.acknowledge, Door::AzureFirewall, sku);
+    let input = RulesInput {
+        installation: &turn.context.installation,
+        declared: &declared,
+        observed: &seen.rules,
+        isolation: IsolationMode::parse(shown.isolation_mode()).unwrap_or(IsolationMode::Disabled),
+        network_active: shown.network_active(),
+        principal: shown.acting_principal(),
+        roles: &seen.roles,
+        exclusive,
+        prune: policy.prune_orphans,
+        index_whole: turn.context.indexes.rules_whole(),
+        firewall_closed: (!opened).then_some(sku),
+        memory: &memory.rules,
+        now: turn.context.now(),
+        retry: turn.context.pace.rule_retry,
+    };
+    let decided = plan(input);
+    remember_reading(&mut memory.rules, &declared, &seen.rules);
+    decided
+}
+
+/// Posts what is known of each rule, and asks the rules' controller to look where that is news.
+pub(super) fn post(context: &Context, workspace: &AmlWorkspace, rules: &RulesPlan) {
+    for rule in context.indexes.rules_of(&key_of(workspace)) {
+        let key = key_of(&rule);
+        let Some(state) = rules.states.get(&key) else { continue };
+        let posting = Posting {
+            uid: rule.uid().unwrap_or_default(),
+            generation: rule.metadata.generation,
+            state: state.clone(),
+            deleting: rule.metadata.deletion_timestamp.is_some(),
+        };
+        if context.board.post(key.clone(), posting) {
+            context.triggers.rule(&key);
+        }
+    }
+}
+
+/// Tells every rule that its workspace is blocked by `verdict`.
+pub(super) fn post_blocked(context: &Context, workspace: &AmlWorkspace, verdict: &Verdict) {
+    let state = |rule: &OutboundRule| RuleState {
+        verdict: Verdict::new(
+            if rule.metadata.deletion_timestamp.is_some() { Reason::Deleting } else { Reason::WorkspaceNotReady },
+            format!("waiting for the workspace: {} ({})", verdict.reason.word(), verdict.message),
+        ),
+        azure_name: azure_name(context, rule),
+        service_status: rule.status.as_ref().and_then(|status| status.service_status.clone()),
+        missing_role: None,
+        drift: None,
+        gone: false,
+    };
+    let rules = context.indexes.rules_of(&key_of(workspace));
+    let states = rules.iter().map(|rule| (key_of(rule), state(rule))).collect();
+    post(context, workspace, &RulesPlan { states, ..RulesPlan::default() });
+}

@@ -1,0 +1,136 @@
+//! The object is being deleted.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
+use kube::{Api, ResourceExt};
+
+use super::operation::{Progress, follow};
+use super::report::Report;
+use super::{Memory, Turn, apply, declare, observe};
+use crate::api::AmlWorkspace;
+use crate::api::common::{DeletionPolicy, ManagementPolicy};
+use crate::api::ids::ArmId;
+use crate::controllers::removals;
+use crate::plan::breaker::Breaker;
+use crate::plan::fence::Fence;
+use crate::plan::ownership::Owner;
+use crate::plan::rules::RulesPlan;
+use crate::plan::workspace::{Farewell, WorkspacePlan, Write, farewell};
+use crate::plan::{Reason, Verdict};
+use crate::runtime::connections::Connected;
+use crate::runtime::context::Context;
+use crate::runtime::driver::{Error, Outcome};
+use crate::runtime::status::has_finalizer;
+
+/// Settles what the deletion of the object means for Azure, then lets it go.
+pub(super) async fn depart(
+    context: &Context,
+    id: &ArmId,
+    owner: Owner,
+    workspace: &mut AmlWorkspace,
+    memory: &mut Memory,
+) -> Result<Outcome, Error> {
+    if !has_finalizer(workspace) {
+        return Ok(Outcome::Done);
+    }
+    let keeps = workspace.spec.deletion_policy != Some(DeletionPolicy::Delete)
+        || workspace.spec.management_policy == Some(ManagementPolicy::Observe);
+    if keeps {
+        context.release(workspace, "Azure keeps the workspace (deletionPolicy: Retain)").await?;
+        return Ok(Outcome::Done);
+    }
+    if !removals::removes_workspace(&context.indexes, workspace) || definition_going(context).await? {
+        context.release(workspace, "its namespace or its kind is being deleted, so Azure keeps the workspace").await?;
+        return Ok(Outcome::Done);
+    }
+    let connected = match Connected::find(&context.indexes, &context.clients, &workspace.spec.connection_ref.name) {
+        Ok(connected) => connected,
+        Err(mut verdict) => {
+            verdict.message.push_str(&format!(
+                ". The workspace cannot be deleted in Azure without it; to let go and leave Azure as it is, annotate this \
+                 object with aml-operator.io/abandon: {}",
+                workspace.uid().unwrap_or_default()
+            ));
+            declare::post_blocked(context, workspace, &verdict);
+            return super::simple(context, workspace, verdict).await;
+        }
+    };
+    let namespace = workspace.namespace().unwrap_or_default();
+    let (labels, _) = context.indexes.namespace(&namespace);
+    let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
+    let turn = Turn { context, id, owner, connected: &connected, fence };
+    if let Some(verdict) = held(&turn) {
+        return super::simple(context, workspace, verdict).await;
+    }
+    let unknown = match follow(&turn, workspace, memory).await {
+        Progress::None => None,
+        Progress::Unknown(intent) => Some(intent),
+        Progress::Running(verdict, wait) => {
+            Report::unseen(workspace, memory, verdict).publish(&turn, workspace, memory).await?;
+            return Ok(Outcome::Again(wait));
+        }
+        Progress::Unread(verdict) | Progress::Failed(verdict) => {
+            Report::unseen(workspace, memory, verdict.clone()).publish(&turn, workspace, memory).await?;
+            return Ok(Outcome::Reported(verdict));
+        }
+    };
+    let seen = match observe::observe(&turn, workspace, memory).await {
+        Ok(seen) => seen,
+        Err(verdict) if verdict.reason == Reason::ParentMissing => {
+            context.release(workspace, "the resource group or subscription is gone, and the workspace with it").await?;
+            return Ok(Outcome::Done);
+        }
+        Err(verdict) => {
+            Report::unseen(workspace, memory, verdict.clone()).publish(&turn, workspace, memory).await?;
+            return Ok(Outcome::Reported(verdict));
+        }
+    };
+    match farewell(&turn.owner, workspace.spec.deletion_policy, seen.workspace.as_ref()) {
+        Farewell::Release(note) => {
+            context.release(workspace, &note).await?;
+            Ok(Outcome::Done)
+        }
+        Farewell::Deleting => {
+            let verdict = Write::Delete.verdict();
+            Report::unseen(workspace, memory, verdict.clone()).publish(&turn, workspace, memory).await?;
+            Ok(Outcome::Reported(verdict))
+        }
+        // A deletion whose answer never came may be repeated at once: the second one finds nothing, or the first at work.
+        Farewell::Delete => {
+            drop(unknown);
+            memory.operations.clear();
+            let write = Write::Delete;
+            let request = write.request(id, None);
+            let decided = WorkspacePlan {
+                write: Some(write.clone()),
+                verdict: write.verdict(),
+                differences: Vec::new(),
+                rules_may_change: false,
+            };
+            let step = apply::Step { write, request, seen, decided, rules: RulesPlan::default() };
+            apply::apply(&turn, workspace, memory, step).await
+        }
+    }
+}
+
+/// Why the deletion waits, if it does.
+fn held(turn: &Turn<'_>) -> Option<Verdict> {
+    if let Breaker::Open { waiting, .. } = removals::breaker(turn.context, &turn.connected.name, &turn.connected.spec) {
+        return Some(Verdict::new(
+            Reason::MassChange,
+            format!(
+                "{waiting} removals at once wait for an acknowledgement on AzureConnection {:?}; see its status",
+                turn.connected.name
+            ),
+        ));
+    }
+    // A connection that is being deleted still serves deletions; one that is suspended or read-only does not.
+    (!turn.connected.deleting).then(|| turn.connected.holds_writes()).flatten()
+}
+
+/// True if the kind itself is being removed from the cluster, which deletes every object without meaning their data.
+async fn definition_going(context: &Context) -> Result<bool, Error> {
+    let definitions: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(context.kube.clone());
+    let definition = definitions.get_opt("amlworkspaces.aml-operator.io").await?;
+    Ok(definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some()))
+}

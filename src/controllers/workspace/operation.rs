@@ -1,0 +1,119 @@
+//! Follows the write that is under way, if there is one.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::{Memory, Turn};
+use crate::api::AmlWorkspace;
+use crate::api::operation::Operation;
+use crate::azure::client::Priority;
+use crate::azure::error::{ArmError, ErrorClass};
+use crate::azure::machine_learning::API_VERSION;
+use crate::azure::operation::Poll;
+use crate::plan::{Reason, Verdict};
+
+/// How often in a row ARM may say that it does not know the operation before that is believed.
+const LOST: u32 = 2;
+
+/// How the write under way stands.
+pub(super) enum Progress {
+    /// There is none, or it has ended well.
+    None,
+    /// One went out and its answer never came.
+    Unknown(Operation),
+    /// It goes on; look again after this time.
+    Running(Verdict, Duration),
+    /// It could not be looked at.
+    Unread(Verdict),
+    /// It has ended badly, and not because of a rule.
+    Failed(Verdict),
+}
+
+/// What is said while the operation with this verb goes on.
+fn verdict_of(verb: &str) -> Verdict {
+    match verb {
+        "PUT" => Verdict::new(Reason::Creating, "Azure is creating the workspace"),
+        "POST provisionManagedNetwork" => {
+            Verdict::new(Reason::Provisioning, "Azure is building the managed network; that takes about half an hour")
+        }
+        "DELETE" => Verdict::new(Reason::Deleting, "Azure is deleting the workspace"),
+        _ => Verdict::new(Reason::Updating, "Azure is changing the workspace"),
+    }
+}
+
+/// True if the operation is about the rules only, so that the workspace itself stays ready.
+pub(super) fn is_about_rules(operation: &Operation) -> bool {
+    operation.id.to_ascii_lowercase().contains("/outboundrules")
+}
+
+/// Follows the write under way.
+pub(super) async fn follow(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory) -> Progress {
+    take_over(turn, workspace, memory);
+    let Some(operation) = memory.operations.first().cloned() else { return Progress::None };
+    let url = operation.url.as_deref().and_then(|url| {
+        // The status may have been written by anybody: a URL that leads anywhere but to this workspace's operation is dropped.
+        turn.connected.client.operation_url(turn.id.as_str(), API_VERSION, url).ok()
+    });
+    let Some(url) = url else { return Progress::Unknown(operation) };
+    let wait = turn.context.pace.poll;
+    match turn.connected.client.poll(&url, Priority::Change).await {
+        Ok(Poll::Running { retry_after, moved }) => {
+            memory.lost_polls = 0;
+            if let (Some(moved), Some(operation)) = (moved, memory.operations.first_mut()) {
+                operation.url = Some(moved.to_string());
+            }
+            Progress::Running(verdict_of(&operation.verb), retry_after.unwrap_or(wait))
+        }
+        Ok(Poll::Succeeded) => {
+            memory.operations.clear();
+            memory.rule_write = None;
+            Progress::None
+        }
+        Ok(Poll::Failed(error)) => failed(turn, memory, &operation, &error),
+        Err(error) if error.class == ErrorClass::NotFound => {
+            memory.lost_polls += 1;
+            if memory.lost_polls < LOST {
+                return Progress::Running(verdict_of(&operation.verb), wait);
+            }
+            // ARM has forgotten the operation: what it shows of the workspace tells how it ended.
+            memory.lost_polls = 0;
+            let intent = Operation { url: None, ..operation };
+            memory.operations = vec![intent.clone()];
+            Progress::Unknown(intent)
+        }
+        Err(error) => Progress::Unread(Verdict::of_error("looking at the operation under way", &error)),
+    }
+}
+
+/// The first turn of this process believes the status about operations, as far as they are about this workspace.
+fn take_over(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory) {
+    if memory.uid != workspace.uid() {
+        memory.uid = workspace.uid();
+        memory.informed = false;
+        memory.operations.clear();
+    }
+    if !memory.informed {
+        memory.informed = true;
+        let prefix = turn.id.key();
+        let ours = |operation: &&Operation| {
+            let id = operation.id.to_ascii_lowercase();
+            id == prefix || id.starts_with(&format!("{prefix}/"))
+        };
+        memory.operations =
+            workspace.status.iter().flat_map(|status| status.operations.iter()).filter(ours).take(1).cloned().collect();
+    }
+}
+
+fn failed(turn: &Turn<'_>, memory: &mut Memory, operation: &Operation, error: &ArmError) -> Progress {
+    memory.operations.clear();
+    let rule_write = memory.rule_write.take();
+    if is_about_rules(operation) {
+        if let Some(write) = rule_write {
+            super::apply::remember(turn, memory, &write, error);
+        }
+        // The rules' verdicts follow from what is remembered and from what is read next.
+        return Progress::None;
+    }
+    Progress::Failed(Verdict::of_error(&format!("{} of the workspace failed", operation.verb), error))
+}

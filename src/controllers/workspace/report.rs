@@ -1,0 +1,241 @@
+//! What is said of a workspace: the whole status, in one write, if anything but time changed.
+
+use std::time::Duration;
+
+use super::observe::Seen;
+use super::{Memory, Turn, declare};
+use crate::api::AmlWorkspace;
+use crate::api::common::Drift;
+use crate::api::condition::{ConditionDraft, ConditionStatus, READY, find, rfc3339};
+use crate::api::workspace::AmlWorkspaceStatus;
+use crate::azure::machine_learning::Workspace;
+use crate::plan::outcome::Requeue;
+use crate::plan::rules::RulesPlan;
+use crate::plan::workspace::{Request, WorkspacePlan};
+use crate::plan::{Reason, Verdict};
+use crate::runtime::driver::Error;
+use crate::runtime::kind::Kind;
+use crate::runtime::pace::Pace;
+use crate::runtime::status::Basis;
+
+/// Says whether the managed network is built.
+const NETWORK_ACTIVE: &str = "ManagedNetworkActive";
+/// Says whether all attached rules are ready.
+const RULES_READY: &str = "RulesReady";
+/// How many names a list in the status holds.
+const NAMES: usize = 100;
+/// How many drifts a workspace's status keeps.
+const DRIFTS: usize = 20;
+/// How many missing roles a status lists.
+const ROLES: usize = 50;
+
+/// A status to be.
+pub(super) struct Report {
+    status: AmlWorkspaceStatus,
+    verdict: Verdict,
+    more: Vec<ConditionDraft>,
+    rules: Option<RulesPlan>,
+}
+
+/// The conditions beside the summary, as they were: for a report that has seen nothing new.
+pub(super) fn carried_over(status: &AmlWorkspaceStatus) -> Vec<ConditionDraft> {
+    [NETWORK_ACTIVE, RULES_READY]
+        .into_iter()
+        .filter_map(|type_| {
+            let condition = find(&status.conditions, type_)?;
+            Some(ConditionDraft {
+                type_,
+                status: condition.status,
+                reason: condition.reason.clone(),
+                message: condition.message.clone(),
+            })
+        })
+        .collect()
+}
+
+impl Report {
+    /// What can be said although Azure could not be looked at.
+    pub(super) fn unseen(workspace: &AmlWorkspace, memory: &Memory, verdict: Verdict) -> Self {
+        let mut status = workspace.status.clone().unwrap_or_default();
+        status.operations.clone_from(&memory.operations);
+        let more = carried_over(&status);
+        Self { status, verdict, more, rules: None }
+    }
+
+    /// What is said while an operation goes on. The rules' operations leave the workspace's own summary as it is.
+    pub(super) fn while_running(workspace: &AmlWorkspace, memory: &Memory, verdict: Verdict) -> Self {
+        let mut report = Self::unseen(workspace, memory, verdict);
+        let of_rules = memory.operations.first().is_some_and(super::operation::is_about_rules);
+        let ready = find(&report.status.conditions, READY).filter(|ready| ready.status == ConditionStatus::True);
+        if let Some(message) = ready.filter(|_| of_rules).map(|ready| ready.message.clone()) {
+            report.verdict = Verdict::new(Reason::Secured, message);
+        }
+        report
+    }
+
+    /// What follows from a look at Azure.
+    pub(super) fn new(
+        turn: &Turn<'_>,
+        workspace: &AmlWorkspace,
+        memory: &Memory,
+        seen: &Seen,
+        verdict: Verdict,
+        decided: &WorkspacePlan,
+        rules: &RulesPlan,
+    ) -> Self {
+        let previous = workspace.status.clone().unwrap_or_default();
+        let mut status = AmlWorkspaceStatus {
+            drift: previous.drift.clone(),
+            operations: memory.operations.clone(),
+            ..AmlWorkspaceStatus::default()
+        };
+        let mut more = Vec::new();
+        if let Some(shown) = &seen.workspace {
+            status.resource_id = Some(turn.id.to_string());
+            fill(&mut status, shown);
+            more.push(network(shown, &verdict));
+        }
+        let active = rules.states.values().filter(|state| is_active(state.service_status.as_deref())).count();
+        let wanted = rules.states.values().filter(|state| state.verdict.reason != Reason::Deleting).count();
+        if wanted > 0 {
+            status.rules = Some(format!("{active}/{wanted}"));
+        }
+        more.extend(rules_ready(rules));
+        status.unmanaged_rules = rules.unmanaged.iter().take(NAMES).cloned().collect();
+        status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
+        status.missing_roles =
+            rules.states.values().filter_map(|state| state.missing_role.clone()).take(ROLES).collect();
+        Self { status, verdict, more, rules: Some(rules.clone()) }.with_drift(
+            workspace,
+            decided,
+            rfc3339(turn.context.now()),
+        )
+    }
+
+    /// Notes what differs from what was in place before, for the same declaration.
+    fn with_drift(mut self, workspace: &AmlWorkspace, decided: &WorkspacePlan, now: String) -> Self {
+        let settled = workspace.status.as_ref().is_some_and(|status| {
+            status.observed_generation == workspace.metadata.generation
+                && find(&status.conditions, READY).is_some_and(|ready| ready.reason == Reason::Secured.word())
+        });
+        if settled {
+            for difference in &decided.differences {
+                let found: String = difference.found.chars().take(256).collect();
+                self.status.drift.push(Drift { field: difference.field.to_owned(), found, at: now.clone() });
+            }
+            let overflow = self.status.drift.len().saturating_sub(DRIFTS);
+            self.status.drift.drain(..overflow);
+        }
+        self
+    }
+
+    /// With `Observe`: what would be written, in ARM's own terms.
+    pub(super) fn plans(&mut self, request: Option<&Request>) {
+        self.status.planned = request
+            .map(|request| {
+                let body = request.body.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("{} {} {body}", request.method, request.path).chars().take(512).collect()
+            })
+            .into_iter()
+            .collect();
+    }
+
+    /// Writes the status, if it says anything new, and posts what is known of the rules. Returns when the rules want to be looked
+    /// at again.
+    pub(super) async fn publish(
+        self,
+        turn: &Turn<'_>,
+        workspace: &mut AmlWorkspace,
+        memory: &Memory,
+    ) -> Result<Duration, Error> {
+        let Self { mut status, verdict, more, rules } = self;
+        status.operations.clone_from(&memory.operations);
+        let before = workspace.status.as_ref().map_or(0, |status| status.drift.len());
+        if status.drift.len() > before {
+            turn.context.metrics.drifted(AmlWorkspace::NAME);
+        }
+        turn.context.report(workspace, status, &verdict, more, Basis::Version).await?;
+        let Some(rules) = rules else { return Ok(turn.context.pace.resync) };
+        declare::post(turn.context, workspace, &rules);
+        Ok(rules
+            .states
+            .values()
+            .map(|state| wait(&turn.context.pace, &state.verdict))
+            .min()
+            .unwrap_or(turn.context.pace.resync))
+    }
+}
+
+/// When a rule with this verdict wants its workspace to be looked at again.
+fn wait(pace: &Pace, verdict: &Verdict) -> Duration {
+    let wait = match (verdict.reason, verdict.reason.requeue()) {
+        (Reason::ApproverRoleMissing, _) => pace.role_recheck,
+        (Reason::Deleting, _) => pace.workspace_grace,
+        (Reason::AzureRefused, _) => pace.rule_retry,
+        (_, Requeue::Soon | Requeue::Backoff) => pace.poll,
+        // What waits for another object is looked at when that object changes.
+        (_, Requeue::Slow | Requeue::Resync) => pace.resync,
+    };
+    verdict.after.map_or(wait, |after| after.max(wait))
+}
+
+fn is_active(status: Option<&str>) -> bool {
+    status.is_some_and(|status| status.eq_ignore_ascii_case("Active"))
+}
+
+fn fill(status: &mut AmlWorkspaceStatus, shown: &Workspace) {
+    let cut = |text: &Option<String>| text.as_ref().map(|text| text.chars().take(64).collect::<String>());
+    status.workspace_id = cut(&shown.properties.workspace_id);
+    status.principal_id = cut(&shown.identity.as_ref().and_then(|identity| identity.principal_id.clone()));
+    status.isolation_mode = Some(shown.isolation_mode().chars().take(64).collect());
+    let network = shown.properties.managed_network.as_ref().and_then(|network| network.status.clone());
+    status.network = network.and_then(|network| cut(&network.status)).or_else(|| Some("Inactive".into()));
+}
+
+fn network(shown: &Workspace, verdict: &Verdict) -> ConditionDraft {
+    let (holds, reason, message) = if shown.network_active() {
+        (true, "Active", "the managed network is built")
+    } else if shown.isolation_mode().eq_ignore_ascii_case("Disabled") {
+        (false, "NoManagedNetwork", "the isolation mode is Disabled: there is no managed network")
+    } else if verdict.reason == Reason::Provisioning {
+        (false, "Provisioning", "Azure is building the managed network")
+    } else {
+        (
+            false,
+            "NotProvisioned",
+            "the managed network is defined, and built with provision.when: Immediately or the first compute",
+        )
+    };
+    ConditionDraft {
+        type_: NETWORK_ACTIVE,
+        status: ConditionStatus::from(holds),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+fn rules_ready(rules: &RulesPlan) -> Option<ConditionDraft> {
+    if rules.states.is_empty() {
+        return None;
+    }
+    let waiting: Vec<String> = rules
+        .states
+        .iter()
+        .filter(|(_, state)| !state.verdict.reason.is_ready())
+        .map(|(key, state)| format!("{}/{} ({})", key.namespace, key.name, state.verdict.reason.word()))
+        .collect();
+    let (reason, message) = if waiting.is_empty() {
+        ("AllReady", format!("all {} rules are ready", rules.states.len()))
+    } else {
+        let shown: Vec<&str> = waiting.iter().take(20).map(String::as_str).collect();
+        let more = waiting.len().saturating_sub(20);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        ("RulesWaiting", format!("not ready: {}{more}", shown.join(", ")))
+    };
+    Some(ConditionDraft {
+        type_: RULES_READY,
+        status: ConditionStatus::from(waiting.is_empty()),
+        reason: reason.to_owned(),
+        message,
+    })
+}

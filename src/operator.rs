@@ -1,0 +1,243 @@
+//! The operator as a whole: watches, controllers, and what they share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::controllers;
+use crate::runtime::board::Board;
+use crate::runtime::connections::Clients;
+use crate::runtime::context::{AzureParts, Context};
+use crate::runtime::driver::{Source, run};
+use crate::runtime::events::Events;
+use crate::runtime::indexes::{Indexes, Triggers, key_of, workspace_key};
+use crate::runtime::lane::Lanes;
+use crate::runtime::ledger::Ledger;
+use crate::runtime::pace::Pace;
+use crate::runtime::status::{OwnWrites, StatusWriter};
+use crate::runtime::streams::{Change, Guarded, watch};
+use crate::telemetry::{Metrics, Readiness};
+
+/// All an operator needs to run.
+pub struct Operator {
+    /// Kubernetes.
+    pub kube: Client,
+    /// The operator's own namespace: credentials' Secrets and the ledger lie there.
+    pub namespace: String,
+    /// The installation's id.
+    pub installation: String,
+    /// This instance's name, for events.
+    pub instance: Option<String>,
+    /// All durations.
+    pub pace: Pace,
+    /// How clients of Azure are built.
+    pub azure: AzureParts,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Set once every watch has seen its first whole list.
+    pub readiness: Readiness,
+}
+
+/// Reads the installation's id: the uid of kube-system, which lasts as long as the cluster.
+///
+/// # Errors
+/// If Kubernetes does not answer, or kube-system has no uid.
+pub async fn installation_id(client: &Client) -> Result<String, kube::Error> {
+    let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+    let system = namespaces.get("kube-system").await?;
+    system.uid().ok_or_else(|| kube::Error::Service("kube-system has no uid".into()))
+}
+
+impl Operator {
+    /// Runs all controllers until `shutdown`, then until what is under way has ended.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let (connections, connections_writer) = reflector::store();
+        let (workspaces, workspaces_writer) = reflector::store();
+        let (rules, rules_writer) = reflector::store();
+        let (approvals, approvals_writer) = reflector::store();
+        let (namespaces, namespaces_writer) = reflector::store();
+        let indexes = Indexes::new(connections, workspaces, rules, approvals, namespaces);
+        let (connection_asked, connections_asked) = unbounded_channel();
+        let (workspace_asked, workspaces_asked) = unbounded_channel();
+        let (rule_asked, rules_asked) = unbounded_channel();
+        let (approval_asked, approvals_asked) = unbounded_channel();
+        let triggers = Triggers {
+            connections: connection_asked,
+            workspaces: workspace_asked,
+            rules: rule_asked,
+            approvals: approval_asked,
+        };
+        let own = OwnWrites::default();
+        let context = Arc::new(Context {
+            kube: self.kube.clone(),
+            namespace: self.namespace.clone(),
+            installation: self.installation,
+            pace: self.pace,
+            indexes: indexes.clone(),
+            triggers,
+            lanes: Lanes::default(),
+            board: Board::default(),
+            clients: Clients::default(),
+            azure: self.azure,
+            ledger: Ledger::new(self.kube.clone(), &self.namespace),
+            status: StatusWriter::new(self.kube.clone(), own.clone(), self.metrics.clone()),
+            events: Events::new(self.kube.clone(), self.instance),
+            metrics: self.metrics,
+            memories: Default::default(),
+            removals: Default::default(),
+            failures: Default::default(),
+        });
+        let kube = &self.kube;
+        let told = context.clone();
+        let connection_changes = watch(
+            Api::<Guarded<AzureConnection>>::all(kube.clone()),
+            connections_writer,
+            own.clone(),
+            move |connection: &Guarded<AzureConnection>, _| told.tell_users_of(&connection.name_any()),
+        );
+        let told = context.clone();
+        let workspace_changes = watch(
+            Api::<Guarded<AmlWorkspace>>::all(kube.clone()),
+            workspaces_writer,
+            own.clone(),
+            move |workspace: &Guarded<AmlWorkspace>, change| {
+                for rule in told.indexes.rules_of(&key_of(workspace)) {
+                    told.triggers.rule(&key_of(&rule));
+                }
+                if let Ok(workspace) = &workspace.0 {
+                    told.triggers.connection(&workspace.spec.connection_ref.name);
+                    if change == Change::Gone {
+                        tell_rivals(&told, workspace);
+                    }
+                }
+            },
+        );
+        let told = context.clone();
+        let rule_changes = watch(
+            Api::<Guarded<OutboundRule>>::all(kube.clone()),
+            rules_writer,
+            own.clone(),
+            move |rule: &Guarded<OutboundRule>, _| {
+                if let Ok(rule) = &rule.0 {
+                    told.triggers.workspace(&workspace_key(rule));
+                    if let Some(connection) = told.indexes.connection_of(rule) {
+                        told.triggers.connection(&connection);
+                    }
+                }
+            },
+        );
+        let told = context.clone();
+        let approval_changes = watch(
+            Api::<Guarded<PrivateEndpointApproval>>::all(kube.clone()),
+            approvals_writer,
+            own,
+            move |approval: &Guarded<PrivateEndpointApproval>, _| {
+                if let Ok(policy) = &approval.0 {
+                    told.triggers.connection(&policy.spec.connection_ref.name);
+                    tell_policies_on(&told, policy);
+                }
+            },
+        );
+        let told = context.clone();
+        let namespace_changes =
+            watcher(Api::<PartialObjectMeta<Namespace>>::all(kube.clone()), watcher::Config::default())
+                .default_backoff()
+                .modify(|namespace| namespace.metadata.managed_fields = None)
+                .reflect(namespaces_writer)
+                .touched_objects()
+                .for_each(move |namespace| {
+                    if let Ok(namespace) = namespace {
+                        tell_namespace(&told, &namespace.name_any());
+                    }
+                    futures::future::ready(())
+                });
+
+        let readiness = self.readiness;
+        let synced = async {
+            if indexes.wait().await.is_ok() {
+                readiness.set_ready();
+            }
+        };
+        let none = Duration::ZERO;
+        let gather = self.pace.gather;
+        let source = Source {
+            changes: connection_changes,
+            asked: connections_asked,
+            store: indexes.connections.clone(),
+            gather,
+        };
+        let connections = run(context.clone(), source, shutdown.clone(), controllers::connection::reconcile);
+        let source = Source {
+            changes: workspace_changes,
+            asked: workspaces_asked,
+            store: indexes.workspaces.clone(),
+            gather: none,
+        };
+        let workspaces = run(context.clone(), source, shutdown.clone(), controllers::workspace::reconcile);
+        let source = Source { changes: rule_changes, asked: rules_asked, store: indexes.rules.clone(), gather: none };
+        let rules = run(context.clone(), source, shutdown.clone(), controllers::outbound_rule::reconcile);
+        let source = Source {
+            changes: approval_changes,
+            asked: approvals_asked,
+            store: indexes.approvals.clone(),
+            gather: none,
+        };
+        let approvals = run(context.clone(), source, shutdown.clone(), controllers::approval::reconcile);
+        let controllers = async {
+            tokio::join!(connections, workspaces, rules, approvals, synced);
+        };
+        tokio::select! {
+            () = controllers => {}
+            () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
+        }
+    }
+}
+
+/// Asks the other policies on the same target to look again: they decide together.
+fn tell_policies_on(context: &Context, policy: &PrivateEndpointApproval) {
+    for other in context.indexes.approvals.state() {
+        let same = |other: &PrivateEndpointApproval| {
+            other.spec.target.resource_id.eq_ignore_ascii_case(&policy.spec.target.resource_id)
+                && key_of(other) != key_of(policy)
+        };
+        if other.0.as_ref().is_ok_and(same) {
+            context.triggers.approval(&key_of(other.as_ref()));
+        }
+    }
+}
+
+/// Asks other objects for the same workspace to look again: one of them may take over.
+fn tell_rivals(context: &Context, workspace: &AmlWorkspace) {
+    let id = crate::runtime::indexes::workspace_id(workspace).ok();
+    for other in context.indexes.workspaces.state() {
+        if other.0.as_ref().is_ok_and(|other| crate::runtime::indexes::workspace_id(other).ok() == id) {
+            context.triggers.workspace(&key_of(other.as_ref()));
+        }
+    }
+}
+
+/// Asks everything in namespace `name` to look again: its labels decide about grants, its deletion about removals.
+fn tell_namespace(context: &Context, name: &str) {
+    let here =
+        |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| meta.namespace.as_deref() == Some(name);
+    for workspace in context.indexes.workspaces.state().iter().filter(|object| here(object.meta())) {
+        context.triggers.workspace(&key_of(workspace.as_ref()));
+    }
+    for rule in context.indexes.rules.state().iter().filter(|object| here(object.meta())) {
+        context.triggers.rule(&key_of(rule.as_ref()));
+        if let Ok(rule) = &rule.0 {
+            context.triggers.workspace(&workspace_key(rule));
+        }
+    }
+    for policy in context.indexes.approvals.state().iter().filter(|object| here(object.meta())) {
+        context.triggers.approval(&key_of(policy.as_ref()));
+    }
+}
