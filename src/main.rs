@@ -162,6 +162,7 @@ async fn operate(arguments: Run, graceful: CancellationToken) -> anyhow::Result<
         kube: kube.clone(),
         namespace: arguments.namespace.clone(),
         installation,
+        selector: None,
         instance: Some(instance.clone()),
         pace,
         azure: AzureParts {

@@ -34,6 +34,9 @@ pub struct Operator {
     pub namespace: String,
     /// The installation's id.
     pub installation: String,
+    /// Looks only at objects with these labels; left out, at all. For operators that share a cluster: whatever belongs together
+    /// must carry the same labels.
+    pub selector: Option<String>,
     /// This instance's name, for events.
     pub instance: Option<String>,
     /// All durations.
@@ -80,6 +83,7 @@ impl Operator {
             kube: self.kube.clone(),
             namespace: self.namespace.clone(),
             installation: self.installation,
+            selector: self.selector.clone(),
             pace: self.pace,
             indexes: indexes.clone(),
             triggers,
@@ -96,9 +100,11 @@ impl Operator {
             failures: Default::default(),
         });
         let kube = &self.kube;
+        let selector = self.selector.as_deref();
         let told = context.clone();
         let connection_changes = watch(
             Api::<Guarded<AzureConnection>>::all(kube.clone()),
+            selector,
             connections_writer,
             own.clone(),
             move |connection: &Guarded<AzureConnection>, _| told.tell_users_of(&connection.name_any()),
@@ -106,6 +112,7 @@ impl Operator {
         let told = context.clone();
         let workspace_changes = watch(
             Api::<Guarded<AmlWorkspace>>::all(kube.clone()),
+            selector,
             workspaces_writer,
             own.clone(),
             move |workspace: &Guarded<AmlWorkspace>, change| {
@@ -123,6 +130,7 @@ impl Operator {
         let told = context.clone();
         let rule_changes = watch(
             Api::<Guarded<OutboundRule>>::all(kube.clone()),
+            selector,
             rules_writer,
             own.clone(),
             move |rule: &Guarded<OutboundRule>, _| {
@@ -137,6 +145,7 @@ impl Operator {
         let told = context.clone();
         let approval_changes = watch(
             Api::<Guarded<PrivateEndpointApproval>>::all(kube.clone()),
+            selector,
             approvals_writer,
             own,
             move |approval: &Guarded<PrivateEndpointApproval>, _| {

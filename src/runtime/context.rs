@@ -49,6 +49,8 @@ pub struct Context {
     pub namespace: String,
     /// The installation's id.
     pub installation: String,
+    /// The labels of the objects that this operator looks at; `None` for all.
+    pub selector: Option<String>,
     /// All durations.
     pub pace: Pace,
     /// What is known of the cluster.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -55,12 +56,13 @@ pub enum Change {
 /// Managed fields are three quarters of an object's memory (measured with kube 5), and nothing here reads them.
 pub fn watch<K: Kind>(
     api: Api<Guarded<K>>,
+    selector: Option<&str>,
     writer: Writer<Guarded<K>>,
     own: OwnWrites,
     fan_out: impl Fn(&Guarded<K>, Change) + Send + Sync + 'static,
-) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send {
+) -> BoxStream<'static, Result<Guarded<K>, watcher::Error>> {
     let known = Arc::new(Fingerprints::default());
-    watcher(api, watcher::Config::default())
+    watcher(api, watcher::Config { label_selector: selector.map(ToOwned::to_owned), ..watcher::Config::default() })
         .default_backoff()
         .modify(prune)
         .reflect(writer)

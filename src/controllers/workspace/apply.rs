@@ -107,7 +107,9 @@ async fn up_to_date(turn: &Turn<'_>, workspace: &mut AmlWorkspace, with_rules: b
     }
     let api: Api<DeserializeGuard<OutboundRule>> = Api::all(turn.context.kube.clone());
     let selector = format!("spec.workspaceRef.name={}", key.name);
-    let listed = api.list(&ListParams::default().fields(&selector)).await?;
+    let params =
+        ListParams { label_selector: turn.context.selector.clone(), ..ListParams::default() }.fields(&selector);
+    let listed = api.list(&params).await?;
     let version = |rule: &OutboundRule| {
         (rule.uid(), rule.metadata.generation, rule.metadata.deletion_timestamp.is_some(), rule.finalizers().to_vec())
     };

@@ -1,0 +1,8 @@
+//! The operator against a real kube-apiserver, kube-controller-manager and etcd, and the ARM simulator.
+//!
+//! One control plane serves the whole run. Each test has namespaces, a connection, a subscription, a simulator and an operator of
+//! its own, and runs at a pace at which an hour is some seconds. Nothing here asserts how long anything takes.
+
+mod support;
+
+mod main_job;
