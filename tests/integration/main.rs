@@ -5,4 +5,7 @@
 
 mod support;
 
+mod deletion;
+mod index;
 mod main_job;
+mod steady;

@@ -336,9 +336,33 @@ impl World {
         self.operator_through(Seam::default()).await
     }
 
+    /// Starts an operator that may not list rules.
+    pub(crate) async fn blind_operator(&self) -> Running {
+        let control_plane = control_plane().await;
+        let name = format!("blind-{}", self.mark);
+        let rights = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": OPERATOR_NAMESPACE}},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": [
+                {"apiGroups": ["aml-operator.io"], "resources": ["azureconnections", "amlworkspaces", "privateendpointapprovals",
+                    "azureconnections/status", "amlworkspaces/status", "privateendpointapprovals/status"], "verbs": ["*"]},
+                {"apiGroups": [""], "resources": ["namespaces", "secrets"], "verbs": ["get", "list", "watch"]},
+            ]},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}]},
+        ]});
+        control_plane.kubectl_with_input(&["apply", "-f", "-"], &rights.to_string()).await.expect("the rights");
+        let kubeconfig = control_plane.service_account_kubeconfig(OPERATOR_NAMESPACE, &name).await.expect("a token");
+        self.start(&kubeconfig, Seam::default()).await
+    }
+
     /// Starts an operator whose effects pass `seam`.
     pub(crate) async fn operator_through(&self, seam: Seam) -> Running {
-        let config = client_of(&shared().await.operator_kubeconfig).await;
+        self.start(&shared().await.operator_kubeconfig, seam).await
+    }
+
+    async fn start(&self, kubeconfig: &str, seam: Seam) -> Running {
+        let config = client_of(kubeconfig).await;
         let metrics = Metrics::new();
         let kube =
             kube_client::client(config, self.pace.kubernetes_call, seam.clone(), metrics.clone()).expect("a client");
@@ -388,6 +412,38 @@ impl World {
         .await
     }
 
+    /// Applies connection, workspace and `rules`, and waits until the workspace is secured and every rule active.
+    pub(crate) async fn secured(&self, rules: &[Value]) {
+        self.apply(self.connection_manifest()).await;
+        self.apply(self.workspace_manifest()).await;
+        for rule in rules {
+            self.apply(rule.clone()).await;
+        }
+        self.until_reason(&self.workspace_manifest(), "Secured").await;
+        for rule in rules {
+            self.until_reason(rule, "Active").await;
+        }
+    }
+
+    /// Replaces the status of an object, as somebody with the right to would.
+    pub(crate) async fn overwrite_status(&self, manifest: &Value, status: &Value) {
+        let mut object = self.read(manifest).await.expect("the object is there");
+        object["status"] = status.clone();
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        let object: DynamicObject = serde_json::from_value(object).expect("an object");
+        self.api_of(manifest).replace_status(name, &PostParams::default(), &object).await.expect("the status is taken");
+    }
+
+    /// Removes an object and its finalizers, as an impatient administrator would.
+    pub(crate) async fn wipe(&self, manifest: &Value) {
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        let api = self.api_of(manifest);
+        let none = json!({"metadata": {"finalizers": null}});
+        api.patch(name, &PatchParams::default(), &Patch::Merge(&none)).await.expect("the finalizers are taken off");
+        let _ = api.delete(name, &Default::default()).await;
+        self.until_gone(manifest).await;
+    }
+
     /// Waits until the object is gone.
     pub(crate) async fn until_gone(&self, manifest: &Value) {
         let mut last = None;
@@ -433,6 +489,55 @@ impl World {
             format!("{} {tail}", request.method)
         };
         self.writes().into_iter().map(short).collect()
+    }
+
+    /// Sends a request to ARM with the operator's identity, as somebody at a shell would.
+    async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
+        let ca = reqwest::Certificate::from_pem(self.azure.ca_pem().as_bytes()).expect("a certificate");
+        let http = reqwest::Client::builder().tls_certs_only([ca]).build().expect("a client");
+        let form = format!(
+            "grant_type=client_credentials&client_id={CLIENT}&client_secret=not-a-secret&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
+        );
+        let token = http
+            .post(format!("{}/{TENANT}/oauth2/v2.0/token", self.azure.endpoint()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
+            .send()
+            .await
+            .expect("a token");
+        let token: Value = token.json().await.expect("JSON");
+        let token = token["access_token"].as_str().expect("a token").to_owned();
+        loop {
+            let mut request =
+                http.request(method.clone(), format!("{}{path}?api-version=2025-12-01", self.azure.endpoint())).bearer_auth(&token);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.expect("an answer");
+            // Another operation may be under way; a person would try again too.
+            if answer.status() == 409 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+            return;
+        }
+    }
+
+    /// Removes a rule behind the operator's back.
+    pub(crate) async fn lose_rule(&self, name: &str) {
+        self.shell(reqwest::Method::DELETE, &format!("{}/outboundRules/{name}", self.workspace_id()), None).await;
+    }
+
+    /// Writes an FQDN rule behind the operator's back.
+    pub(crate) async fn put_rule(&self, name: &str, host: &str) {
+        let body = json!({"properties": {"type": "FQDN", "category": "UserDefined", "destination": host}});
+        self.shell(reqwest::Method::PUT, &format!("{}/outboundRules/{name}", self.workspace_id()), Some(&body)).await;
+    }
+
+    /// Changes the workspace behind the operator's back.
+    pub(crate) async fn patch_workspace(&self, body: &Value) {
+        self.shell(reqwest::Method::PATCH, &self.workspace_id(), Some(body)).await;
     }
 
     /// The rules that ARM shows for the workspace, user-defined ones only, with their status.

@@ -1,0 +1,181 @@
+//! Once all is as declared, nothing is written any more; and what is changed behind the operator's back is put right.
+
+use serde_json::{Value, json};
+
+use crate::support::{World, condition, settings};
+use arm_simulator::{ApproverMissing, RuleMapPatch, Settings};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_rest_nothing_is_written_and_two_reads_see_it_all() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.secured(&[world.fqdn("pytorch", "*.pytorch.org"), world.fqdn("pypi", "pypi.org")]).await;
+    world.rest().await;
+    world.azure.clear_requests();
+    let before = world.read(&world.workspace_manifest()).await.unwrap();
+    world.rest().await;
+    operator.stop().await;
+
+    assert_eq!(world.written(), Vec::<String>::new());
+    let after = world.read(&world.workspace_manifest()).await.unwrap();
+    assert_eq!(after["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"], "no status is written either");
+    let requests = world.azure.requests();
+    let own = world.workspace_id().to_lowercase();
+    let of = |suffix: &str| requests.iter().filter(|r| r.path.to_lowercase() == format!("{own}{suffix}")).count();
+    let (workspace, rules) = (of(""), of("/outboundrules"));
+    assert!(workspace >= 2, "some resyncs went by");
+    assert!(workspace.abs_diff(rules) <= 1, "one GET and one LIST each resync: {workspace} and {rules}");
+    let others = requests.iter().filter(|r| !r.path.to_lowercase().starts_with(&own)).count();
+    assert_eq!(others, 0, "nothing else is read at rest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_rules_come_in_one_write() {
+    let world = World::new().await;
+    world.apply(world.connection_manifest()).await;
+    world.apply(world.workspace_manifest()).await;
+    let rules = [world.fqdn("a", "a.example.org"), world.fqdn("b", "b.example.org"), world.fqdn("c", "c.example.org")];
+    for rule in &rules {
+        world.apply(rule.clone()).await;
+    }
+    let operator = world.operator().await;
+    for rule in &rules {
+        world.until_reason(rule, "Active").await;
+    }
+    operator.stop().await;
+    let about_rules = world.writes().into_iter().filter(|request| {
+        request.path.contains("outboundRules") || request.body.as_ref().is_some_and(|body| body.to_string().contains("outboundRules"))
+    });
+    assert_eq!(about_rules.count(), 1, "{:?}", world.written());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_status_comes_back_without_a_write_to_azure() {
+    let world = World::new().await;
+    world.knock(&world.lake(), &World::endpoint(&world.subscription, "hub", "lake-1"));
+    let operator = world.operator().await;
+    let rule = world.fqdn("pytorch", "*.pytorch.org");
+    world.secured(std::slice::from_ref(&rule)).await;
+    let approval = world.approval_manifest();
+    world.apply(approval.clone()).await;
+    world.until(&approval, "approved", |object| object["status"]["approved"] == 1).await;
+    world.rest().await;
+    world.azure.clear_requests();
+    let objects = [world.connection_manifest(), world.workspace_manifest(), rule, approval];
+    let mut before = Vec::new();
+    for object in &objects {
+        before.push(timeless(&world.read(object).await.unwrap()));
+        world.overwrite_status(object, &json!({})).await;
+    }
+    for (object, before) in objects.iter().zip(before) {
+        world.until(object, "the same status again", |object| timeless(object) == before).await;
+    }
+    assert_eq!(world.written(), Vec::<String>::new());
+    operator.stop().await;
+}
+
+/// The status without times and drift, which are history.
+fn timeless(object: &Value) -> Value {
+    let mut status = object["status"].clone();
+    if let Some(status) = status.as_object_mut() {
+        status.remove("drift");
+        for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+            condition["lastTransitionTime"] = Value::Null;
+        }
+    }
+    status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_status_leads_nowhere() {
+    let world = World::new().await;
+    let workspace = world.workspace_manifest();
+    let first = world.operator().await;
+    world.secured(&[]).await;
+    first.stop().await;
+    world.azure.clear_requests();
+    let evil = json!({"operations": [{
+        "id": world.workspace_id(), "verb": "PATCH", "bodyHash": "x", "startedAt": "2026-01-01T00:00:00Z",
+        "url": "https://evil.example.org/subscriptions/x/operations/1"
+    }]});
+    world.overwrite_status(&workspace, &evil).await;
+    let second = world.operator().await;
+    world
+        .until(&workspace, "the truth again", |object| {
+            object["status"]["operations"].is_null() && condition(object, "Ready")["reason"] == "Secured"
+        })
+        .await;
+    assert_eq!(world.written(), Vec::<String>::new());
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_behind_the_back_is_put_right_and_told() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let rules = [world.fqdn("pytorch", "*.pytorch.org"), world.fqdn("pypi", "pypi.org")];
+    world.secured(&rules).await;
+    let name = world.read(&rules[0]).await.unwrap()["status"]["azureName"].as_str().unwrap().to_owned();
+    world.rest().await;
+    world.lose_rule(&name).await;
+    world
+        .until(&rules[0], "the lost rule is back", |object| {
+            condition(object, "Ready")["reason"] == "Active" && object["status"]["drift"].as_array().is_some_and(|drift| !drift.is_empty())
+        })
+        .await;
+    assert!(world.rules_in_azure().contains_key(&name));
+
+    world.patch_workspace(&json!({"properties": {"publicNetworkAccess": "Enabled"}})).await;
+    let put_right = world
+        .until(&world.workspace_manifest(), "public access off again", |object| {
+            condition(object, "Ready")["reason"] == "Secured"
+                && object["status"]["drift"].as_array().is_some_and(|drift| !drift.is_empty())
+        })
+        .await;
+    assert_eq!(put_right["status"]["drift"][0]["field"], "properties.publicNetworkAccess");
+    assert_eq!(put_right["status"]["drift"][0]["found"], "Enabled");
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_rule_is_left_alone_and_listed() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.secured(&[world.fqdn("pytorch", "*.pytorch.org")]).await;
+    world.put_rule("strangers-rule", "stranger.example.org").await;
+    world
+        .until(&world.workspace_manifest(), "the stranger's rule is listed", |object| {
+            object["status"]["unmanagedRules"] == json!(["strangers-rule"])
+        })
+        .await;
+    let more = [world.fqdn("a", "a.example.org"), world.fqdn("b", "b.example.org")];
+    for rule in &more {
+        world.apply(rule.clone()).await;
+    }
+    for rule in &more {
+        world.until_reason(rule, "Active").await;
+    }
+    assert!(world.rules_in_azure().contains_key("strangers-rule"));
+    operator.stop().await;
+}
+
+/// Whatever ARM does where no source tells, the end is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn merge_or_replace_refuse_or_pending_make_no_difference_in_the_end() {
+    for (patch, missing) in [
+        (RuleMapPatch::Merge, ApproverMissing::Pending),
+        (RuleMapPatch::Replace, ApproverMissing::Refuse),
+        (RuleMapPatch::Replace, ApproverMissing::Pending),
+    ] {
+        let world = World::with(Settings { rule_map_patch: patch, approver_missing: missing, ..settings() }).await;
+        let operator = world.operator().await;
+        world.secured(&[world.fqdn("pytorch", "*.pytorch.org"), world.fqdn("pypi", "pypi.org")]).await;
+        let lake = world.lake_rule("datalake");
+        world.apply(lake.clone()).await;
+        world.until_reason(&lake, "ApproverRoleMissing").await;
+        world.grant(&world.lake(), "b556d68e-0be0-4f35-a333-ad7ee1ce17ea", &world.principal().await);
+        world.until_reason(&lake, "Active").await;
+        assert_eq!(world.rules_in_azure().len(), 3, "{patch:?} {missing:?}");
+        operator.stop().await;
+    }
+}
