@@ -200,7 +200,7 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         );
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
     }
-    let tag = match claim {
+    let taken = match claim {
         Claim::TakeIfMatching(_) if !differences.is_empty() => {
             let listed: Vec<String> =
                 differences.iter().map(|d| format!("{} is {}, declared {}", d.field, d.found, d.wanted)).collect();
@@ -217,29 +217,22 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         Claim::Take(tag) | Claim::TakeIfMatching(tag) => Some(tag),
         Claim::Ours | Claim::Refused(_) => None,
     };
-    if let Some(tag) = tag {
-        let tags = with_owner(observed, &tag);
-        differences.push(Difference {
-            field: "tags",
-            found: "no owner".into(),
-            wanted: tag,
-            patch: Some(json!({ "tags": tags })),
-        });
+    if let Some(tag) = taken {
+        let patch = Some(json!({ "tags": with_owner(observed, &tag) }));
+        let found = observed.tag(crate::api::OWNER_TAG).unwrap_or("no owner").to_owned();
+        differences.push(Difference { field: "tags", found, wanted: tag, patch });
     }
-    if let Err(verdict) = doors(spec, observed, &differences) {
+    // A closed door holds up its own change only: what was opened by hand elsewhere is closed all the same.
+    let closed = |difference: &Difference| door(spec, observed, difference).err();
+    let mut update = Value::Object(Map::new());
+    let open = differences.iter().filter(|difference| closed(difference).is_none());
+    open.filter_map(|difference| difference.patch.as_ref()).for_each(|patch| merge(&mut update, patch));
+    let write = if update != json!({}) {
+        Some(Write::Update(update))
+    } else if let Some(verdict) = differences.iter().find_map(closed) {
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
-    }
-    let failed = observed.properties.provisioning_state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Failed"));
-    let write = if failed {
-        // Azure gives up on a workspace whose creation failed; the same PUT again is the documented way to mend it.
-        let owner_tag = observed.tag(crate::api::OWNER_TAG).map_or_else(|| owner.tag(Origin::Adopted), ToOwned::to_owned);
-        Some(Write::Create(creation(spec, &owner_tag, &with_owner(observed, &owner_tag))))
-    } else if !differences.is_empty() {
-        let mut body = Value::Object(Map::new());
-        for patch in differences.iter().filter_map(|difference| difference.patch.as_ref()) {
-            merge(&mut body, patch);
-        }
-        Some(Write::Update(body))
+    } else if observed.has_failed() {
+        mend(owner, spec, observed)
     } else {
         provision(&spec.managed_network, observed)
     };
@@ -259,6 +252,19 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         differences,
         rules_may_change: true,
     }
+}
+
+/// The write that brings a workspace whose last change failed, but that is as declared, back to life.
+fn mend(owner: &Owner, spec: &AmlWorkspaceSpec, observed: &Workspace) -> Option<Write> {
+    let tag = observed.tag(crate::api::OWNER_TAG).map_or_else(|| owner.tag(Origin::Adopted), ToOwned::to_owned);
+    let tags = with_owner(observed, &tag);
+    Some(if observed.properties.workspace_id.is_none() {
+        // It never came to be: the creating PUT again is the documented way to mend it.
+        Write::Create(creation(spec, &tag, &tags))
+    } else {
+        // A PUT would take away what is not declared, such as its rules. A change that changes nothing makes Azure try anew.
+        Write::Update(json!({ "tags": tags }))
+    })
 }
 
 fn provision(network: &ManagedNetwork, observed: &Workspace) -> Option<Write> {
@@ -288,6 +294,20 @@ fn identity(spec: &AmlWorkspaceSpec) -> Value {
         let ids: Map<String, Value> =
             spec.identity.user_assigned_identities.iter().map(|id| (id.clone(), json!({}))).collect();
         identity["userAssignedIdentities"] = Value::Object(ids);
+    }
+    identity
+}
+
+/// The identity for a PATCH: there, an assigned identity goes only if it is sent as null.
+fn changed_identity(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Value {
+    let mut identity = identity(spec);
+    let shown = observed.identity.iter().filter_map(|identity| identity.user_assigned_identities.as_ref());
+    if let Some(Value::Object(ids)) = identity.get_mut("userAssignedIdentities") {
+        for gone in shown.flat_map(|ids| ids.keys()) {
+            if !spec.identity.user_assigned_identities.iter().any(|id| id.eq_ignore_ascii_case(gone)) {
+                ids.insert(gone.clone(), Value::Null);
+            }
+        }
     }
     identity
 }
@@ -344,7 +364,9 @@ pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference>
     let mode = spec.managed_network.isolation_mode.as_str();
     let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode}}});
     text("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, Some(patch));
-    if let Some(sku) = spec.managed_network.firewall_sku {
+    // Only this mode has a firewall; with another one Azure need not even show a SKU.
+    let firewall = spec.managed_network.isolation_mode == IsolationMode::AllowOnlyApprovedOutbound;
+    if let Some(sku) = spec.managed_network.firewall_sku.filter(|_| firewall) {
         let found = shown.managed_network.as_ref().and_then(|network| network.firewall_sku.as_deref());
         // The mode goes along, since a managed network without one is refused.
         let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode, "firewallSku": sku.as_str()}}});
@@ -360,7 +382,7 @@ pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference>
         observed.identity.iter().filter_map(|identity| identity.user_assigned_identities.as_ref()).flat_map(|ids| ids.keys()),
     );
     let wanted = identity_words(spec.identity.type_.as_str(), spec.identity.user_assigned_identities.iter());
-    text("identity", Some(&found), &wanted, Some(json!({ "identity": identity(spec) })));
+    text("identity", Some(&found), &wanted, Some(json!({ "identity": changed_identity(spec, observed) })));
     differences
 }
 
@@ -384,21 +406,22 @@ fn public_door(spec: &AmlWorkspaceSpec) -> Result<(), Verdict> {
     ))
 }
 
-/// The doors that the differences lead through.
-fn doors(spec: &AmlWorkspaceSpec, observed: &Workspace, differences: &[Difference]) -> Result<(), Verdict> {
-    for difference in differences {
-        match difference.field {
-            "properties.publicNetworkAccess" => public_door(spec)?,
-            "properties.managedNetwork.isolationMode" => isolation_door(spec, observed)?,
-            _ => {}
-        }
+/// The door that a difference's change leads through.
+fn door(spec: &AmlWorkspaceSpec, observed: &Workspace, difference: &Difference) -> Result<(), Verdict> {
+    match difference.field {
+        "properties.publicNetworkAccess" => public_door(spec),
+        // The SKU's change sends the mode along.
+        "properties.managedNetwork.isolationMode" | "properties.managedNetwork.firewallSku" => isolation_door(spec, observed),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn isolation_door(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Result<(), Verdict> {
     let wanted = spec.managed_network.isolation_mode;
     let found = observed.isolation_mode();
+    if found.eq_ignore_ascii_case(wanted.as_str()) {
+        return Ok(());
+    }
     // The documented transitions; everything else is refused by the service (reference: managed network isolation).
     let allowed = match IsolationMode::parse(found) {
         Some(IsolationMode::Disabled) => true,
@@ -465,3 +488,5 @@ pub fn farewell(owner: &Owner, policy: Option<DeletionPolicy>, observed: Option<
     if observed.is_deleting() { Farewell::Deleting } else { Farewell::Delete }
 }
 
+#[cfg(test)]
+mod tests;
