@@ -400,7 +400,8 @@ fn in_place(
             Verdict::new(Reason::Defined, "defined in Azure; it becomes active when the managed network is built");
         return Need::Nothing;
     }
-    if rule.status().is_some_and(|status| ["provisioning", "deleting"].contains(&status.to_ascii_lowercase().as_str())) {
+    if rule.status().is_some_and(|status| ["provisioning", "deleting"].contains(&status.to_ascii_lowercase().as_str()))
+    {
         state.verdict = Verdict::new(Reason::Updating, "Azure is putting the rule into force");
         return Need::Nothing;
     }
@@ -452,7 +453,11 @@ pub fn forbidden(body: &RuleBody, isolation: IsolationMode) -> Option<Verdict> {
     };
     Some(Verdict::new(
         Reason::IsolationModeForbids,
-        format!("a rule of type {} does not go with the workspace's isolation mode {}: {fix}", body.type_(), isolation.as_str()),
+        format!(
+            "a rule of type {} does not go with the workspace's isolation mode {}: {fix}",
+            body.type_(),
+            isolation.as_str()
+        ),
     ))
 }
 

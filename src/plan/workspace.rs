@@ -64,7 +64,9 @@ impl Write {
             Self::Rules(RuleWrite::Put { name, properties }) => {
                 workspace("PUT", "PUT", &format!("/outboundRules/{name}"), Some(json!({ "properties": properties })))
             }
-            Self::Rules(RuleWrite::Delete { name }) => workspace("DELETE", "DELETE", &format!("/outboundRules/{name}"), None),
+            Self::Rules(RuleWrite::Delete { name }) => {
+                workspace("DELETE", "DELETE", &format!("/outboundRules/{name}"), None)
+            }
             Self::Rules(RuleWrite::Patch { rules, .. }) => {
                 let mut member = Map::new();
                 if let Some(mode) = network.and_then(|network| network.isolation_mode.clone()) {
@@ -74,8 +76,12 @@ impl Write {
                     member.insert("firewallSku".into(), sku.into());
                 }
                 member.insert("outboundRules".into(), Value::Object(rules.clone()));
-                let mut request =
-                    workspace("PATCH", "PATCH outboundRules", "", Some(json!({"properties": {"managedNetwork": member}})));
+                let mut request = workspace(
+                    "PATCH",
+                    "PATCH outboundRules",
+                    "",
+                    Some(json!({"properties": {"managedNetwork": member}})),
+                );
                 request.id = format!("{id}/outboundRules");
                 request
             }
@@ -161,8 +167,8 @@ pub fn check(spec: &AmlWorkspaceSpec, id: &ArmId, fence: &Fence<'_>) -> Result<(
         spec.identity.user_assigned_identities.iter().map(|id| ("identity.userAssignedIdentities", id.as_str())),
     );
     for (field, resource) in named {
-        let resource = ArmId::parse(resource)
-            .map_err(|error| Verdict::new(Reason::Invalid, format!("{field}: {error}")))?;
+        let resource =
+            ArmId::parse(resource).map_err(|error| Verdict::new(Reason::Invalid, format!("{field}: {error}")))?;
         fence.allows(Verb::Reach, &resource)?;
     }
     if spec.deletion_policy == Some(DeletionPolicy::Delete) {
@@ -178,7 +184,10 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         if let Err(verdict) = fence.allows(Verb::Create, id).and_then(|()| public_door(spec)) {
             return WorkspacePlan::blocked(verdict);
         }
-        return WorkspacePlan::writing(Write::Create(creation(spec, &owner.tag(Origin::Created), &Map::new())), Vec::new());
+        return WorkspacePlan::writing(
+            Write::Create(creation(spec, &owner.tag(Origin::Created), &Map::new())),
+            Vec::new(),
+        );
     };
     let adoption = spec.adoption.unwrap_or_default();
     let claim = claim(owner, observed.tag(crate::api::OWNER_TAG), adoption, &spec.acknowledge);
@@ -351,7 +360,12 @@ pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference>
     text("properties.keyVault", shown.key_vault.as_deref(), &resources.key_vault.resource_id, None);
     if let Some(insights) = &resources.application_insights {
         let patch = json!({"properties": {"applicationInsights": insights.resource_id}});
-        text("properties.applicationInsights", shown.application_insights.as_deref(), &insights.resource_id, Some(patch));
+        text(
+            "properties.applicationInsights",
+            shown.application_insights.as_deref(),
+            &insights.resource_id,
+            Some(patch),
+        );
     }
     if let Some(registry) = &resources.container_registry {
         let patch = json!({"properties": {"containerRegistry": registry.resource_id}});
@@ -360,7 +374,12 @@ pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference>
     let access = spec.public_network_access.as_str();
     let patch = json!({"properties": {"publicNetworkAccess": access}});
     // A workspace that says nothing is open: that is the service's default.
-    text("properties.publicNetworkAccess", Some(shown.public_network_access.as_deref().unwrap_or("Enabled")), access, Some(patch));
+    text(
+        "properties.publicNetworkAccess",
+        Some(shown.public_network_access.as_deref().unwrap_or("Enabled")),
+        access,
+        Some(patch),
+    );
     let mode = spec.managed_network.isolation_mode.as_str();
     let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode}}});
     text("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, Some(patch));
@@ -379,7 +398,11 @@ pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference>
     }
     let found = identity_words(
         observed.identity.as_ref().and_then(|identity| identity.type_.as_deref()).unwrap_or("None"),
-        observed.identity.iter().filter_map(|identity| identity.user_assigned_identities.as_ref()).flat_map(|ids| ids.keys()),
+        observed
+            .identity
+            .iter()
+            .filter_map(|identity| identity.user_assigned_identities.as_ref())
+            .flat_map(|ids| ids.keys()),
     );
     let wanted = identity_words(spec.identity.type_.as_str(), spec.identity.user_assigned_identities.iter());
     text("identity", Some(&found), &wanted, Some(json!({ "identity": changed_identity(spec, observed) })));
@@ -411,7 +434,9 @@ fn door(spec: &AmlWorkspaceSpec, observed: &Workspace, difference: &Difference) 
     match difference.field {
         "properties.publicNetworkAccess" => public_door(spec),
         // The SKU's change sends the mode along.
-        "properties.managedNetwork.isolationMode" | "properties.managedNetwork.firewallSku" => isolation_door(spec, observed),
+        "properties.managedNetwork.isolationMode" | "properties.managedNetwork.firewallSku" => {
+            isolation_door(spec, observed)
+        }
         _ => Ok(()),
     }
 }

@@ -124,9 +124,9 @@ pub fn remember_reading(memory: &mut RuleMemory, declared: &[Declared], observed
     let placed = &memory.seen;
     let known: BTreeSet<&str> = declared.iter().map(|declared| declared.azure_name.as_str()).collect();
     // A rule without an object can be refused too: its removal.
-    memory.refusals.retain(|name, _| {
-        !placed.contains_key(name) && (known.contains(name.as_str()) || shown(name).is_some())
-    });
+    memory
+        .refusals
+        .retain(|name, _| !placed.contains_key(name) && (known.contains(name.as_str()) || shown(name).is_some()));
     memory.nudged.retain(|name, _| known.contains(name.as_str()));
     leave(&mut memory.groups, |name| placed.contains_key(name) || !known.contains(name));
 }

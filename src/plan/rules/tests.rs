@@ -14,7 +14,12 @@ fn fqdn(host: &str) -> RuleBody {
 }
 
 fn endpoint() -> RuleBody {
-    RuleBody::PrivateEndpoint { resource_id: LAKE.into(), subresource: "dfs".into(), spark_enabled: false, fqdns: vec![] }
+    RuleBody::PrivateEndpoint {
+        resource_id: LAKE.into(),
+        subresource: "dfs".into(),
+        spark_enabled: false,
+        fqdns: vec![],
+    }
 }
 
 fn key(name: &str) -> ObjectKey {
@@ -50,7 +55,8 @@ fn refusal(code: &str) -> ArmError {
 }
 
 fn role_refusal() -> ArmError {
-    let text = "Workspace managed identity don't have required permissions to read and approve private endpoint connections";
+    let text =
+        "Workspace managed identity don't have required permissions to read and approve private endpoint connections";
     ArmError::from_failure("ValidationError", text)
 }
 
@@ -179,12 +185,16 @@ impl Lane {
 fn new_rules_go_in_one_patch_with_all_that_users_have() {
     let frozen = declared("held", Standing::Frozen(Verdict::new(Reason::Suspended, "suspended")));
     let orphan = names::rule_name(INSTALLATION, "team", "gone");
-    let observed = vec![service_made(), active("held", "held.org"), active("kept", "kept.org"), active(&orphan, "o.org")];
+    let observed =
+        vec![service_made(), active("held", "held.org"), active("kept", "kept.org"), active(&orphan, "o.org")];
     let lane = Lane::new(vec![wanted("one"), wanted("two"), wanted("kept"), frozen], observed);
     let decided = lane.plan();
     let Some(RuleWrite::Patch { rules, names }) = decided.write else { panic!("{:?}", decided.write) };
     assert_eq!(names, BTreeSet::from(["one".to_owned(), "two".to_owned()]));
-    assert_eq!(rules.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&"held".to_owned(), &"kept".into(), &"one".into(), &"two".into(), &orphan]));
+    assert_eq!(
+        rules.keys().collect::<BTreeSet<_>>(),
+        BTreeSet::from([&"held".to_owned(), &"kept".into(), &"one".into(), &"two".into(), &orphan])
+    );
     assert_eq!(rules["held"], json!({"type": "FQDN", "category": "UserDefined", "destination": "held.org"}));
     assert_eq!(decided.orphaned, [orphan]);
     assert_eq!(lane.word("one").0, "Updating");
@@ -217,14 +227,20 @@ fn only_what_may_go_goes() {
         (false, true, true, true, false),
         (true, true, true, false, false),
     ] {
-        let mut lane = Lane::new(vec![wanted("one"), wanted("two")], vec![active("theirs", "x.org"), active(&orphan, "y.org"), service_made()]);
+        let mut lane = Lane::new(
+            vec![wanted("one"), wanted("two")],
+            vec![active("theirs", "x.org"), active(&orphan, "y.org"), service_made()],
+        );
         (lane.exclusive, lane.prune, lane.index_whole) = (exclusive, prune, index_whole);
         assert_eq!(lane.plan().orphaned, [orphan.as_str()], "it is listed either way");
         lane.settle(&[], true);
         let case = format!("exclusive {exclusive}, prune {prune}, whole {index_whole}");
         assert_eq!(lane.shows("theirs").is_some(), stranger_stays, "{case}");
         assert_eq!(lane.shows(&orphan).is_some(), orphan_stays, "{case}");
-        assert!(lane.shows("login-rule").is_some() && lane.shows("one").is_some() && lane.shows("two").is_some(), "{case}");
+        assert!(
+            lane.shows("login-rule").is_some() && lane.shows("one").is_some() && lane.shows("two").is_some(),
+            "{case}"
+        );
     }
 }
 
@@ -309,7 +325,9 @@ fn of_two_objects_for_one_rule_the_older_wins() {
     let younger = Declared { key: key("younger"), ..declared("rule", Standing::Wanted(fqdn("other.org"))) };
     let lane = Lane::new(vec![wanted("rule"), younger.clone()], vec![]);
     let decided = lane.plan();
-    assert!(matches!(&decided.write, Some(RuleWrite::Put { properties, .. }) if properties["destination"] == "rule.org"));
+    assert!(
+        matches!(&decided.write, Some(RuleWrite::Put { properties, .. }) if properties["destination"] == "rule.org")
+    );
     assert_eq!(lane.word("younger").0, "ManagedElsewhere", "also while the older one is written");
     let going = Declared { standing: Standing::Removing(None), ..younger };
     let decided = Lane::new(vec![wanted("rule"), going], vec![active("rule", "rule.org")]).plan();
@@ -479,7 +497,8 @@ fn a_rule_in_place_is_what_azure_makes_of_it() {
         lane.wait(600);
         assert_eq!(lane.plan().write.is_some(), writes, "{status}: but in time");
     }
-    let pending = Lane::new(vec![declared("lake", Standing::Wanted(endpoint()))], vec![shown("lake", &endpoint(), "Inactive")]);
+    let pending =
+        Lane::new(vec![declared("lake", Standing::Wanted(endpoint()))], vec![shown("lake", &endpoint(), "Inactive")]);
     let pending = pending.with_role(RoleCheck::Missing);
     assert_eq!((pending.word("lake").0, pending.plan().write), ("ApproverRoleMissing", None));
 }

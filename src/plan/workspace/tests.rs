@@ -136,20 +136,33 @@ fn what_azure_calls_the_same_is_not_written() {
         json!({"properties": {"storageAccount": storage().to_uppercase(), "keyVault": vault().to_lowercase()}}),
         json!({"properties": {"managedNetwork": {"isolationMode": "allowOnlyApprovedOutbound"}, "publicNetworkAccess": "disabled"}}),
         json!({"properties": {"provisioningState": null, "containerRegistry": resource("R/r", "made-by-azure"), "friendlyName": "x"}}),
-        json!({"tags": {"AML-Operator.io-owner": TAG}}),
     ] {
         let decided = decide(&spec(json!({})), Some(&shown(change.clone())));
-        assert_eq!((decided.write, decided.verdict.reason, decided.differences.len()), (None, Reason::Secured, 0), "{change}");
+        assert_eq!(
+            (decided.write, decided.verdict.reason, decided.differences.len()),
+            (None, Reason::Secured, 0),
+            "{change}"
+        );
         assert!(decided.rules_may_change);
     }
-    let open = json!({"publicNetworkAccess": "Enabled", "acknowledge": [{"door": "PublicNetworkAccess", "value": "Enabled"}]});
-    assert_eq!(patch(open, json!({"properties": {"publicNetworkAccess": null}})), ("Secured", None), "open is Azure's default");
-    let both = json!({"identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": [user("a"), user("b")]}});
+    let mut respelled = shown(json!({}));
+    respelled.tags = Some(BTreeMap::from([("AML-Operator.io-Owner".into(), TAG.into())]));
+    assert_eq!(decide(&spec(json!({})), Some(&respelled)).write, None, "tag names have no case");
+    let open =
+        json!({"publicNetworkAccess": "Enabled", "acknowledge": [{"door": "PublicNetworkAccess", "value": "Enabled"}]});
+    assert_eq!(
+        patch(open, json!({"properties": {"publicNetworkAccess": null}})),
+        ("Secured", None),
+        "open is Azure's default"
+    );
+    let both =
+        json!({"identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": [user("a"), user("b")]}});
     let spaced = json!({"identity": {"type": "SystemAssigned, UserAssigned",
         "userAssignedIdentities": {user("b").to_uppercase(): {}, user("a"): null}}});
     assert_eq!(patch(both, spaced), ("Secured", None));
     let elsewhere = json!({"managedNetwork": {"isolationMode": "AllowInternetOutbound", "firewallSku": "Basic"}});
-    let without = json!({"properties": {"managedNetwork": {"isolationMode": "AllowInternetOutbound", "firewallSku": null}}});
+    let without =
+        json!({"properties": {"managedNetwork": {"isolationMode": "AllowInternetOutbound", "firewallSku": null}}});
     assert_eq!(patch(elsewhere, without), ("Secured", None), "where there is no firewall, its SKU says nothing");
 }
 
@@ -158,8 +171,16 @@ fn only_what_differs_is_sent() {
     let registry = resource("Microsoft.ContainerRegistry/registries", "images");
     let insights = resource("Microsoft.Insights/components", "seen");
     for (declared, observed, body) in [
-        (json!({}), json!({"properties": {"publicNetworkAccess": "Enabled"}}), json!({"properties": {"publicNetworkAccess": "Disabled"}})),
-        (json!({}), json!({"properties": {"publicNetworkAccess": null}}), json!({"properties": {"publicNetworkAccess": "Disabled"}})),
+        (
+            json!({}),
+            json!({"properties": {"publicNetworkAccess": "Enabled"}}),
+            json!({"properties": {"publicNetworkAccess": "Disabled"}}),
+        ),
+        (
+            json!({}),
+            json!({"properties": {"publicNetworkAccess": null}}),
+            json!({"properties": {"publicNetworkAccess": "Disabled"}}),
+        ),
         (
             json!({"associatedResources": {"containerRegistry": {"resourceId": registry}, "applicationInsights": {"resourceId": insights}}}),
             json!({}),
@@ -198,17 +219,21 @@ fn isolation_moves_only_one_way_and_only_through_its_door() {
     for (from, from_mode) in modes.iter().enumerate() {
         for (to, to_mode) in modes.iter().enumerate() {
             let observed = json!({"properties": {"managedNetwork": {"isolationMode": from_mode}}});
-            let declare = |word: &str| {
-                json!({"managedNetwork": {"isolationMode": to_mode}, "acknowledge": [{"door": "IsolationMode", "value": word}]})
-            };
+            let declare = |word: &str| json!({"managedNetwork": {"isolationMode": to_mode}, "acknowledge": [{"door": "IsolationMode", "value": word}]});
             let open = patch(declare(to_mode), observed.clone());
             let closed = patch(declare("something else"), observed);
             let body = json!({"properties": {"managedNetwork": {"isolationMode": to_mode}}});
             match to.cmp(&from) {
                 std::cmp::Ordering::Equal => assert_eq!((open.0, closed.0), ("Secured", "Secured")),
-                std::cmp::Ordering::Less => assert_eq!((open, closed), (("NotChangeable", None), ("NotChangeable", None))),
+                std::cmp::Ordering::Less => {
+                    assert_eq!((open, closed), (("NotChangeable", None), ("NotChangeable", None)))
+                }
                 std::cmp::Ordering::Greater => {
-                    assert_eq!((open, closed), (("Updating", Some(body)), ("AcknowledgementRequired", None)), "{from_mode} to {to_mode}");
+                    assert_eq!(
+                        (open, closed),
+                        (("Updating", Some(body)), ("AcknowledgementRequired", None)),
+                        "{from_mode} to {to_mode}"
+                    );
                 }
             }
         }
@@ -221,16 +246,28 @@ fn isolation_moves_only_one_way_and_only_through_its_door() {
 
 #[test]
 fn a_closed_door_holds_up_nothing_but_its_own_change() {
-    let both = json!({"properties": {"publicNetworkAccess": "Enabled", "managedNetwork": {"isolationMode": "Disabled"}}});
+    let both =
+        json!({"properties": {"publicNetworkAccess": "Enabled", "managedNetwork": {"isolationMode": "Disabled"}}});
     let closing = json!({"properties": {"publicNetworkAccess": "Disabled"}});
     assert_eq!(patch(json!({}), both), ("Updating", Some(closing)), "what somebody opened is closed all the same");
-    let waiting = decide(&spec(json!({})), Some(&shown(json!({"properties": {"managedNetwork": {"isolationMode": "Disabled"}}}))));
-    assert!(waiting.verdict.message.contains("{door: IsolationMode, value: AllowOnlyApprovedOutbound}"), "{}", waiting.verdict.message);
+    let waiting = decide(
+        &spec(json!({})),
+        Some(&shown(json!({"properties": {"managedNetwork": {"isolationMode": "Disabled"}}}))),
+    );
+    assert!(
+        waiting.verdict.message.contains("{door: IsolationMode, value: AllowOnlyApprovedOutbound}"),
+        "{}",
+        waiting.verdict.message
+    );
     assert!(!waiting.rules_may_change);
 
     let open = json!({"publicNetworkAccess": "Enabled"});
     assert_eq!(patch(open.clone(), json!({})), ("AcknowledgementRequired", None));
-    assert_eq!(decide(&spec(open.clone()), None).verdict.reason, Reason::AcknowledgementRequired, "not at creation either");
+    assert_eq!(
+        decide(&spec(open.clone()), None).verdict.reason,
+        Reason::AcknowledgementRequired,
+        "not at creation either"
+    );
     let mut acknowledged = open;
     acknowledged["acknowledge"] = json!([{"door": "PublicNetworkAccess", "value": "Enabled"}]);
     assert_eq!(patch(acknowledged, json!({})).1, Some(json!({"properties": {"publicNetworkAccess": "Enabled"}})));
@@ -239,7 +276,8 @@ fn a_closed_door_holds_up_nothing_but_its_own_change() {
 #[test]
 fn what_was_there_before_is_taken_over_only_as_adoption_allows() {
     let untagged = |open: bool| {
-        let mut workspace = shown(json!({"properties": {"publicNetworkAccess": if open { "Enabled" } else { "Disabled" }}}));
+        let mut workspace =
+            shown(json!({"properties": {"publicNetworkAccess": if open { "Enabled" } else { "Disabled" }}}));
         workspace.tags = Some(BTreeMap::from([("cost".into(), "42".into())]));
         workspace
     };
@@ -262,9 +300,12 @@ fn what_was_there_before_is_taken_over_only_as_adoption_allows() {
 
 #[test]
 fn anothers_workspace_is_left_alone_until_its_tag_is_acknowledged() {
-    let foreign = || json!({"tags": {"aml-operator.io-owner": OTHERS}, "properties": {"provisioningState": "Succeeded"}});
+    let foreign =
+        || json!({"tags": {"aml-operator.io-owner": OTHERS}, "properties": {"provisioningState": "Succeeded"}});
     let takeover = json!({"adoption": "Always", "acknowledge": [{"door": "Takeover", "value": OTHERS}]});
-    for declared in [json!({}), json!({"adoption": "Always"}), json!({"acknowledge": [{"door": "Takeover", "value": OTHERS}]})] {
+    for declared in
+        [json!({}), json!({"adoption": "Always"}), json!({"acknowledge": [{"door": "Takeover", "value": OTHERS}]})]
+    {
         assert_eq!(patch(declared, foreign()), ("OwnedElsewhere", None));
     }
     let ours = json!({"tags": {"cost": "42", "aml-operator.io-owner": "cluster-1/AmlWorkspace/team/fraud/adopted"}});
@@ -329,12 +370,22 @@ fn what_the_grants_forbid_is_refused_before_azure_is_asked() {
     for (verbs, egress, change, want) in [
         (&["reach"][..], json!({}), json!({}), "ok"),
         (&["create"], json!({}), json!({}), "ScopeNotAllowed"),
-        (&["reach"], json!({}), json!({"associatedResources": {"storageAccount": {"resourceId": elsewhere}}}), "ScopeNotAllowed"),
+        (
+            &["reach"],
+            json!({}),
+            json!({"associatedResources": {"storageAccount": {"resourceId": elsewhere}}}),
+            "ScopeNotAllowed",
+        ),
         (&["reach"], json!({}), json!({"associatedResources": {"keyVault": {"resourceId": "keys"}}}), "Invalid"),
         (&["reach"], json!({}), json!({"deletionPolicy": "Delete"}), "ScopeNotAllowed"),
         (&["reach", "delete"], json!({}), json!({"deletionPolicy": "Delete"}), "ok"),
         (&["reach"], json!({}), json!({"managedNetwork": {"isolationMode": "Disabled"}}), "EgressNotAllowed"),
-        (&["reach"], json!({"isolationModes": ["Disabled"]}), json!({"managedNetwork": {"isolationMode": "Disabled"}}), "ok"),
+        (
+            &["reach"],
+            json!({"isolationModes": ["Disabled"]}),
+            json!({"managedNetwork": {"isolationMode": "Disabled"}}),
+            "ok",
+        ),
         (&["reach"], json!({}), json!({"publicNetworkAccess": "Enabled"}), "EgressNotAllowed"),
         (&["reach"], json!({"publicNetworkAccess": "Enabled"}), json!({"publicNetworkAccess": "Enabled"}), "ok"),
     ] {
@@ -361,8 +412,12 @@ fn a_rules_patch_repeats_the_network_as_it_is() {
             "isolationMode": "AllowOnlyApprovedOutbound", "firewallSku": "Standard", "outboundRules": {"r": {"type": "FQDN"}}
         }}})
     );
-    let put = Write::Rules(RuleWrite::Put { name: "r".into(), properties: json!({"type": "FQDN"}) }).request(&id(), None);
-    assert_eq!((put.path, put.body), (format!("{}/outboundRules/r", id()), Some(json!({"properties": {"type": "FQDN"}}))));
+    let put =
+        Write::Rules(RuleWrite::Put { name: "r".into(), properties: json!({"type": "FQDN"}) }).request(&id(), None);
+    assert_eq!(
+        (put.path, put.body),
+        (format!("{}/outboundRules/r", id()), Some(json!({"properties": {"type": "FQDN"}})))
+    );
     let delete = Write::Rules(RuleWrite::Delete { name: "r".into() }).request(&id(), None);
     assert_eq!((delete.method, delete.path, delete.body), ("DELETE", format!("{}/outboundRules/r", id()), None));
 }
