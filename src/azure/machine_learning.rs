@@ -127,6 +127,11 @@ impl Workspace {
         self.properties.provisioning_state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Deleting"))
     }
 
+    /// True if its last creation or change failed.
+    pub fn has_failed(&self) -> bool {
+        self.properties.provisioning_state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Failed"))
+    }
+
     /// The isolation mode; a workspace without a managed network has none, which ARM calls `Disabled`.
     pub fn isolation_mode(&self) -> &str {
         let network = self.properties.managed_network.as_ref();

@@ -130,11 +130,11 @@ impl<'a> Fence<'a> {
             // Azure ignores the tag of a rule that has address prefixes (specification of ServiceTagDestination), so a harmless
             // tag must not smuggle in any address.
             RuleBody::ServiceTag { address_prefixes, .. } if !address_prefixes.is_empty() => {
-                let missing = |egress: &crate::api::connection::Egress| {
+                let listed = |egress: &crate::api::connection::Egress| {
                     address_prefixes.iter().all(|prefix| egress.address_prefixes.contains(prefix))
                 };
                 let what = format!("the addresses {}", address_prefixes.join(", "));
-                self.egress(workspace, &what, "addressPrefixes", missing)
+                self.egress(workspace, &what, "addressPrefixes", listed)
             }
             RuleBody::ServiceTag { tag, .. } => {
                 self.egress(workspace, &format!("the service tag {tag}"), "serviceTags", |egress| {

@@ -227,9 +227,10 @@ impl Verdict {
                 (Reason::ApproverRoleMissing, "give the workspace's identity the approver role on the target")
             }
             ErrorClass::PrincipalNotReady => (Reason::AzureBusy, "a fresh identity is not known everywhere yet"),
-            ErrorClass::Validation | ErrorClass::Precondition | ErrorClass::Exists => {
-                (Reason::AzureRefused, "correct what ARM names")
+            ErrorClass::Precondition => {
+                (Reason::AzureBusy, "somebody else changed it meanwhile; it is read and tried again")
             }
+            ErrorClass::Validation | ErrorClass::Exists => (Reason::AzureRefused, "correct what ARM names"),
             ErrorClass::Protocol | ErrorClass::Unknown => (Reason::AzureRefused, "it is tried again later"),
         };
         Self::new(reason, format!("{doing}: {error}. {fix}")).after(error.retry_after)

@@ -12,13 +12,17 @@ use serde_json::{Map, Value};
 use crate::api::common::{Adoption, MissingRole};
 use crate::api::ids::ArmId;
 use crate::api::workspace::IsolationMode;
-use crate::azure::error::{ArmError, ErrorClass};
+use crate::azure::error::ErrorClass;
 use crate::azure::machine_learning::OutboundRule;
 
 use super::names;
 use super::outcome::{Reason, Verdict};
 use super::roles::{RoleCheck, missing_approver};
 use super::rule_body::RuleBody;
+
+mod memory;
+
+pub use memory::{Refusal, RuleMemory, may_be_one_rules_fault, remember_reading, remember_refusal};
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,8 +40,8 @@ pub enum Standing {
     Wanted(RuleBody),
     /// The rule stays as ARM shows it, whatever the object says; the verdict tells why.
     Frozen(Verdict),
-    /// The object is being deleted, and the rule with it.
-    Removing,
+    /// The object is being deleted, and the rule with it; with what it declared, if that can be told.
+    Removing(Option<RuleBody>),
 }
 
 /// One rule that an object declares.
@@ -53,34 +57,6 @@ pub struct Declared {
     pub standing: Standing,
     /// The value of the annotation that asks for a retry now.
     pub token: Option<String>,
-}
-
-/// A refusal by ARM, remembered so that one bad rule neither blocks the others nor is sent all the time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    /// Hash of what was refused.
-    pub body_hash: String,
-    /// The identity it was refused to.
-    pub principal: Option<String>,
-    /// The retry token at that time.
-    pub token: Option<String>,
-    /// ARM's answer.
-    pub error: ArmError,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What a lane remembers of its rules between turns. Losing it costs a few more writes, nothing else.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RuleMemory {
-    /// Refused rules by Azure name.
-    pub refusals: BTreeMap<String, Refusal>,
-    /// Halves of a refused batch, still to be tried.
-    pub groups: Vec<BTreeSet<String>>,
-    /// Rules that were seen in place, to notice when one is lost.
-    pub seen: BTreeSet<String>,
-    /// When a rule that is in place but not active was last written again.
-    pub nudged: BTreeMap<String, Timestamp>,
 }
 
 /// All the engine looks at.
@@ -187,79 +163,143 @@ enum Need {
     Alone(Value),
 }
 
+/// What may be written, by Azure name.
+#[derive(Default)]
+struct Changes {
+    removals: BTreeSet<String>,
+    batch: BTreeMap<String, Value>,
+    /// What is tried by itself; `None` is a removal.
+    alone: BTreeMap<String, Option<Value>>,
+}
+
+/// ARM compares names without regard to case (ARM RPC, common-api-details).
+fn same_name(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
 /// Decides the next write and what to say of every rule.
 pub fn plan(input: RulesInput<'_>) -> RulesPlan {
-    let observed: BTreeMap<&str, &OutboundRule> =
-        input.observed.iter().filter(|rule| rule.is_user_defined()).map(|rule| (rule.name.as_str(), rule)).collect();
     let mut plan = RulesPlan::default();
-    let mut claimed: BTreeSet<&str> = BTreeSet::new();
-    let mut removals: BTreeSet<&str> = BTreeSet::new();
-    let mut batch: BTreeMap<&str, Value> = BTreeMap::new();
-    let mut alone: BTreeMap<&str, Value> = BTreeMap::new();
-
+    let mut changes = Changes::default();
+    let mut claimed: BTreeSet<String> = BTreeSet::new();
     for declared in input.declared {
-        let name = declared.azure_name.as_str();
-        let present = observed.get(name).copied();
-        let mut state = RuleState {
-            verdict: Verdict::new(Reason::Pending, "waiting for its turn"),
-            azure_name: name.to_owned(),
-            service_status: present.and_then(OutboundRule::status).map(ToOwned::to_owned),
-            missing_role: None,
-            drift: None,
-            gone: false,
+        let first = claimed.insert(declared.azure_name.to_ascii_lowercase());
+        let state = stand(input, declared, first, &mut changes);
+        if state.verdict.reason == Reason::AdoptionRefused {
+            plan.unmanaged.push(declared.azure_name.clone());
+        }
+        plan.states.insert(declared.key.clone(), state);
+    }
+    // With strangers' rules about, the whole set must not be sent: it would fight with whoever writes them. A rule that an
+    // object names but may not take over is a stranger's too, and never removed.
+    let mut shared = !plan.unmanaged.is_empty();
+    for rule in input.observed.iter().filter(|rule| rule.is_user_defined()) {
+        if claimed.contains(&rule.name.to_ascii_lowercase()) {
+            continue;
+        }
+        let ours = names::is_ours(input.installation, &rule.name);
+        let goes = input.index_whole && if ours { input.prune } else { input.exclusive };
+        shared |= !ours && !goes;
+        if goes {
+            remove(input, rule, None, &mut changes);
+        }
+        (if ours { &mut plan.orphaned } else { &mut plan.unmanaged }).push(rule.name.clone());
+    }
+    let cost = if shared && changes.batch.len() > 1 {
+        ". One rule at a time, because the workspace has rules that others made: that takes a write of minutes for each"
+    } else {
+        ""
+    };
+    plan.write = choose(input, changes, shared);
+    let written = plan.write.as_ref().map(RuleWrite::names).unwrap_or_default();
+    // Whatever else is said of a rule, such as ARM's last refusal, stays until ARM says something new.
+    for state in plan.states.values_mut().filter(|state| state.verdict.reason == Reason::Pending) {
+        state.verdict = if written.contains(&state.azure_name) {
+            Verdict::new(Reason::Updating, format!("the rule is being written to Azure{cost}"))
+        } else {
+            Verdict::new(Reason::Pending, format!("waiting for its turn{cost}"))
         };
-        if !claimed.insert(name) {
+    }
+    plan
+}
+
+/// Decides how a declared rule stands. `first` is whether no older object declares a rule of that name.
+fn stand(input: RulesInput<'_>, declared: &Declared, first: bool, changes: &mut Changes) -> RuleState {
+    let name = &declared.azure_name;
+    let named = input.observed.iter().find(|rule| same_name(&rule.name, name));
+    let present = named.filter(|rule| rule.is_user_defined());
+    let mut state = RuleState {
+        verdict: Verdict::new(Reason::Pending, ""),
+        azure_name: name.clone(),
+        service_status: present.and_then(OutboundRule::status).map(ToOwned::to_owned),
+        missing_role: None,
+        drift: None,
+        gone: false,
+    };
+    match &declared.standing {
+        standing if !first => {
             state.verdict = Verdict::new(
                 Reason::ManagedElsewhere,
                 format!("an older OutboundRule declares the rule {name} of this workspace; delete one of the two"),
             );
-            state.gone = declared.standing == Standing::Removing;
-        } else {
-            match &declared.standing {
-                Standing::Frozen(verdict) => state.verdict = verdict.clone(),
-                // A rule under an explicit name that was never taken over is not ours to delete.
-                Standing::Removing if present.is_none() || declared.claim == Some(Adoption::Never) => state.gone = true,
-                Standing::Removing => {
-                    state.verdict = Verdict::new(Reason::Deleting, "the rule is being removed from Azure");
-                    removals.insert(name);
-                }
-                Standing::Wanted(body) => match judge(input, declared, body, present, &mut state) {
-                    Need::Nothing => {}
-                    Need::Batch(properties) => drop(batch.insert(name, properties)),
-                    Need::Alone(properties) => drop(alone.insert(name, properties)),
-                },
-            }
+            state.gone = matches!(standing, Standing::Removing(_));
         }
-        plan.states.insert(declared.key.clone(), state);
+        Standing::Frozen(verdict) => state.verdict = verdict.clone(),
+        Standing::Removing(body) => match present.filter(|rule| took_over(declared, body.as_ref(), rule)) {
+            Some(rule) => state.verdict = remove(input, rule, declared.token.as_deref(), changes),
+            None => {
+                state.verdict = Verdict::new(Reason::Deleting, "nothing of the rule is left to remove from Azure");
+                state.gone = true;
+            }
+        },
+        Standing::Wanted(_) if named.is_some() && present.is_none() => {
+            state.verdict = Verdict::new(
+                Reason::AdoptionRefused,
+                format!("{name} is a rule that Azure made for the workspace itself; choose another azureName"),
+            );
+        }
+        Standing::Wanted(body) => match judge(input, declared, body, present, &mut state) {
+            Need::Nothing => {}
+            Need::Batch(properties) => drop(changes.batch.insert(name.clone(), properties)),
+            Need::Alone(properties) => drop(changes.alone.insert(name.clone(), Some(properties))),
+        },
     }
+    state
+}
 
-    for name in observed.keys().filter(|name| !claimed.contains(*name)) {
-        let list = if names::is_ours(input.installation, name) { &mut plan.orphaned } else { &mut plan.unmanaged };
-        list.push((*name).to_owned());
-    }
-    if input.index_whole {
-        let prunable = plan.orphaned.iter().filter(|_| input.prune);
-        let foreign = plan.unmanaged.iter().filter(|_| input.exclusive);
-        removals
-            .extend(prunable.chain(foreign).filter_map(|name| observed.get_key_value(name.as_str()).map(|(k, _)| *k)));
-    }
-    // With strangers' rules about, the whole set must not be sent: it would fight with whoever writes them.
-    let shared = !plan.unmanaged.is_empty() && !(input.exclusive && input.index_whole);
-    plan.write = choose(input, &observed, &removals, batch, alone, shared);
-    if let Some(write) = &plan.write {
-        let names = write.names();
-        for state in plan.states.values_mut().filter(|state| names.contains(&state.azure_name)) {
-            if state.verdict.reason != Reason::Deleting && state.missing_role.is_none() {
-                let cost = if shared {
-                    ". One rule at a time, because the workspace has rules that others made: that takes a write of minutes for each"
-                } else {
-                    ""
-                };
-                state.verdict = Verdict::new(Reason::Updating, format!("the rule is being written to Azure{cost}"));
-            }
+/// Whether `rule` is the object's to delete. Rules carry no tag, so one under an explicit name that was to be taken over only if
+/// it matches counts as taken over only if it does.
+fn took_over(declared: &Declared, body: Option<&RuleBody>, rule: &OutboundRule) -> bool {
+    match declared.claim {
+        None | Some(Adoption::Always) => true,
+        Some(Adoption::IfMatching) => {
+            body.zip(RuleBody::observed(rule)).is_some_and(|(declared, shown)| declared.same(&shown))
         }
+        Some(Adoption::Never) => false,
     }
-    plan
+}
+
+/// Has `rule` removed, unless ARM is at it already, or has refused just now: then the others go first.
+fn remove(input: RulesInput<'_>, rule: &OutboundRule, token: Option<&str>, changes: &mut Changes) -> Verdict {
+    if let Some(refusal) = refusal(input, &rule.name, &names::body_hash(None), token) {
+        if elapsed(refusal.at, input.now) >= input.retry {
+            changes.alone.insert(rule.name.clone(), None);
+        }
+        return Verdict::of_error("ARM refused to remove the rule", &refusal.error);
+    }
+    if !rule.status().is_some_and(|status| status.eq_ignore_ascii_case("Deleting")) {
+        changes.removals.insert(rule.name.clone());
+    }
+    Verdict::new(Reason::Deleting, "the rule is being removed from Azure")
+}
+
+/// The remembered refusal of exactly this: another body, identity or retry token makes it a new question.
+fn refusal<'a>(input: RulesInput<'a>, name: &str, hash: &str, token: Option<&str>) -> Option<&'a Refusal> {
+    input.memory.refusals.get(name).filter(|refusal| {
+        refusal.body_hash == hash
+            && refusal.principal.as_deref() == input.principal
+            && refusal.token.as_deref() == token
+    })
 }
 
 /// Decides what a wanted rule needs and what is said of it.
@@ -295,13 +335,10 @@ fn judge(
     };
     let properties = body.to_body();
     let hash = names::body_hash(Some(&properties));
-    let refusal = input.memory.refusals.get(&declared.azure_name).filter(|refusal| {
-        refusal.body_hash == hash && refusal.principal.as_deref() == input.principal && refusal.token == declared.token
-    });
     if same {
         return in_place(input, declared, body, present, role, properties, state);
     }
-    if input.memory.seen.contains(&declared.azure_name) {
+    if input.memory.seen.get(&declared.azure_name) == Some(&hash) {
         let found = shown.as_ref().map_or_else(|| "missing".to_owned(), RuleBody::short);
         state.drift = Some(("properties".into(), found));
     }
@@ -317,20 +354,26 @@ fn judge(
         );
         return Need::Nothing;
     }
-    if let Some(refusal) = refusal {
+    if let Some(refusal) = refusal(input, &declared.azure_name, &hash, declared.token.as_deref()) {
         let missing_role = refusal.error.class == ErrorClass::ApproverRoleMissing;
         if missing_role {
             say_missing_role(input, body, state);
         } else {
             state.verdict = Verdict::of_error("ARM refused the rule", &refusal.error);
-            state.verdict.reason = Reason::AzureRefused;
         }
-        let due = elapsed(refusal.at, input.now) >= input.retry;
-        return if due || (missing_role && role == RoleCheck::Held) { Need::Alone(properties) } else { Need::Nothing };
+        // An assignment takes effect some minutes after it shows, and may not suffice: sooner than else, but not at once.
+        let held = missing_role && role == RoleCheck::Held;
+        let wait = if held { input.retry / 5 } else { input.retry };
+        let due = elapsed(refusal.at, input.now) >= wait;
+        return if due { Need::Alone(properties) } else { Need::Nothing };
     }
     if role == RoleCheck::Missing {
         // Tried once all the same, by itself: ARM's own answer counts, and it may make a connection that a person can approve.
         say_missing_role(input, body, state);
+        return Need::Alone(properties);
+    }
+    // Refused before and nothing about it has changed but the identity or the retry token: not at the others' risk.
+    if input.memory.refusals.get(&declared.azure_name).is_some_and(|refusal| refusal.body_hash == hash) {
         return Need::Alone(properties);
     }
     Need::Batch(properties)
@@ -351,7 +394,8 @@ fn in_place(
         state.verdict = Verdict::new(Reason::Active, format!("{} is reachable", body.short()));
         return Need::Nothing;
     }
-    if !input.network_active {
+    let failed = rule.status().is_some_and(|status| status.eq_ignore_ascii_case("Failed"));
+    if !input.network_active && !failed {
         state.verdict =
             Verdict::new(Reason::Defined, "defined in Azure; it becomes active when the managed network is built");
         return Need::Nothing;
@@ -368,9 +412,10 @@ fn in_place(
         state.verdict = Verdict::new(
             Reason::AzureRefused,
             format!(
-                "Azure shows the rule as {} although the network is active: {why}. If it is a private endpoint, its \
-                 connection may wait for approval on the target; it is written again now and then",
-                rule.status().unwrap_or("unknown")
+                "Azure shows the rule as {}{}: {why}. If it is a private endpoint, its connection may wait for approval on the \
+                 target; it is written again now and then",
+                rule.status().unwrap_or("unknown"),
+                if input.network_active { " although the network is active" } else { "" }
             ),
         );
     }
@@ -422,86 +467,29 @@ fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 
 /// Picks the next write: removals first, so that a rule may be re-created under another name; then all changes that can go
 /// together; then what is tried by itself.
-fn choose(
-    input: RulesInput<'_>,
-    observed: &BTreeMap<&str, &OutboundRule>,
-    removals: &BTreeSet<&str>,
-    mut batch: BTreeMap<&str, Value>,
-    alone: BTreeMap<&str, Value>,
-    shared: bool,
-) -> Option<RuleWrite> {
-    if let Some(name) = removals.first() {
-        return Some(RuleWrite::Delete { name: (*name).to_owned() });
+fn choose(input: RulesInput<'_>, mut changes: Changes, shared: bool) -> Option<RuleWrite> {
+    if let Some(name) = changes.removals.pop_first() {
+        return Some(RuleWrite::Delete { name });
     }
-    let group = input.memory.groups.iter().find(|group| batch.keys().any(|name| group.contains(*name)));
-    if let Some(group) = group {
-        batch.retain(|name, _| group.contains(*name));
+    let batch = &mut changes.batch;
+    if let Some(group) = input.memory.groups.iter().find(|group| batch.keys().any(|name| group.contains(name))) {
+        batch.retain(|name, _| group.contains(name));
     }
     if shared || batch.len() <= 1 {
-        let (name, properties) = batch.pop_first().or_else(|| alone.into_iter().next())?;
-        return Some(RuleWrite::Put { name: name.to_owned(), properties });
+        let next = batch.pop_first().map(|(name, properties)| (name, Some(properties)));
+        return Some(match next.or_else(|| changes.alone.pop_first())? {
+            (name, Some(properties)) => RuleWrite::Put { name, properties },
+            (name, None) => RuleWrite::Delete { name },
+        });
     }
     // The whole set as ARM shows it, with the changes laid over it: right whether ARM merges the map or replaces it.
-    let mut rules: Map<String, Value> = observed.values().map(|rule| (rule.name.clone(), rule.to_body())).collect();
-    let names = batch.keys().map(|name| (*name).to_owned()).collect();
-    rules.extend(batch.into_iter().map(|(name, properties)| (name.to_owned(), properties)));
+    let kept = input.observed.iter().filter(|rule| rule.is_user_defined());
+    let kept = kept.filter(|rule| !changes.batch.keys().any(|name| same_name(name, &rule.name)));
+    let mut rules: Map<String, Value> = kept.map(|rule| (rule.name.clone(), rule.to_body())).collect();
+    let names = changes.batch.keys().cloned().collect();
+    rules.extend(changes.batch);
     Some(RuleWrite::Patch { rules, names })
 }
 
-/// What a lane remembers after ARM refused `write` for good. Only a refusal of the content bisects; anything else says nothing
-/// about the rules.
-pub fn remember_refusal(
-    memory: &mut RuleMemory,
-    write: &RuleWrite,
-    input_principal: Option<&str>,
-    tokens: &BTreeMap<String, Option<String>>,
-    error: &ArmError,
-    now: Timestamp,
-) {
-    if !matches!(error.class, ErrorClass::Validation | ErrorClass::ApproverRoleMissing | ErrorClass::Exists) {
-        return;
-    }
-    let names: Vec<String> = match write {
-        RuleWrite::Delete { .. } => return,
-        RuleWrite::Put { name, .. } => vec![name.clone()],
-        RuleWrite::Patch { names, .. } => names.iter().cloned().collect(),
-    };
-    memory.groups.retain(|group| !names.iter().all(|name| group.contains(name)) || group.len() > names.len());
-    if let (RuleWrite::Put { name, properties }, true) = (write, true) {
-        memory.refusals.insert(
-            name.clone(),
-            Refusal {
-                body_hash: names::body_hash(Some(properties)),
-                principal: input_principal.map(ToOwned::to_owned),
-                token: tokens.get(name).cloned().flatten(),
-                error: error.clone(),
-                at: now,
-            },
-        );
-        return;
-    }
-    let (left, right) = names.split_at(names.len() / 2);
-    memory.groups.retain(|group| group.iter().cloned().collect::<Vec<_>>() != names);
-    memory.groups.insert(0, right.iter().cloned().collect());
-    memory.groups.insert(0, left.iter().cloned().collect());
-}
-
-/// What a lane remembers after reading: which rules are in place, and which refusals and halves are done with.
-pub fn remember_reading(memory: &mut RuleMemory, declared: &[Declared], observed: &[OutboundRule]) {
-    let in_place = |declared: &&Declared| match &declared.standing {
-        Standing::Wanted(body) => observed.iter().any(|rule| {
-            rule.name == declared.azure_name && RuleBody::observed(rule).is_some_and(|shown| body.same(&shown))
-        }),
-        _ => false,
-    };
-    let placed: BTreeSet<String> =
-        declared.iter().filter(in_place).map(|declared| declared.azure_name.clone()).collect();
-    let known: BTreeSet<&str> = declared.iter().map(|declared| declared.azure_name.as_str()).collect();
-    memory.refusals.retain(|name, _| known.contains(name.as_str()) && !placed.contains(name));
-    memory.nudged.retain(|name, _| known.contains(name.as_str()));
-    for group in &mut memory.groups {
-        group.retain(|name| known.contains(name.as_str()) && !placed.contains(name));
-    }
-    memory.groups.retain(|group| !group.is_empty());
-    memory.seen = placed;
-}
+#[cfg(test)]
+mod tests;

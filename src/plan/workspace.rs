@@ -13,6 +13,11 @@ use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Origin, Owner, claim};
 use super::rules::RuleWrite;
 
+mod compare;
+
+use compare::identity;
+pub use compare::{Difference, compare};
+
 /// A write to one workspace.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
@@ -118,19 +123,6 @@ pub struct WorkspaceInput<'a> {
     pub fence: &'a Fence<'a>,
 }
 
-/// A field in which Azure is not as declared.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
-    /// Path in ARM's terms.
-    pub field: &'static str,
-    /// What was found.
-    pub found: String,
-    /// What is wanted.
-    pub wanted: String,
-    /// The fragment of a PATCH body that mends it; `None` if Azure cannot change it.
-    patch: Option<Value>,
-}
-
 /// What was decided about the workspace itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkspacePlan {
@@ -209,7 +201,7 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         );
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
     }
-    let tag = match claim {
+    let taken = match claim {
         Claim::TakeIfMatching(_) if !differences.is_empty() => {
             let listed: Vec<String> =
                 differences.iter().map(|d| format!("{} is {}, declared {}", d.field, d.found, d.wanted)).collect();
@@ -226,31 +218,22 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         Claim::Take(tag) | Claim::TakeIfMatching(tag) => Some(tag),
         Claim::Ours | Claim::Refused(_) => None,
     };
-    if let Some(tag) = tag {
-        let tags = with_owner(observed, &tag);
-        differences.push(Difference {
-            field: "tags",
-            found: "no owner".into(),
-            wanted: tag,
-            patch: Some(json!({ "tags": tags })),
-        });
+    if let Some(tag) = taken {
+        let patch = Some(json!({ "tags": with_owner(observed, &tag) }));
+        let found = observed.tag(crate::api::OWNER_TAG).unwrap_or("no owner").to_owned();
+        differences.push(Difference { field: "tags", found, wanted: tag, patch });
     }
-    if let Err(verdict) = doors(spec, observed, &differences) {
+    // A closed door holds up its own change only: what was opened by hand elsewhere is closed all the same.
+    let closed = |difference: &Difference| door(spec, observed, difference).err();
+    let mut update = Value::Object(Map::new());
+    let open = differences.iter().filter(|difference| closed(difference).is_none());
+    open.filter_map(|difference| difference.patch.as_ref()).for_each(|patch| merge(&mut update, patch));
+    let write = if update != json!({}) {
+        Some(Write::Update(update))
+    } else if let Some(verdict) = differences.iter().find_map(closed) {
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
-    }
-    let failed =
-        observed.properties.provisioning_state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Failed"));
-    let write = if failed {
-        // Azure gives up on a workspace whose creation failed; the same PUT again is the documented way to mend it.
-        let owner_tag =
-            observed.tag(crate::api::OWNER_TAG).map_or_else(|| owner.tag(Origin::Adopted), ToOwned::to_owned);
-        Some(Write::Create(creation(spec, &owner_tag, &with_owner(observed, &owner_tag))))
-    } else if !differences.is_empty() {
-        let mut body = Value::Object(Map::new());
-        for patch in differences.iter().filter_map(|difference| difference.patch.as_ref()) {
-            merge(&mut body, patch);
-        }
-        Some(Write::Update(body))
+    } else if observed.has_failed() {
+        mend(owner, spec, observed)
     } else {
         provision(&spec.managed_network, observed)
     };
@@ -270,6 +253,19 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         differences,
         rules_may_change: true,
     }
+}
+
+/// The write that brings a workspace whose last change failed, but that is as declared, back to life.
+fn mend(owner: &Owner, spec: &AmlWorkspaceSpec, observed: &Workspace) -> Option<Write> {
+    let tag = observed.tag(crate::api::OWNER_TAG).map_or_else(|| owner.tag(Origin::Adopted), ToOwned::to_owned);
+    let tags = with_owner(observed, &tag);
+    Some(if observed.properties.workspace_id.is_none() {
+        // It never came to be: the creating PUT again is the documented way to mend it.
+        Write::Create(creation(spec, &tag, &tags))
+    } else {
+        // A PUT would take away what is not declared, such as its rules. A change that changes nothing makes Azure try anew.
+        Write::Update(json!({ "tags": tags }))
+    })
 }
 
 fn provision(network: &ManagedNetwork, observed: &Workspace) -> Option<Write> {
@@ -293,16 +289,6 @@ fn with_owner(observed: &Workspace, tag: &str) -> Map<String, Value> {
     tags
 }
 
-fn identity(spec: &AmlWorkspaceSpec) -> Value {
-    let mut identity = json!({ "type": spec.identity.type_.as_str() });
-    if !spec.identity.user_assigned_identities.is_empty() {
-        let ids: Map<String, Value> =
-            spec.identity.user_assigned_identities.iter().map(|id| (id.clone(), json!({}))).collect();
-        identity["userAssignedIdentities"] = Value::Object(ids);
-    }
-    identity
-}
-
 /// The body of the creating PUT.
 fn creation(spec: &AmlWorkspaceSpec, tag: &str, tags: &Map<String, Value>) -> Value {
     let mut tags = tags.clone();
@@ -324,78 +310,6 @@ fn creation(spec: &AmlWorkspaceSpec, tag: &str, tags: &Map<String, Value>) -> Va
     json!({ "location": spec.location, "identity": identity(spec), "tags": tags, "properties": properties })
 }
 
-/// Compares each declared field with what ARM shows, as ARM compares them: ids, locations and enums without regard to case.
-pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference> {
-    let shown = &observed.properties;
-    let mut differences = Vec::new();
-    let mut text = |field, found: Option<&str>, wanted: &str, patch: Option<Value>| {
-        if !found.is_some_and(|found| found.eq_ignore_ascii_case(wanted)) {
-            let found = found.unwrap_or("not set").to_owned();
-            differences.push(Difference { field, found, wanted: wanted.to_owned(), patch });
-        }
-    };
-    let region: Option<String> =
-        observed.location.as_ref().map(|location| location.chars().filter(|c| !c.is_whitespace()).collect());
-    text("location", region.as_deref(), &spec.location, None);
-    let resources = &spec.associated_resources;
-    text("properties.storageAccount", shown.storage_account.as_deref(), &resources.storage_account.resource_id, None);
-    text("properties.keyVault", shown.key_vault.as_deref(), &resources.key_vault.resource_id, None);
-    if let Some(insights) = &resources.application_insights {
-        let patch = json!({"properties": {"applicationInsights": insights.resource_id}});
-        text(
-            "properties.applicationInsights",
-            shown.application_insights.as_deref(),
-            &insights.resource_id,
-            Some(patch),
-        );
-    }
-    if let Some(registry) = &resources.container_registry {
-        let patch = json!({"properties": {"containerRegistry": registry.resource_id}});
-        text("properties.containerRegistry", shown.container_registry.as_deref(), &registry.resource_id, Some(patch));
-    }
-    let access = spec.public_network_access.as_str();
-    let patch = json!({"properties": {"publicNetworkAccess": access}});
-    // A workspace that says nothing is open: that is the service's default.
-    text(
-        "properties.publicNetworkAccess",
-        Some(shown.public_network_access.as_deref().unwrap_or("Enabled")),
-        access,
-        Some(patch),
-    );
-    let mode = spec.managed_network.isolation_mode.as_str();
-    let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode}}});
-    text("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, Some(patch));
-    if let Some(sku) = spec.managed_network.firewall_sku {
-        let found = shown.managed_network.as_ref().and_then(|network| network.firewall_sku.as_deref());
-        // The mode goes along, since a managed network without one is refused.
-        let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode, "firewallSku": sku.as_str()}}});
-        text("properties.managedNetwork.firewallSku", found, sku.as_str(), Some(patch));
-    }
-    if let Some(primary) = &spec.identity.primary_user_assigned_identity {
-        let patch = json!({"properties": {"primaryUserAssignedIdentity": primary}});
-        let found = shown.primary_user_assigned_identity.as_deref();
-        text("properties.primaryUserAssignedIdentity", found, primary, Some(patch));
-    }
-    let found = identity_words(
-        observed.identity.as_ref().and_then(|identity| identity.type_.as_deref()).unwrap_or("None"),
-        observed
-            .identity
-            .iter()
-            .filter_map(|identity| identity.user_assigned_identities.as_ref())
-            .flat_map(|ids| ids.keys()),
-    );
-    let wanted = identity_words(spec.identity.type_.as_str(), spec.identity.user_assigned_identities.iter());
-    text("identity", Some(&found), &wanted, Some(json!({ "identity": identity(spec) })));
-    differences
-}
-
-fn identity_words<'a>(type_: &str, ids: impl Iterator<Item = &'a String>) -> String {
-    let mut ids: Vec<String> = ids.map(|id| id.to_ascii_lowercase()).collect();
-    ids.sort_unstable();
-    let type_: String = type_.chars().filter(|c| !c.is_whitespace()).collect();
-    if ids.is_empty() { type_ } else { format!("{type_} {}", ids.join(",")) }
-}
-
 fn public_door(spec: &AmlWorkspaceSpec) -> Result<(), Verdict> {
     if spec.public_network_access == PublicNetworkAccess::Disabled
         || acknowledged(&spec.acknowledge, Door::PublicNetworkAccess, "Enabled")
@@ -409,21 +323,24 @@ fn public_door(spec: &AmlWorkspaceSpec) -> Result<(), Verdict> {
     ))
 }
 
-/// The doors that the differences lead through.
-fn doors(spec: &AmlWorkspaceSpec, observed: &Workspace, differences: &[Difference]) -> Result<(), Verdict> {
-    for difference in differences {
-        match difference.field {
-            "properties.publicNetworkAccess" => public_door(spec)?,
-            "properties.managedNetwork.isolationMode" => isolation_door(spec, observed)?,
-            _ => {}
+/// The door that a difference's change leads through.
+fn door(spec: &AmlWorkspaceSpec, observed: &Workspace, difference: &Difference) -> Result<(), Verdict> {
+    match difference.field {
+        "properties.publicNetworkAccess" => public_door(spec),
+        // The SKU's change sends the mode along.
+        "properties.managedNetwork.isolationMode" | "properties.managedNetwork.firewallSku" => {
+            isolation_door(spec, observed)
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn isolation_door(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Result<(), Verdict> {
     let wanted = spec.managed_network.isolation_mode;
     let found = observed.isolation_mode();
+    if found.eq_ignore_ascii_case(wanted.as_str()) {
+        return Ok(());
+    }
     // The documented transitions; everything else is refused by the service (reference: managed network isolation).
     let allowed = match IsolationMode::parse(found) {
         Some(IsolationMode::Disabled) => true,
@@ -489,3 +406,6 @@ pub fn farewell(owner: &Owner, policy: Option<DeletionPolicy>, observed: Option<
     }
     if observed.is_deleting() { Farewell::Deleting } else { Farewell::Delete }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,9 @@ async fn a_deletion_that_azure_refuses_says_why_and_can_be_abandoned() {
     world.apply(world.connection_manifest()).await;
     world.apply(workspace.clone()).await;
     world.until_reason(&workspace, "Secured").await;
-    world.azure.add_fault(arm_simulator::Fault::status(409, "ScopeLocked").method("DELETE").path("workspaces").always());
+    world
+        .azure
+        .add_fault(arm_simulator::Fault::status(409, "ScopeLocked").method("DELETE").path("workspaces").always());
     world.delete(&workspace).await;
     let locked = world.until_reason(&workspace, "Locked").await;
     assert!(condition(&locked, "Ready")["message"].as_str().unwrap_or_default().contains("ScopeLocked"));
@@ -101,8 +103,12 @@ async fn a_deletion_that_azure_refuses_says_why_and_can_be_abandoned() {
 /// The namespaces and the connection go in every order, and whatever holds data stays in Azure.
 #[tokio::test(flavor = "multi_thread")]
 async fn namespace_and_connection_go_in_every_order() {
-    let orders: [&[&str]; 4] =
-        [&["connection", "team", "platform"], &["team", "platform", "connection"], &["platform", "connection", "team"], &["team", "connection", "platform"]];
+    let orders: [&[&str]; 4] = [
+        &["connection", "team", "platform"],
+        &["team", "platform", "connection"],
+        &["platform", "connection", "team"],
+        &["team", "connection", "platform"],
+    ];
     let runs = orders.map(|order| async move {
         let world = World::new().await;
         let operator = world.operator().await;
@@ -123,7 +129,9 @@ async fn namespace_and_connection_go_in_every_order() {
                     world.delete(&world.connection_manifest()).await;
                     if order[0] == "connection" {
                         let kept = world.until_reason(&world.connection_manifest(), "InUse").await;
-                        assert!(condition(&kept, "Ready")["message"].as_str().unwrap_or_default().contains("AmlWorkspace"));
+                        assert!(
+                            condition(&kept, "Ready")["message"].as_str().unwrap_or_default().contains("AmlWorkspace")
+                        );
                     }
                 }
                 "team" => world.delete(&namespace(&world.team)).await,
@@ -169,7 +177,8 @@ async fn many_removals_at_once_wait_for_a_word() {
     connection["spec"]["grants"][0]["egress"]["fqdns"] = json!(hosts);
     world.apply(connection.clone()).await;
     world.apply(world.workspace_manifest()).await;
-    let rules: Vec<Value> = hosts.iter().enumerate().map(|(number, host)| world.fqdn(&format!("rule{number}"), host)).collect();
+    let rules: Vec<Value> =
+        hosts.iter().enumerate().map(|(number, host)| world.fqdn(&format!("rule{number}"), host)).collect();
     for rule in &rules {
         world.apply(rule.clone()).await;
     }

@@ -20,7 +20,9 @@ async fn rules_whose_objects_vanished_are_listed_and_stay() {
     let operator = world.operator().await;
     let workspace = world.workspace_manifest();
     let listed = world
-        .until(&workspace, "the orphan is listed", |object| object["status"]["orphanedRules"].as_array().is_some_and(|list| list.len() == 1))
+        .until(&workspace, "the orphan is listed", |object| {
+            object["status"]["orphanedRules"].as_array().is_some_and(|list| list.len() == 1)
+        })
         .await;
     assert!(listed["status"]["unmanagedRules"].is_null(), "it is not a stranger's");
     world.rest().await;
@@ -57,11 +59,18 @@ async fn an_unreadable_rule_stops_nobody_else_and_stays_as_it_is() {
     let world = World::new().await;
     let definitions: Api<kube::api::DynamicObject> = Api::all_with(
         world.kube.clone(),
-        &kube::api::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition")),
+        &kube::api::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk(
+            "apiextensions.k8s.io",
+            "v1",
+            "CustomResourceDefinition",
+        )),
     );
     let loosen = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy/enum/-", "value": "Novel"}]);
     let patch: json_patch::Patch = serde_json::from_value(loosen).unwrap();
-    definitions.patch("outboundrules.aml-operator.io", &PatchParams::default(), &Patch::<()>::Json(patch)).await.unwrap();
+    definitions
+        .patch("outboundrules.aml-operator.io", &PatchParams::default(), &Patch::<()>::Json(patch))
+        .await
+        .unwrap();
 
     let operator = world.operator().await;
     let (odd, plain) = (world.fqdn("a", "a.example.org"), world.fqdn("b", "b.example.org"));

@@ -18,7 +18,10 @@ async fn at_rest_nothing_is_written_and_two_reads_see_it_all() {
 
     assert_eq!(world.written(), Vec::<String>::new());
     let after = world.read(&world.workspace_manifest()).await.unwrap();
-    assert_eq!(after["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"], "no status is written either");
+    assert_eq!(
+        after["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"],
+        "no status is written either"
+    );
     let requests = world.azure.requests();
     let own = world.workspace_id().to_lowercase();
     let of = |suffix: &str| requests.iter().filter(|r| r.path.to_lowercase() == format!("{own}{suffix}")).count();
@@ -44,7 +47,8 @@ async fn several_rules_come_in_one_write() {
     }
     operator.stop().await;
     let about_rules = world.writes().into_iter().filter(|request| {
-        request.path.contains("outboundRules") || request.body.as_ref().is_some_and(|body| body.to_string().contains("outboundRules"))
+        request.path.contains("outboundRules")
+            || request.body.as_ref().is_some_and(|body| body.to_string().contains("outboundRules"))
     });
     assert_eq!(about_rules.count(), 1, "{:?}", world.written());
 }
@@ -120,7 +124,8 @@ async fn what_is_changed_behind_the_back_is_put_right_and_told() {
     world.lose_rule(&name).await;
     world
         .until(&rules[0], "the lost rule is back", |object| {
-            condition(object, "Ready")["reason"] == "Active" && object["status"]["drift"].as_array().is_some_and(|drift| !drift.is_empty())
+            condition(object, "Ready")["reason"] == "Active"
+                && object["status"]["drift"].as_array().is_some_and(|drift| !drift.is_empty())
         })
         .await;
     assert!(world.rules_in_azure().contains_key(&name));

@@ -508,8 +508,9 @@ impl World {
         let token: Value = token.json().await.expect("JSON");
         let token = token["access_token"].as_str().expect("a token").to_owned();
         loop {
-            let mut request =
-                http.request(method.clone(), format!("{}{path}?api-version=2025-12-01", self.azure.endpoint())).bearer_auth(&token);
+            let mut request = http
+                .request(method.clone(), format!("{}{path}?api-version=2025-12-01", self.azure.endpoint()))
+                .bearer_auth(&token);
             if let Some(body) = body {
                 request = request.json(body);
             }

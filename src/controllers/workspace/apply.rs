@@ -15,10 +15,10 @@ use crate::api::condition::rfc3339;
 use crate::api::operation::Operation;
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::azure::client::{Accepted, Priority};
-use crate::azure::error::{ArmError, ErrorClass};
+use crate::azure::error::ArmError;
 use crate::azure::machine_learning::API_VERSION;
 use crate::plan::names::body_hash;
-use crate::plan::rules::{RuleState, RuleWrite, RulesPlan, remember_refusal};
+use crate::plan::rules::{RuleState, RuleWrite, RulesPlan, may_be_one_rules_fault, remember_refusal};
 use crate::plan::workspace::{Request, WorkspacePlan, Write};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::{Error, Outcome};
@@ -188,7 +188,7 @@ async fn started(
 fn refused(turn: &Turn<'_>, memory: &mut Memory, write: &Write, request: &Request, error: &ArmError) -> Verdict {
     if let Write::Rules(write) = write {
         remember(turn, memory, write, error);
-        if matches!(error.class, ErrorClass::Validation | ErrorClass::ApproverRoleMissing | ErrorClass::Exists) {
+        if may_be_one_rules_fault(error) {
             // Known to be about the rules' content: look again at once, with what is remembered now.
             return Verdict::new(Reason::Updating, "ARM refused a rule; the others go on without it")
                 .after(Some(turn.context.pace.lane));

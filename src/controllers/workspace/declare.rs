@@ -87,7 +87,7 @@ fn standing(
         if age < context.pace.workspace_grace {
             return frozen(Reason::Deleting, "waiting a moment, in case the workspace's object is being deleted too");
         }
-        return Standing::Removing;
+        return Standing::Removing(RuleBody::declared(&rule.spec));
     }
     match wanted(turn.connected, &turn.fence, turn.id, context, workspace, rule) {
         Err(verdict) => Standing::Frozen(verdict),
@@ -163,7 +163,7 @@ pub(super) fn plan_rules(
         // Not the rules' turn. What the cluster alone can tell is told all the same; the rest waits, and nothing is removed.
         let waiting = |declared: &Declared| match &declared.standing {
             Standing::Frozen(verdict) => verdict.clone(),
-            Standing::Removing if seen.workspace.is_none() => {
+            Standing::Removing(_) if seen.workspace.is_none() => {
                 Verdict::new(Reason::Deleting, "the workspace is not in Azure")
             }
             _ => Verdict::new(
@@ -177,7 +177,7 @@ pub(super) fn plan_rules(
             service_status: None,
             missing_role: None,
             drift: None,
-            gone: declared.standing == Standing::Removing && seen.workspace.is_none(),
+            gone: matches!(declared.standing, Standing::Removing(_)) && seen.workspace.is_none(),
         };
         let states = declared.iter().map(|declared| (declared.key.clone(), state(declared))).collect();
         return RulesPlan { states, ..RulesPlan::default() };
