@@ -203,8 +203,16 @@ impl Operator {
         let controllers = async {
             tokio::join!(connections, workspaces, rules, approvals, synced);
         };
+        // Before every index is whole nothing is under way that would have to end.
+        let idle = async {
+            shutdown.cancelled().await;
+            if indexes.synced() {
+                futures::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             () = controllers => {}
+            () = idle => {}
             () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
         }
     }

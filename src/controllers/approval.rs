@@ -202,8 +202,8 @@ async fn settle(
         context.ledger.save(turn.target, page).await?;
     }
     let unknown = || {
-        let message = "an approval went out and its answer never came; nothing new is approved until Azure shows what became of it";
-        Verdict::new(Reason::OutcomeUnknown, message).after(Some(context.pace.poll))
+        let message = "an approval is under way; nothing else is approved here until Azure shows what became of it";
+        Verdict::new(Reason::Updating, message).after(Some(context.pace.poll))
     };
     Ok(failed.or_else(|| (!page.page.proofs.is_empty()).then(unknown)))
 }
@@ -403,7 +403,7 @@ async fn report(
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
         let text = format!(
-            "{total} pending connections are allowed by no policy and stay pending until a person decides: {}",
+            "allowed by no policy, so pending until a person decides ({total}): {}",
             waiting.join("; ")
         );
         ("DecisionNeeded", text)

@@ -175,6 +175,11 @@ impl Reason {
         self.row().ready
     }
 
+    /// Whether somebody should be alarmed: not while it is ready, moves by itself, or waits for its own workspace.
+    pub const fn is_alarming(self) -> bool {
+        !self.is_ready() && !matches!(self.requeue(), Requeue::Soon) && !matches!(self, Self::WorkspaceNotReady)
+    }
+
     /// When it is looked at again.
     pub const fn requeue(self) -> Requeue {
         self.row().requeue

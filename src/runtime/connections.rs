@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::indexes::Indexes;
 use crate::api::common::ManagementPolicy;
+use crate::api::condition::{ConditionStatus, READY, find};
 use crate::api::connection::AzureConnectionSpec;
 use crate::azure::client::Client;
 use crate::plan::{Reason, Verdict};
@@ -80,6 +81,11 @@ impl Connected {
             ));
         };
         let Some(client) = clients.get(name) else {
+            let judged = connection.status.as_ref().and_then(|status| find(&status.conditions, READY));
+            if judged.is_none_or(|ready| ready.status == ConditionStatus::True) {
+                // Nobody has looked at the credential yet, in this process or at all: its controller will tell.
+                return Err(Verdict::new(Reason::Pending, format!("AzureConnection {name:?} is being checked")));
+            }
             return Err(Verdict::new(
                 Reason::ConnectionNotReady,
                 format!("AzureConnection {name:?} is not ready; see its status"),

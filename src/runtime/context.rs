@@ -112,10 +112,7 @@ impl Context {
         K::settle(&mut status, generation, token, conditions);
         self.status.write(object, status, basis).await?;
         if news {
-            let moving = matches!(verdict.reason.requeue(), Requeue::Soon);
-            self.events
-                .publish(object, !verdict.reason.is_ready() && !moving, verdict.reason.word(), &verdict.message)
-                .await;
+            self.events.publish(object, verdict.reason.is_alarming(), verdict.reason.word(), &verdict.message).await;
         }
         Ok(())
     }

@@ -150,6 +150,6 @@ async fn freeze<K: Kind>(
     let conditions: Vec<Condition> = settle(verdict.conditions(), &[], meta.generation, context.now());
     // Its last status cannot be read either, so one write a process and generation has to do.
     let status = json!({ "observedGeneration": meta.generation, "conditions": conditions });
-    context.status.write_undecoded::<K>(meta, &status).await?;
+    context.status.write_undecoded::<K>(meta, status).await?;
     Ok(Outcome::Done)
 }

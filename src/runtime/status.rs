@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -98,29 +99,17 @@ impl StatusWriter {
 
     /// Writes the whole `status` of `object`, if it says anything new, and takes over the version that the write made.
     ///
+    /// The status is replaced as a whole: server-side apply would leave in place what somebody else put into a list of it, and a
+    /// forged operation would stay there for ever.
+    ///
     /// # Errors
     /// [`WriteError::Outdated`] if the object changed since it was read.
     pub async fn write<K: Kind>(&self, object: &mut K, status: K::Status, basis: Basis) -> Result<(), WriteError> {
         if object.status() == Some(&status) {
             return Ok(());
         }
-        let meta = object.meta();
-        let mut metadata = json!({ "name": meta.name, "uid": meta.uid });
-        if let Some(namespace) = &meta.namespace {
-            metadata["namespace"] = namespace.as_str().into();
-        }
-        if basis == Basis::Version {
-            metadata["resourceVersion"] = json!(meta.resource_version);
-        }
         let content = serde_json::to_value(&status).unwrap_or(Value::Null);
-        let body = json!({
-            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata, "status": content,
-        });
-        self.own.remember(meta.uid.as_deref().unwrap_or_default(), &content);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written =
-            self.api(object).patch_status(&object.name_any(), &params, &Patch::Apply(&body)).await.map_err(outdated)?;
-        self.metrics.status_written(K::NAME);
+        let written = self.replace::<K>(object.meta(), content, basis).await?;
         object.meta_mut().resource_version = written.metadata.resource_version;
         object.set_status(status);
         Ok(())
@@ -130,21 +119,26 @@ impl StatusWriter {
     ///
     /// # Errors
     /// As [`StatusWriter::write`].
-    pub async fn write_undecoded<K: Kind>(
-        &self,
-        meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-        status: &Value,
-    ) -> Result<(), WriteError> {
+    pub async fn write_undecoded<K: Kind>(&self, meta: &ObjectMeta, status: Value) -> Result<(), WriteError> {
+        self.replace::<K>(meta, status, Basis::Object).await.map(|_| ())
+    }
+
+    async fn replace<K: Kind>(&self, meta: &ObjectMeta, status: Value, basis: Basis) -> Result<DynamicObject, WriteError> {
+        let uid = meta.uid.clone().unwrap_or_default();
+        // Setting uid and version to what was read is how a patch says "only if": another value is a conflict.
+        let mut steps = vec![json!({ "op": "replace", "path": "/metadata/uid", "value": uid })];
+        if basis == Basis::Version {
+            steps.push(json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": meta.resource_version }));
+        }
+        steps.push(json!({ "op": "add", "path": "/status", "value": status }));
+        let patch: json_patch::Patch = serde_json::from_value(Value::Array(steps)).map_err(kube::Error::SerdeError)?;
+        self.own.remember(&uid, &status);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let api = dynamic::<K>(&self.client, meta.namespace.as_deref());
         let name = meta.name.clone().unwrap_or_default();
-        let body = json!({
-            "apiVersion": K::api_version(&()), "kind": K::kind(&()),
-            "metadata": { "name": name, "uid": meta.uid }, "status": status,
-        });
-        self.own.remember(meta.uid.as_deref().unwrap_or_default(), status);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch_status(&name, &params, &Patch::Apply(&body)).await.map_err(outdated)?;
-        Ok(())
+        let written = api.patch_status(&name, &params, &Patch::<()>::Json(patch)).await.map_err(outdated)?;
+        self.metrics.status_written(K::NAME);
+        Ok(written)
     }
 
     /// Adds our finalizer, or takes it off. Does nothing if it already is so.
