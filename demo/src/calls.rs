@@ -8,6 +8,7 @@ use crate::objects::text;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Calls {
     last: u64,
+    /// Reads since the last write.
     reads: u64,
     /// All reads since the beginning.
     pub(crate) total_reads: u64,
@@ -32,16 +33,14 @@ impl Calls {
                 continue;
             }
             self.total_writes += 1;
-            lines.extend(self.reads_line());
-            lines.push(write_line(request));
+            let reads = match std::mem::take(&mut self.reads) {
+                0 => String::new(),
+                1 => ", after 1 read".to_owned(),
+                reads => format!(", after {reads} reads"),
+            };
+            lines.push(format!("{}{reads}", write_line(request)));
         }
         lines
-    }
-
-    /// The reads that have gathered, if there are any; then none have.
-    pub(crate) fn reads_line(&mut self) -> Option<String> {
-        let reads = std::mem::take(&mut self.reads);
-        (reads > 0).then(|| format!("{reads} read{}", if reads == 1 { "" } else { "s" }))
     }
 }
 
@@ -100,10 +99,10 @@ mod tests {
             json!({"seq": 3, "method": "GET", "path": WORKSPACE, "status": 200}),
             json!({"seq": 4, "method": "GET", "path": WORKSPACE, "status": 200}),
         ]);
-        assert_eq!(lines, ["1 read", "PUT    workspaces/w -> 201, begins workspaceCreate"]);
+        assert_eq!(lines, ["PUT    workspaces/w -> 201, begins workspaceCreate, after 1 read"]);
         assert_eq!((calls.last(), calls.total_reads, calls.total_writes), (4, 3, 1));
-        assert_eq!(calls.reads_line().as_deref(), Some("2 reads"));
-        assert_eq!(calls.reads_line(), None);
+        let next = calls.take(&[json!({"seq": 5, "method": "DELETE", "path": WORKSPACE, "status": 202})]);
+        assert_eq!(next, ["DELETE workspaces/w -> 202, after 2 reads"]);
     }
 
     #[test]

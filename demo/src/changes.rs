@@ -11,14 +11,14 @@ const ECHOES: [&str; 2] = ["Reconciling", "Stalled"];
 
 /// Facts of a status worth telling: the JSON pointer, and the words for it.
 const FACTS: [(&str, &str); 8] = [
-    ("/status/isolationMode", "isolation mode in Azure"),
+    ("/status/isolationMode", "isolation in Azure"),
     ("/status/network", "managed network in Azure"),
     ("/status/rules", "active rules"),
     ("/status/serviceStatus", "rule in Azure"),
-    ("/status/users", "objects that use it"),
-    ("/status/approved", "approved connections"),
-    ("/status/pending", "pending connections"),
-    ("/status/unmatched", "pending ones that no policy allows"),
+    ("/status/users", "used by"),
+    ("/status/approved", "approved"),
+    ("/status/pending", "pending"),
+    ("/status/unmatched", "unmatched"),
 ];
 
 /// One thing that happened to an object.
@@ -33,14 +33,14 @@ pub(crate) enum Change {
         /// Whether only a change of the object's spec can help.
         stalled: bool,
     },
-    /// Something else that its status states.
-    Fact {
-        /// What of.
-        what: String,
-        /// What is stated.
-        value: String,
-        /// Why, if it is told.
-        why: String,
+    /// Other members of its status, in one line.
+    Facts(String),
+    /// What its status says of a private endpoint connection.
+    Connection {
+        /// The endpoint that asks, and why it was decided so.
+        about: String,
+        /// State and decision.
+        said: String,
     },
     /// It is being deleted.
     Leaving,
@@ -51,27 +51,32 @@ pub(crate) enum Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Snapshot {
     conditions: Vec<Condition>,
-    facts: BTreeMap<String, (String, String)>,
+    facts: Vec<String>,
+    /// What is said of each endpoint's connection, and why.
+    connections: BTreeMap<String, (String, String)>,
     leaving: bool,
 }
 
 impl Snapshot {
     fn of(object: &Value) -> Self {
-        let mut facts = BTreeMap::new();
+        let mut facts = Vec::new();
         for (pointer, what) in FACTS {
-            let value = match object.pointer(pointer) {
-                Some(Value::String(text)) => text.clone(),
-                Some(value) => value.to_string(),
-                None => continue,
-            };
-            facts.insert(what.to_owned(), (value, String::new()));
+            match object.pointer(pointer) {
+                Some(Value::String(text)) => facts.push(format!("{what}: {text}")),
+                Some(value) => facts.push(format!("{what}: {value}")),
+                None => {}
+            }
         }
-        for report in list(object, "/status/connections") {
-            let what = format!("connection of {}", text(report, "/privateEndpoint"));
-            let value = format!("{}, {}", text(report, "/state"), text(report, "/decision"));
-            facts.insert(what, (value, text(report, "/why").to_owned()));
+        let told = |report: &Value| {
+            let said = format!("{}, {}", text(report, "/state"), text(report, "/decision"));
+            (text(report, "/privateEndpoint").to_owned(), (said, text(report, "/why").to_owned()))
+        };
+        Self {
+            conditions: conditions(object),
+            facts,
+            connections: list(object, "/status/connections").iter().map(told).collect(),
+            leaving: object.pointer("/metadata/deletionTimestamp").is_some(),
         }
-        Self { conditions: conditions(object), facts, leaving: object.pointer("/metadata/deletionTimestamp").is_some() }
     }
 
     fn since(&self, previous: &Self) -> Vec<Change> {
@@ -86,9 +91,14 @@ impl Snapshot {
                 changes.push(Change::Condition { condition: condition.clone(), stalled });
             }
         }
-        for (what, (value, why)) in &self.facts {
-            if previous.facts.get(what).is_none_or(|(before, _)| before != value) {
-                changes.push(Change::Fact { what: what.clone(), value: value.clone(), why: why.clone() });
+        let fresh: Vec<&str> =
+            self.facts.iter().filter(|fact| !previous.facts.contains(fact)).map(String::as_str).collect();
+        if !fresh.is_empty() {
+            changes.push(Change::Facts(fresh.join(", ")));
+        }
+        for (endpoint, (said, why)) in &self.connections {
+            if previous.connections.get(endpoint).is_none_or(|(before, _)| before != said) {
+                changes.push(Change::Connection { about: format!("{endpoint}: {why}"), said: said.clone() });
             }
         }
         changes
@@ -193,7 +203,8 @@ mod tests {
         let word = |change: &Change| match change {
             Change::Appeared => "appeared".to_owned(),
             Change::Condition { condition, stalled } => format!("{}={} {stalled}", condition.kind, condition.reason),
-            Change::Fact { what, value, .. } => format!("{what}: {value}"),
+            Change::Facts(facts) => facts.clone(),
+            Change::Connection { said, .. } => said.clone(),
             Change::Leaving => "leaving".to_owned(),
             Change::Gone => "gone".to_owned(),
         };
@@ -241,8 +252,8 @@ mod tests {
         let mut memory = Memory::default();
         memory.changes(&look(&[policy("Pending")]));
         let (_, change) = memory.changes(&look(&[policy("Approved")])).remove(0);
-        let what = "connection of /e".to_owned();
-        assert_eq!(change, Change::Fact { what, value: "Approved, Allowed".into(), why: "allowed by p/lake".into() });
+        let about = "/e: allowed by p/lake".to_owned();
+        assert_eq!(change, Change::Connection { about, said: "Approved, Allowed".into() });
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 /// Where lines are broken. Narrow enough for half a screen; never broken are lines that somebody may copy.
 const WIDTH: usize = 110;
-/// Where the text of a line of the time line begins.
-const INDENT: usize = 18;
+/// Where what belongs to a line of the time line begins: a little behind the line's own text.
+const INDENT: usize = 20;
 
 /// Who speaks in a line of the time line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,15 +110,20 @@ impl Narrator {
 
     /// What belongs to the line above, broken into lines.
     pub(crate) fn more(&self, text: &str) -> io::Result<()> {
-        for line in wrapped(text, WIDTH - INDENT - 2) {
-            self.put(&format!("{:INDENT$}  {}", "", self.paint(Paint::Dim, &line)))?;
+        self.block(INDENT, text)
+    }
+
+    /// Text in lines that begin after `indent` spaces.
+    pub(crate) fn block(&self, indent: usize, text: &str) -> io::Result<()> {
+        for line in wrapped(text, WIDTH - indent) {
+            self.put(&format!("{:indent$}{}", "", self.paint(Paint::Dim, &line)))?;
         }
         Ok(())
     }
 
     /// What belongs to the line above and may be copied: in one piece.
     pub(crate) fn verbatim(&self, text: &str) -> io::Result<()> {
-        self.put(&format!("{:INDENT$}  {text}", ""))
+        self.put(&format!("{:INDENT$}{text}", ""))
     }
 
     /// A heading.

@@ -80,11 +80,6 @@ impl<'a> Story<'a> {
         }
         let changes = self.memory.changes(&look);
         let events = self.memory.events(&look);
-        if !(changes.is_empty() && events.is_empty())
-            && let Some(reads) = self.calls.reads_line()
-        {
-            self.out.line(Voice::Arm, &reads)?;
-        }
         for (key, change) in &changes {
             self.tell_change(key, change)?;
         }
@@ -102,9 +97,10 @@ impl<'a> Story<'a> {
             Change::Appeared => tell("created".to_owned()),
             Change::Leaving => tell("is being deleted".to_owned()),
             Change::Gone => tell("gone".to_owned()),
-            Change::Fact { what, value, why } => {
-                tell(format!("{what}: {value}"))?;
-                out.more(why)
+            Change::Facts(facts) => tell(facts.clone()),
+            Change::Connection { about, said } => {
+                tell(format!("connection {said}"))?;
+                out.more(about)
             }
             Change::Condition { condition, stalled } => {
                 let paint = match (condition.status.as_str(), stalled) {
@@ -157,11 +153,8 @@ impl<'a> Story<'a> {
     }
 
     /// The state at the end, in kubectl's words, and the goals.
-    async fn finish(&mut self, goals: &[Goal]) -> Result<()> {
+    async fn finish(&self, goals: &[Goal]) -> Result<()> {
         let out = self.out;
-        if let Some(reads) = self.calls.reads_line() {
-            out.line(Voice::Arm, &reads)?;
-        }
         for args in [
             &["get", TABLE, "--all-namespaces"][..],
             &["describe", "privateendpointapproval", "lake", "--namespace", "platform"],
@@ -175,7 +168,7 @@ impl<'a> Story<'a> {
                 None => out.say(&format!("  {} {}", out.paint(Paint::Green, "✓"), goal.title))?,
                 Some(lacking) => {
                     out.say(&format!("  {} {}", out.paint(Paint::Red, "✗"), goal.title))?;
-                    out.more(lacking)?;
+                    out.block(4, lacking)?;
                 }
             }
         }
