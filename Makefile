@@ -25,9 +25,14 @@ build: ## Build the operator, optimized
 test: tools ## Run all tests, against a real control plane and the simulator
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 
-demo: tools ## See the operator at work on a real control plane and a simulated Azure
-	$(CARGO) build $(LOCKED) --package aml-operator --package arm-simulator --package demo
-	$(CARGO) run $(LOCKED) --quiet --package demo
+# Each step says what it is; cargo and `tools` say how far they are. DEMO=once ends when all is shown, terminal or not.
+demo: ## See the operator at work on a real control plane and a simulated Azure
+	@echo '[1/3] Compiling the operator, the simulator and the demo (the first time: a few minutes)'
+	$(CARGO) build $(LOCKED) --package control-plane --package aml-operator --package arm-simulator --package demo
+	@echo '[2/3] Building kube-apiserver, kube-controller-manager, etcd, kubectl and helm (once; the first time: minutes)'
+	@$(MAKE) --no-print-directory tools
+	@echo '[3/3] Running'
+	@exec $(CARGO) run $(LOCKED) --quiet --package demo
 
 bench: tools ## Measure how fast and how frugal it is
 	$(CARGO) bench $(LOCKED) --workspace
