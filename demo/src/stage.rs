@@ -18,6 +18,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const OPERATOR: &str = "aml-operator";
 /// The Secret in the operator's namespace that the connection is pointed at, and the key in it.
 const SECRET: (&str, &str) = ("contoso", "client-secret");
+/// The application of `azure.yaml`: its client id and secret, which open nothing but the simulator.
+const CLIENT: (&str, &str) = ("44444444-4444-4444-4444-444444444444", "demo-secret");
 /// What the chart installs except what needs a node: the operator runs as a process here.
 const TEMPLATES: [&str; 4] = ["crds", "rbac", "serviceaccount", "user-roles"];
 /// The operator waits for things a twentieth as long as it would on the real Azure, where half an hour is nothing.
@@ -104,8 +106,7 @@ impl Stage {
     /// Applies the example with the one change that a simulated Azure needs: how the connection reaches it.
     async fn apply_example(&self, out: &Narrator, example: &Path) -> Result<()> {
         let (secret, key) = SECRET;
-        // The simulator's seed holds the same value; it opens nothing else.
-        let literal = format!("--from-literal={key}=demo-secret");
+        let literal = format!("--from-literal={key}={}", CLIENT.1);
         self.cluster.kubectl(&["create", "secret", "generic", secret, "--namespace", OPERATOR, &literal]).await?;
 
         let folder = self.cluster.guard().folder();
@@ -199,7 +200,7 @@ fn kustomization(arm: &str, authority: &str, ca: &str) -> Value {
             "resourceManagerEndpoint": arm, "authorityHost": authority, "caBundle": ca,
         } },
         { "op": "add", "path": "/spec/credential/clientSecret", "value": {
-            "clientId": "44444444-4444-4444-4444-444444444444", "secretRef": { "name": secret, "key": key },
+            "clientId": CLIENT.0, "secretRef": { "name": secret, "key": key },
         } },
         { "op": "remove", "path": "/spec/credential/workloadIdentity" },
     ]);
@@ -209,4 +210,36 @@ fn kustomization(arm: &str, authority: &str, ca: &str) -> Value {
         "resources": ["../example"],
         "patches": [{ "target": { "kind": "AzureConnection", "name": "contoso" }, "patch": patch.to_string() }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yaml(text: &str) -> Value {
+        serde_saphyr::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_patch_fits_the_example() {
+        let connection = yaml(include_str!("../../examples/secure-workspace/10-connection.yaml"));
+        let overlay = kustomization("https://arm", "https://entra", "PEM");
+        let target = &overlay["patches"][0]["target"];
+        assert_eq!((&target["kind"], &target["name"]), (&connection["kind"], &connection["metadata"]["name"]));
+        let patch: Vec<Value> = serde_json::from_str(overlay["patches"][0]["patch"].as_str().unwrap()).unwrap();
+        for step in patch.iter().filter(|step| step["op"] != "add") {
+            assert!(connection.pointer(step["path"].as_str().unwrap()).is_some(), "{step}");
+        }
+        let teaches = |step: &Value| step["path"].as_str().unwrap().starts_with("/spec/grants");
+        assert!(!patch.iter().any(teaches), "what the example teaches is applied as it is");
+    }
+
+    #[test]
+    fn the_seed_knows_the_demos_credential_and_the_example_its_own() {
+        let seed = yaml(include_str!("../../examples/secure-workspace/azure.yaml"));
+        let connection = yaml(include_str!("../../examples/secure-workspace/10-connection.yaml"));
+        let principal = &seed["servicePrincipals"][0];
+        assert_eq!((principal["clientId"].as_str(), principal["secret"].as_str()), (Some(CLIENT.0), Some(CLIENT.1)));
+        assert_eq!(principal["tenantId"], connection["spec"]["tenantId"]);
+    }
 }
