@@ -134,13 +134,16 @@ impl Memory {
     }
 
     /// Events that were not there at the last look, or have occurred again since; the oldest first.
-    pub(crate) fn events(&mut self, look: &Look) -> Vec<Event> {
-        let mut fresh: Vec<(&str, Event)> = Vec::new();
+    pub(crate) fn events(&mut self, look: &Look) -> Vec<(Key, Event)> {
+        let mut fresh: Vec<(&str, (Key, Event))> = Vec::new();
         for event in look.events() {
             let uid = text(event, "/metadata/uid").to_owned();
             let count = event.pointer("/series/count").map(Value::to_string).unwrap_or_default();
-            if self.events.insert((uid, count)) {
-                fresh.push((text(event, "/metadata/creationTimestamp"), Event::of(event)));
+            let about = |member: &str| text(event, &format!("/regarding/{member}"));
+            if let Some(key) = Key::new(about("kind"), about("namespace"), about("name"))
+                && self.events.insert((uid, count))
+            {
+                fresh.push((text(event, "/metadata/creationTimestamp"), (key, Event::of(event))));
             }
         }
         fresh.sort_by_key(|(at, _)| *at);
@@ -148,17 +151,16 @@ impl Memory {
     }
 
     /// Whether a condition of the object says `message`, so that an event need not repeat it.
-    pub(crate) fn says(&self, key: Option<&Key>, message: &str) -> bool {
-        let snapshot = key.and_then(|key| self.objects.get(key));
-        snapshot.is_some_and(|snapshot| snapshot.conditions.iter().any(|condition| condition.message == message))
+    pub(crate) fn says(&self, key: &Key, message: &str) -> bool {
+        self.objects
+            .get(key)
+            .is_some_and(|snapshot| snapshot.conditions.iter().any(|condition| condition.message == message))
     }
 }
 
 /// An event about one of the operator's objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The object.
-    pub(crate) key: Option<Key>,
     /// `Normal` or `Warning`.
     pub(crate) kind: String,
     /// Why, in a word.
@@ -169,9 +171,7 @@ pub(crate) struct Event {
 
 impl Event {
     fn of(event: &Value) -> Self {
-        let regarding = |member: &str| text(event, &format!("/regarding/{member}"));
         Self {
-            key: Key::new(regarding("kind"), regarding("namespace"), regarding("name")),
             kind: text(event, "/type").to_owned(),
             reason: text(event, "/reason").to_owned(),
             note: text(event, "/note").to_owned(),
@@ -266,7 +266,7 @@ mod tests {
         let seen =
             look(&[event("2", "t2", "Active", ours), event("1", "t1", "Pending", ours), event("3", "t0", "X", "v1")]);
         let mut memory = Memory::default();
-        let reasons: Vec<String> = memory.events(&seen).into_iter().map(|event| event.reason).collect();
+        let reasons: Vec<String> = memory.events(&seen).into_iter().map(|(_, event)| event.reason).collect();
         assert_eq!(reasons, ["Pending", "Active"]);
         assert!(memory.events(&seen).is_empty());
     }

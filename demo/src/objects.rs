@@ -44,6 +44,25 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// Puts what is the same for several objects of one kind and namespace together, where the first of them stands.
+pub(crate) fn together<T: PartialEq>(items: Vec<(Key, T)>) -> Vec<(Vec<Key>, T)> {
+    let mut groups: Vec<(Vec<Key>, T)> = Vec::new();
+    for (key, item) in items {
+        let same = |keys: &[Key]| keys.iter().all(|other| other.order == key.order && other.namespace == key.namespace);
+        match groups.iter_mut().find(|(keys, known)| *known == item && same(keys) && !keys.contains(&key)) {
+            Some((keys, _)) => keys.push(key),
+            None => groups.push((vec![key], item)),
+        }
+    }
+    groups
+}
+
+/// Several objects of one kind and namespace: `OutboundRule team/a, b`.
+pub(crate) fn named(keys: &[Key]) -> String {
+    let Some((first, others)) = keys.split_first() else { return String::new() };
+    others.iter().fold(first.to_string(), |named, key| format!("{named}, {}", key.name))
+}
+
 /// Text at a JSON pointer; empty if there is none.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -145,4 +164,25 @@ pub(crate) struct MissingRole {
 pub(crate) fn missing_role(rule: &Value) -> Option<MissingRole> {
     let waits = condition(rule, "Ready").is_some_and(|ready| !ready.holds() && ready.reason == "ApproverRoleMissing");
     rule.pointer("/status/missingRole").filter(|_| waits).and_then(|role| MissingRole::deserialize(role).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_for_several_objects_is_told_once() {
+        let key = |kind, name| Key::new(kind, "team", name).unwrap();
+        let items = vec![
+            (key("OutboundRule", "a"), "waiting"),
+            (key("OutboundRule", "a"), "active"),
+            (key("OutboundRule", "b"), "waiting"),
+            (key("AmlWorkspace", "a"), "waiting"),
+        ];
+        let told: Vec<_> = together(items).iter().map(|(keys, item)| format!("{} {item}", named(keys))).collect();
+        assert_eq!(
+            told,
+            ["OutboundRule team/a, b waiting", "OutboundRule team/a active", "AmlWorkspace team/a waiting"]
+        );
+    }
 }

@@ -9,7 +9,7 @@ use crate::calls::Calls;
 use crate::changes::{Change, Event, Memory};
 use crate::goals::{Goal, Witness, judge};
 use crate::narrator::{Narrator, Paint, Voice};
-use crate::objects::{Key, Look, missing_role};
+use crate::objects::{Key, Look, missing_role, named, together};
 use crate::stage::Stage;
 
 /// How long the goals may take from the moment the example is applied.
@@ -80,19 +80,19 @@ impl<'a> Story<'a> {
         }
         let changes = self.memory.changes(&look);
         let events = self.memory.events(&look);
-        for (key, change) in &changes {
-            self.tell_change(key, change)?;
+        for (keys, change) in together(changes) {
+            self.tell_change(&keys, &change)?;
         }
-        for event in &events {
-            self.tell_event(event)?;
+        for (keys, event) in together(events) {
+            self.tell_event(&keys, &event)?;
         }
         self.own_the_lake(&look).await?;
         Ok(judge(&look, &self.stage.azure().state().await?, &self.witness))
     }
 
-    fn tell_change(&self, key: &Key, change: &Change) -> io::Result<()> {
+    fn tell_change(&self, keys: &[Key], change: &Change) -> io::Result<()> {
         let out = self.out;
-        let tell = |text: String| out.line(Voice::Cluster, &format!("{key}  {text}"));
+        let tell = |text: String| out.line(Voice::Cluster, &format!("{}  {text}", named(keys)));
         match change {
             Change::Appeared => tell("created".to_owned()),
             Change::Leaving => tell("is being deleted".to_owned()),
@@ -116,10 +116,10 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn tell_event(&self, event: &Event) -> io::Result<()> {
-        let about = event.key.as_ref().map(ToString::to_string).unwrap_or_default();
-        self.out.line(Voice::Event, &format!("{about}  {} {}", event.kind, event.reason))?;
-        if self.memory.says(event.key.as_ref(), &event.note) { Ok(()) } else { self.out.more(&event.note) }
+    fn tell_event(&self, keys: &[Key], event: &Event) -> io::Result<()> {
+        self.out.line(Voice::Event, &format!("{}  {} {}", named(keys), event.kind, event.reason))?;
+        let told = keys.iter().all(|key| self.memory.says(key, &event.note));
+        if told { Ok(()) } else { self.out.more(&event.note) }
     }
 
     /// The demo plays one person: whoever owns what a rule may not reach yet, and reads its status.
