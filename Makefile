@@ -25,9 +25,17 @@ build: ## Build the operator, optimized
 test: tools ## Run all tests, against a real control plane and the simulator
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 
-demo: tools ## See the operator at work on a real control plane and a simulated Azure
-	$(CARGO) build $(LOCKED) --package aml-operator --package arm-simulator --package demo
-	$(CARGO) run $(LOCKED) --quiet --package demo
+# Each step says what it is; cargo and `control-plane tools` say how far they are. The programs are run as they were built
+# together: `cargo run` would choose other features for each and compile once more. DEMO=once: end when all is shown.
+DEBUG_DIR = $$($(CARGO) metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug
+
+demo: ## See the operator at work on a real control plane and a simulated Azure
+	@echo '[1/3] Compiling the operator, the simulator and the demo (the first time: a few minutes)'
+	$(CARGO) build $(LOCKED) --package control-plane --package aml-operator --package arm-simulator --package demo
+	@echo '[2/3] Building kube-apiserver, kube-controller-manager, etcd, kubectl and helm (once: a few minutes)'
+	@"$(DEBUG_DIR)/control-plane" tools >/dev/null
+	@echo '[3/3] Running'
+	@exec "$(DEBUG_DIR)/demo"
 
 bench: tools ## Measure how fast and how frugal it is
 	$(CARGO) bench $(LOCKED) --workspace

@@ -1,0 +1,138 @@
+//! The simulated Azure: its process, and what its control interface tells.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use control_plane::{Guard, Process};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::objects::MissingRole;
+use crate::stage::tail;
+
+/// How long the simulator may take to answer. It takes milliseconds; the rest is for machines that are busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often its first line is looked for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What the simulator prints when it answers.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Endpoints {
+    /// Base URL of Resource Manager.
+    pub(crate) arm: String,
+    /// Base URL of the token endpoint.
+    pub(crate) authority: String,
+    /// File of the certificate to trust.
+    pub(crate) ca: String,
+    /// Base URL of the control interface.
+    pub(crate) control: String,
+}
+
+/// A running simulator.
+#[derive(Debug)]
+pub(crate) struct Azure {
+    process: Process,
+    endpoints: Endpoints,
+    ca: String,
+    client: reqwest::Client,
+}
+
+/// Operations that take seconds: long enough to be seen, short enough to be waited for.
+fn settings() -> Value {
+    json!({
+        "operationSeconds": {
+            "workspaceCreate": 4, "workspaceUpdate": 3, "provision": 8, "firewall": 4, "rule": 3, "ruleInactive": 2,
+            "approval": 1
+        },
+        "retryAfterMs": 500,
+    })
+}
+
+impl Azure {
+    /// Starts `program` with what `seed` holds and waits until it answers.
+    ///
+    /// # Errors
+    /// If it ends, says nothing in time, or what it says cannot be used.
+    pub(crate) async fn start(program: &Path, seed: &Path, guard: &Guard) -> Result<Self> {
+        let folder = guard.folder().join("azure");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let settings_file = folder.join("settings.json");
+        fs::write(&settings_file, settings().to_string()).with_context(|| settings_file.display().to_string())?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--tls-dir").arg(&folder).arg("--seed").arg(seed).arg("--settings").arg(&settings_file);
+        let process = guard.spawn("arm-simulator", command).context("cannot start the simulated Azure")?;
+        let endpoints = first_line(&process).await?;
+        let ca = fs::read_to_string(&endpoints.ca).with_context(|| endpoints.ca.clone())?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .tls_certs_only([reqwest::Certificate::from_pem(ca.as_bytes())?])
+            .build()?;
+        Ok(Self { process, endpoints, ca, client })
+    }
+
+    /// Its process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Where it answers.
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The certificate to trust, PEM.
+    pub(crate) fn ca(&self) -> &str {
+        &self.ca
+    }
+
+    /// The ARM requests after number `since`.
+    pub(crate) async fn requests(&self, since: u64) -> Result<Vec<Value>> {
+        match self.get(&format!("requests?since={since}")).await? {
+            Value::Array(requests) => Ok(requests),
+            other => bail!("the simulator's requests are no list: {other}"),
+        }
+    }
+
+    /// Every ARM object there is.
+    pub(crate) async fn state(&self) -> Result<Value> {
+        self.get("state").await
+    }
+
+    /// Assigns the role as its scope's owner would: past the operator, whose identity may not.
+    pub(crate) async fn grant(&self, role: &MissingRole) -> Result<()> {
+        let assignment = json!({ "scope": role.scope, "role": role.role, "principalId": role.principal_id });
+        let url = format!("{}/seed", self.endpoints.control);
+        let answer = self.client.post(url).json(&json!({ "roleAssignments": [assignment] })).send().await?;
+        if !answer.status().is_success() {
+            bail!("the simulator refused the role assignment: {}", answer.text().await?);
+        }
+        Ok(())
+    }
+
+    async fn get(&self, what: &str) -> Result<Value> {
+        let answer = self.client.get(format!("{}/{what}", self.endpoints.control)).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+}
+
+async fn first_line(process: &Process) -> Result<Endpoints> {
+    let start = Instant::now();
+    loop {
+        let log = fs::read_to_string(process.log()).unwrap_or_default();
+        if let Some(endpoints) = log.lines().find_map(|line| serde_json::from_str(line).ok()) {
+            return Ok(endpoints);
+        }
+        if let Some(status) = process.exited()? {
+            bail!("the simulated Azure ended ({status}); the end of its log:\n{}", tail(process));
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("the simulated Azure does not answer; the end of its log:\n{}", tail(process));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,281 @@
+//! What the demo is to show, judged by what the cluster and the simulated Azure say, both of them.
+
+use serde_json::Value;
+
+use crate::objects::{Key, Look, MissingRole, condition, list, text};
+
+/// The endpoint of `azure.yaml` that the policy of `40-approval.yaml` allows.
+const OWN_ENDPOINT: &str = "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/hub-network/providers/\
+     Microsoft.Network/privateEndpoints/lake-hub";
+/// The endpoint of `azure.yaml` that nobody allows.
+const STRANGERS_ENDPOINT: &str = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/hub-network/providers/\
+     Microsoft.Network/privateEndpoints/lake-hub";
+/// The types of outbound rules.
+const TYPES: [&str; 3] = ["FQDN", "PrivateEndpoint", "ServiceTag"];
+
+/// One thing to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Goal {
+    /// What it is.
+    pub(crate) title: String,
+    /// What was found instead; `None` if it is reached.
+    pub(crate) lacking: Option<String>,
+}
+
+/// What was seen on the way and is gone at the end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Witness {
+    /// The rule that said which role is missing, and what it said.
+    pub(crate) asked: Option<(Key, MissingRole)>,
+    /// Whether the role has been given since.
+    pub(crate) granted: bool,
+}
+
+/// Judges all goals by one look at the cluster and the state of the simulated Azure.
+pub(crate) fn judge(look: &Look, azure: &Value, witness: &Witness) -> Vec<Goal> {
+    let mut goals = vec![
+        goal("the workspace is Ready", workspaces(look, |_| Ok(()))),
+        goal("its managed network is active", workspaces(look, |workspace| network(workspace, azure))),
+    ];
+    for type_ in TYPES {
+        goals.push(goal(&format!("outbound rules of type {type_} are active"), rules(look, azure, type_)));
+    }
+    goals.extend([
+        goal("a rule said which role is missing, and became active after it was granted", role(look, azure, witness)),
+        goal(
+            "the hub's connection is approved by policy",
+            connection(look, azure, OWN_ENDPOINT, "Approved", "Allowed"),
+        ),
+        goal(
+            "the stranger's connection is still pending and reported as such",
+            connection(look, azure, STRANGERS_ENDPOINT, "Pending", "Unmatched"),
+        ),
+    ]);
+    goals
+}
+
+fn goal(title: &str, outcome: Result<(), String>) -> Goal {
+    Goal { title: title.to_owned(), lacking: outcome.err() }
+}
+
+/// Ready=True, or what Ready says instead.
+fn ready(key: &Key, object: &Value) -> Result<(), String> {
+    match condition(object, "Ready") {
+        Some(ready) if ready.holds() => Ok(()),
+        Some(ready) => Err(format!("{key}: Ready={} {}: {}", ready.status, ready.reason, ready.message)),
+        None => Err(format!("{key}: no condition Ready yet")),
+    }
+}
+
+fn expect(key: &Key, what: &str, found: &str, wanted: &str) -> Result<(), String> {
+    if found == wanted {
+        return Ok(());
+    }
+    let found = if found.is_empty() { "not stated" } else { found };
+    Err(format!("{key}: {what} is {found}, not {wanted}"))
+}
+
+fn workspaces(look: &Look, also: impl Fn((&Key, &Value)) -> Result<(), String>) -> Result<(), String> {
+    let mut found = look.of("AmlWorkspace").peekable();
+    if found.peek().is_none() {
+        return Err("there is no AmlWorkspace".to_owned());
+    }
+    found.try_for_each(|(key, workspace)| ready(key, workspace).and_then(|()| also((key, workspace))))
+}
+
+/// The entry of `section` for an ARM id; ids are compared without regard to case.
+fn entry<'a>(azure: &'a Value, section: &str, id: &str) -> Option<&'a Value> {
+    let entries = azure.get(section)?.as_object()?;
+    entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(id)).map(|(_, value)| value)
+}
+
+fn network((key, workspace): (&Key, &Value), azure: &Value) -> Result<(), String> {
+    expect(key, "status.network", text(workspace, "/status/network"), "Active")?;
+    let shown = entry(azure, "resources", text(workspace, "/status/resourceId"));
+    let state = shown.map(|shown| text(shown, "/properties/managedNetwork/status/status")).unwrap_or_default();
+    expect(key, "the managed network in Azure", state, "Active")
+}
+
+/// Whether a rule is active, by its own words and by Azure's.
+fn active(look: &Look, azure: &Value, key: &Key, rule: &Value) -> Result<(), String> {
+    ready(key, rule)?;
+    expect(key, "status.serviceStatus", text(rule, "/status/serviceStatus"), "Active")?;
+    let name = text(rule, "/status/azureName");
+    let mut listed = look.of("AmlWorkspace").flat_map(|(_, workspace)| {
+        entry(azure, "outboundRules", text(workspace, "/status/resourceId"))
+            .map(|rules| list(rules, ""))
+            .unwrap_or_default()
+    });
+    let state = listed.find(|rule| text(rule, "/name") == name).map(|rule| text(rule, "/properties/status"));
+    expect(key, "the rule in Azure", state.unwrap_or_default(), "Active")
+}
+
+fn rules(look: &Look, azure: &Value, type_: &str) -> Result<(), String> {
+    let of_type = |rule: &Value| {
+        // What the spec asks for and not what the status says of it: a rule that has no status yet is to be missed.
+        let field = match type_ {
+            "FQDN" => "/spec/fqdn",
+            "ServiceTag" => "/spec/serviceTag",
+            _ => "/spec/privateEndpoint",
+        };
+        rule.pointer(field).is_some()
+    };
+    let mut found = look.of("OutboundRule").filter(|(_, rule)| of_type(rule)).peekable();
+    if found.peek().is_none() {
+        return Err(format!("there is no OutboundRule of type {type_}"));
+    }
+    found.try_for_each(|(key, rule)| active(look, azure, key, rule))
+}
+
+fn role(look: &Look, azure: &Value, witness: &Witness) -> Result<(), String> {
+    let Some((asked, _)) = &witness.asked else {
+        return Err("no rule has said ApproverRoleMissing with a command in status.missingRole".to_owned());
+    };
+    if !witness.granted {
+        return Err(format!("{asked}: the role it asks for has not been granted yet"));
+    }
+    let rule = look.of("OutboundRule").find(|(key, _)| *key == asked);
+    let (key, rule) = rule.ok_or_else(|| format!("{asked} is gone"))?;
+    active(look, azure, key, rule)
+}
+
+/// Whether the connection of `endpoint` is in `state` in Azure, and its policy says so and why.
+fn connection(look: &Look, azure: &Value, endpoint: &str, state: &str, decision: &str) -> Result<(), String> {
+    let policy = look.of("PrivateEndpointApproval").next();
+    let (key, policy) = policy.ok_or_else(|| "there is no PrivateEndpointApproval".to_owned())?;
+    ready(key, policy)?;
+    let same = |id: &str| id.eq_ignore_ascii_case(endpoint);
+    let what = format!("the connection of {endpoint}");
+    let shown = azure["privateEndpointConnections"].as_object().and_then(|connections| {
+        connections.values().find(|connection| same(text(connection, "/properties/privateEndpoint/id")))
+    });
+    let found =
+        shown.map(|shown| text(shown, "/properties/privateLinkServiceConnectionState/status")).unwrap_or_default();
+    expect(key, &format!("{what} in Azure"), found, state)?;
+    let report = list(policy, "/status/connections").iter().find(|report| same(text(report, "/privateEndpoint")));
+    let report = report.ok_or_else(|| format!("{key}: {what} is not in status.connections"))?;
+    expect(key, &format!("the state of {what}"), text(report, "/state"), state)?;
+    expect(key, &format!("the decision on {what}"), text(report, "/decision"), decision)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const WORKSPACE: &str = "/subscriptions/s/resourceGroups/g/providers/M.ML/workspaces/fraud";
+
+    fn object(kind: &str, name: &str, spec: Value, mut status: Value) -> Value {
+        status["conditions"] = json!([{"type": "Ready", "status": "True", "reason": "R", "message": "m"}]);
+        json!({"kind": kind, "metadata": {"namespace": "n", "name": name}, "spec": spec, "status": status})
+    }
+
+    fn rule(name: &str, spec: Value) -> Value {
+        object("OutboundRule", name, spec, json!({"azureName": format!("{name}-x"), "serviceStatus": "Active"}))
+    }
+
+    fn cluster() -> Value {
+        let report = |endpoint: &str, state: &str, decision: &str| json!({"name": state, "privateEndpoint": endpoint, "state": state, "decision": decision, "why": ""});
+        let connections =
+            [report(OWN_ENDPOINT, "Approved", "Allowed"), report(STRANGERS_ENDPOINT, "Pending", "Unmatched")];
+        json!({"items": [
+            object("AmlWorkspace", "fraud", json!({}), json!({"network": "Active", "resourceId": WORKSPACE})),
+            rule("pytorch", json!({"fqdn": "*.pytorch.org"})),
+            rule("monitor", json!({"serviceTag": {}})),
+            rule("datalake", json!({"privateEndpoint": {}})),
+            object("PrivateEndpointApproval", "lake", json!({}), json!({ "connections": connections })),
+        ]})
+    }
+
+    fn azure() -> Value {
+        let rule = |name: &str| json!({"name": format!("{name}-x"), "properties": {"status": "Active"}});
+        let connection = |endpoint: &str, status: &str| {
+            json!({"properties": {"privateEndpoint": {"id": endpoint.to_uppercase()},
+                "privateLinkServiceConnectionState": {"status": status}}})
+        };
+        json!({
+            "resources": {WORKSPACE.to_lowercase(): {"properties": {"managedNetwork": {"status": {"status": "Active"}}}}},
+            "outboundRules": {WORKSPACE.to_lowercase(): [rule("pytorch"), rule("monitor"), rule("datalake")]},
+            "privateEndpointConnections":
+                {"a": connection(OWN_ENDPOINT, "Approved"), "b": connection(STRANGERS_ENDPOINT, "Pending")},
+        })
+    }
+
+    fn witness() -> Witness {
+        let role = MissingRole {
+            scope: "/lake".into(),
+            role: "Approver".into(),
+            principal_id: "p".into(),
+            command: "az".into(),
+        };
+        Witness { asked: Key::new("OutboundRule", "n", "datalake").map(|key| (key, role)), granted: true }
+    }
+
+    fn lacking(cluster: &Value, azure: &Value, witness: &Witness) -> Vec<String> {
+        judge(&Look::new(cluster), azure, witness).into_iter().filter_map(|goal| goal.lacking).collect()
+    }
+
+    #[test]
+    fn all_is_reached_when_cluster_and_azure_agree() {
+        assert_eq!(lacking(&cluster(), &azure(), &witness()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_cluster_reaches_nothing() {
+        let goals = judge(&Look::default(), &json!({}), &Witness::default());
+        assert_eq!(goals.iter().filter(|goal| goal.lacking.is_none()).count(), 0, "{goals:?}");
+    }
+
+    #[test]
+    fn what_is_not_reached_is_told_in_the_conditions_words() {
+        let mut cluster = cluster();
+        let ready = &mut cluster["items"][0]["status"]["conditions"][0];
+        (ready["status"], ready["reason"], ready["message"]) =
+            (json!("False"), json!("Provisioning"), json!("half an hour"));
+        let lacking = lacking(&cluster, &azure(), &witness());
+        assert_eq!(lacking[0], "AmlWorkspace n/fraud: Ready=False Provisioning: half an hour");
+        assert_eq!(lacking.len(), 2, "Ready and the network: {lacking:?}");
+    }
+
+    #[test]
+    fn the_operators_word_alone_is_not_enough() {
+        for (pointer, value, goals) in [
+            (format!("/resources/{}/properties/managedNetwork/status/status", escaped()), "Inactive", 1),
+            (format!("/outboundRules/{}/0/properties/status", escaped()), "Failed", 1),
+            ("/privateEndpointConnections/a/properties/privateLinkServiceConnectionState/status".into(), "Pending", 1),
+            ("/privateEndpointConnections/b/properties/privateLinkServiceConnectionState/status".into(), "Approved", 1),
+        ] {
+            let mut azure = azure();
+            *azure.pointer_mut(&pointer).unwrap() = json!(value);
+            assert_eq!(lacking(&cluster(), &azure, &witness()).len(), goals, "{pointer}");
+        }
+    }
+
+    fn escaped() -> String {
+        WORKSPACE.to_lowercase().replace('/', "~1")
+    }
+
+    #[test]
+    fn the_missing_role_must_have_been_said_before_it_was_granted() {
+        let unsaid = lacking(&cluster(), &azure(), &Witness::default());
+        assert_eq!(unsaid.len(), 1, "{unsaid:?}");
+        let waiting = lacking(&cluster(), &azure(), &Witness { granted: false, ..witness() });
+        assert!(waiting[0].contains("n/datalake"), "{waiting:?}");
+    }
+
+    #[test]
+    fn a_policy_that_does_not_report_the_stranger_is_not_enough() {
+        let mut cluster = cluster();
+        cluster["items"][4]["status"]["connections"].as_array_mut().unwrap().pop();
+        let lacking = lacking(&cluster, &azure(), &witness());
+        assert!(lacking.len() == 1 && lacking[0].contains("status.connections"), "{lacking:?}");
+    }
+
+    #[test]
+    fn the_example_holds_what_the_goals_speak_of() {
+        let azure = include_str!("../../examples/secure-workspace/azure.yaml");
+        for endpoint in [OWN_ENDPOINT, STRANGERS_ENDPOINT] {
+            assert!(azure.contains(&format!("privateEndpointId: {endpoint}\n")), "{endpoint}");
+        }
+    }
+}
