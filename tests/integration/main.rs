@@ -6,6 +6,7 @@
 mod support;
 
 mod deletion;
+mod effects;
 mod index;
 mod main_job;
 mod steady;
