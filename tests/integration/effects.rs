@@ -112,7 +112,8 @@ async fn run(at: Option<usize>) -> Run {
 /// The path without the names that differ between runs.
 fn kind_of(path: &str) -> String {
     let mut segments: Vec<&str> = path.split('/').collect();
-    if segments.len() > 2 && segments[segments.len() - 2].eq_ignore_ascii_case("outboundRules") {
+    let named = ["outboundRules", "privateEndpointConnections"];
+    if segments.len() > 2 && named.iter().any(|kind| segments[segments.len() - 2].eq_ignore_ascii_case(kind)) {
         segments.pop();
     }
     segments.join("/")
@@ -144,6 +145,8 @@ fn end(world: &World, state: &Value) -> End {
         }
     });
     connections.sort();
+    // Both sides of a connection show it.
+    connections.dedup();
     End { rules, workspace: Value::Array(workspaces), connections }
 }
 
