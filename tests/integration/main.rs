@@ -5,4 +5,7 @@
 
 mod support;
 
+mod bad_input;
+mod columns;
 mod main_job;
+mod refusals;
