@@ -1,6 +1,8 @@
 //! The custom resource definitions: that they read like documentation, that everything in them is bounded, and that what is
 //! checked in is what the types say.
 
+#![allow(clippy::expect_used, reason = "a test's helpers fail the test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

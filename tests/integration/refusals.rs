@@ -351,3 +351,27 @@ async fn the_order_of_manifests_does_not_matter() {
     world.until_reason(&policy, "InForce").await;
     operator.stop().await;
 }
+
+/// What a user writes at length must not keep the operator from reporting: a status that the schema refuses is no status at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_manifests_are_reported_on() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.secured().await;
+    let ports = ["10000-20000"; 21].join(",");
+    let tag = json!({"tag": "T".repeat(128), "protocol": "TCP", "portRanges": ports});
+    let mut tagged = world.rule_manifest("tag", &json!({ "serviceTag": tag }));
+    tagged["metadata"]["annotations"]["aml-operator.io/reconcile-at"] = "now ".repeat(100).into();
+    let labels = ["a"; 4].map(|label| label.repeat(60)).join(".");
+    let host = world.fqdn("host", &format!("{labels}.example"));
+    let named = world.id("Microsoft.Storage/storageAccounts", &"l".repeat(850));
+    let target = world
+        .rule_manifest("target", &json!({"privateEndpoint": {"resourceId": named, "subresource": "s".repeat(80)}}));
+    for rule in [&tagged, &host, &target] {
+        world.apply(rule.clone()).await;
+    }
+    world.until_reason(&tagged, "EgressNotAllowed").await;
+    world.until_reason(&host, "EgressNotAllowed").await;
+    world.until(&target, "a judgement", |object| object["status"]["destination"].is_string()).await;
+    operator.stop().await;
+}
