@@ -34,7 +34,7 @@ use super::condition::Condition;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.target.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$')").message("target.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"),
+    validation = Rule::new("self.target.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$') && !self.target.resourceId.matches('/[.]+(/|$)')").message("target.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"),
     validation = Rule::new("self.target == oldSelf.target").message("target cannot change: delete this policy and create another"),
 )]
 pub struct PrivateEndpointApprovalSpec {
@@ -59,7 +59,7 @@ pub struct PrivateEndpointApprovalSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AllowEntry {
-    /// The endpoint that asks, by what ARM itself states of it.
+    /// A private endpoint in a subscription of your own, by what ARM itself states of it. All that is stated here must hold.
     pub private_endpoint: EndpointMatch,
 }
 
@@ -72,7 +72,8 @@ pub struct AllowEntry {
 )]
 pub struct EndpointMatch {
     /// Subscription of the endpoint; it must be among the connection's `ownSubscriptions`, else the entry never holds.
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')").message("privateEndpoint.subscriptionId: must be the GUID of the subscription, for example 00000000-0000-0000-0000-000000000001"))]
     pub subscription_id: String,
     /// Resource group of the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -166,7 +166,7 @@ pub struct NamespaceSelector {
     pub names: Vec<String>,
     /// Namespaces that carry all of these labels. Use only labels that tenants cannot set on their namespaces.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = serde_json::json!({"type": "string", "maxLength": 63})))]
     pub match_labels: std::collections::BTreeMap<String, String>,
 }
 

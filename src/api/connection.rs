@@ -40,7 +40,8 @@ use super::condition::Condition;
 )]
 pub struct AzureConnectionSpec {
     /// The Entra tenant (directory) id.
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')").message("tenantId: must be the GUID of the tenant, for example 00000000-0000-0000-0000-000000000001"))]
     pub tenant_id: String,
     /// Which Azure: `Public`, `UsGovernment`, `China` (operated by 21Vianet), or `Custom` for anything else that speaks ARM.
     pub cloud: CloudName,
@@ -93,7 +94,10 @@ pub enum CloudName {
 /// Endpoints of a cloud that is not one of the known ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.resourceManagerEndpoint.startsWith('https://') && self.authorityHost.startsWith('https://')").message("resourceManagerEndpoint and authorityHost: must start with https://"))]
+#[x_kube(
+    validation = Rule::new("self.resourceManagerEndpoint.startsWith('https://')").message("customCloud.resourceManagerEndpoint: must start with https://, because tokens go there"),
+    validation = Rule::new("self.authorityHost.startsWith('https://')").message("customCloud.authorityHost: must start with https://, because secrets go there"),
+)]
 pub struct CustomCloud {
     /// Where ARM answers, for example `https://management.local.azurestack.external`.
     #[schemars(length(min = 9, max = 512))]
@@ -152,7 +156,8 @@ pub struct ManagedIdentity {
 #[serde(rename_all = "camelCase")]
 pub struct ClientSecret {
     /// Client id of the application.
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')").message("clientId: must be the GUID of the application, for example 00000000-0000-0000-0000-000000000001"))]
     pub client_id: String,
     /// The Secret that holds it. It must lie in the operator's namespace.
     pub secret_ref: SecretKeyRef,
@@ -179,7 +184,7 @@ pub struct Grant {
     /// A path of whole ARM segments; everything at or below it is covered. `*` stands for one segment, but not for the
     /// subscription. Example: `/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/fraud-rg`.
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new("self.matches('^/subscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(/[A-Za-z0-9._()@*-]+)*/?$')").message("scope: a path of whole ARM segments that starts with /subscriptions/<id>, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"))]
+    #[x_kube(validation = Rule::new("self.matches('^/subscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(/[A-Za-z0-9._()@*-]+)*/?$') && !self.matches('/[.]+(/|$)')").message("scope: a path of whole ARM segments that starts with /subscriptions/<id>, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"))]
     pub scope: String,
     /// What may be done there.
     #[schemars(length(min = 1, max = 7))]

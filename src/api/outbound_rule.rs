@@ -44,7 +44,8 @@ pub struct OutboundRuleSpec {
     pub workspace_ref: ObjectRef,
     /// Name of the rule in Azure; left out, one is derived that is unique to this object. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 33), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$')").message("azureName: a rule's name in Azure takes 3 to 33 letters, digits, - and _, and starts with a letter or digit"))]
     pub azure_name: Option<String>,
     /// A host name, reached on ports 80 and 443; `*.` in front covers everything below. Only with the isolation mode
     /// `AllowOnlyApprovedOutbound`. The first FQDN rule of a workspace starts an Azure Firewall, which costs.
@@ -81,7 +82,7 @@ pub struct OutboundRuleSpec {
 /// An Azure resource reached through a private endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$')").message("privateEndpoint.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"))]
+#[x_kube(validation = Rule::new("self.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$') && !self.resourceId.matches('/[.]+(/|$)')").message("privateEndpoint.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"))]
 pub struct PrivateEndpointDestination {
     /// Full ARM id of the resource. It must lie in the same tenant, and a grant must allow this namespace to `reach` it.
     #[schemars(length(min = 1, max = 1024))]
@@ -122,9 +123,10 @@ pub struct ServiceTagDestination {
     /// The protocol.
     pub protocol: Protocol,
     /// Ports and ranges, separated by commas, for example `443` or `80, 8080-8089`; `*` for all.
-    #[schemars(
-        length(min = 1, max = 512),
-        regex(pattern = r"^(\*|[0-9]{1,5}(-[0-9]{1,5})?( *, *[0-9]{1,5}(-[0-9]{1,5})?)*)$")
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([*]|([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(-([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?( *, *([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(-([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)*)$')").message("serviceTag.portRanges: ports up to 65535 and ranges of them, separated by commas, for example 443 or 80, 8080-8089; * for all"),
+        validation = Rule::new("self.replace(' ', '').split(',').all(range, !range.matches('^[0-9]{1,5}-[0-9]{1,5}$') || int(range.split('-')[0]) <= int(range.split('-')[1]))").message("serviceTag.portRanges: a range begins with its lower port, for example 8080-8089"),
     )]
     pub port_ranges: String,
     /// Whether the traffic is allowed; left out, `Allow`.

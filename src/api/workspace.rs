@@ -49,16 +49,19 @@ pub struct AmlWorkspaceSpec {
     pub connection_ref: ConnectionRef,
     /// Name of the workspace in Azure; left out, `metadata.name`. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 33), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$')").message("azureName: a workspace's name in Azure takes 3 to 33 letters, digits, - and _, and starts with a letter or digit"))]
     pub azure_name: Option<String>,
     /// Id of the subscription. Cannot change.
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')").message("subscriptionId: must be the GUID of the subscription, for example 00000000-0000-0000-0000-000000000001"))]
     pub subscription_id: String,
     /// Name of the resource group, which must exist. Cannot change.
     #[schemars(length(min = 1, max = 90), regex(pattern = r"^[A-Za-z0-9_()-]([A-Za-z0-9._()-]*[A-Za-z0-9_()-])?$"))]
     pub resource_group: String,
     /// Azure region, for example `westeurope`. Cannot change.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9]+$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]+$')").message("location: the region's short name in lower case without spaces, for example westeurope"))]
     pub location: String,
     /// The workspace's own identity in Azure.
     pub identity: Identity,
@@ -99,6 +102,7 @@ pub struct AmlWorkspaceSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type.contains('UserAssigned') == (has(self.userAssignedIdentities) && size(self.userAssignedIdentities) > 0)").message("identity.userAssignedIdentities: give at least one id when the type includes UserAssigned, none otherwise"),
+    validation = Rule::new("!has(self.userAssignedIdentities) || self.userAssignedIdentities.all(i, i.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[a-z0-9_-][a-z0-9._-]*$'))").message("identity.userAssignedIdentities: must be ARM ids of user-assigned identities, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>"),
     validation = Rule::new("!has(self.primaryUserAssignedIdentity) || (has(self.userAssignedIdentities) && self.userAssignedIdentities.exists(i, i.lowerAscii() == self.primaryUserAssignedIdentity.lowerAscii()))").message("identity.primaryUserAssignedIdentity: must be one of userAssignedIdentities"),
 )]
 pub struct Identity {
@@ -249,10 +253,10 @@ pub enum ProvisionWhen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.storageAccount.resourceId.matches('(?i)^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Storage/storageAccounts/[^/]+$')").message("associatedResources.storageAccount.resourceId: must be the ARM id of a storage account, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/<name>"),
-    validation = Rule::new("self.keyVault.resourceId.matches('(?i)^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.KeyVault/vaults/[^/]+$')").message("associatedResources.keyVault.resourceId: must be the ARM id of a key vault, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.KeyVault/vaults/<name>"),
-    validation = Rule::new("!has(self.applicationInsights) || self.applicationInsights.resourceId.matches('(?i)^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Insights/components/[^/]+$')").message("associatedResources.applicationInsights.resourceId: must be the ARM id of an Application Insights component, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Insights/components/<name>"),
-    validation = Rule::new("!has(self.containerRegistry) || self.containerRegistry.resourceId.matches('(?i)^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.ContainerRegistry/registries/[^/]+$')").message("associatedResources.containerRegistry.resourceId: must be the ARM id of a container registry, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ContainerRegistry/registries/<name>"),
+    validation = Rule::new("self.storageAccount.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.Storage/storageAccounts/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.storageAccount.resourceId: must be the ARM id of a storage account, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/<name>"),
+    validation = Rule::new("self.keyVault.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.KeyVault/vaults/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.keyVault.resourceId: must be the ARM id of a key vault, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.KeyVault/vaults/<name>"),
+    validation = Rule::new("!has(self.applicationInsights) || self.applicationInsights.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.Insights/components/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.applicationInsights.resourceId: must be the ARM id of an Application Insights component, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Insights/components/<name>"),
+    validation = Rule::new("!has(self.containerRegistry) || self.containerRegistry.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.ContainerRegistry/registries/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.containerRegistry.resourceId: must be the ARM id of a container registry, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ContainerRegistry/registries/<name>"),
     validation = Rule::new("self.storageAccount.resourceId.lowerAscii() == oldSelf.storageAccount.resourceId.lowerAscii() && self.keyVault.resourceId.lowerAscii() == oldSelf.keyVault.resourceId.lowerAscii()").message("associatedResources: Azure does not let a workspace change its storage account or key vault"),
 )]
 pub struct AssociatedResources {

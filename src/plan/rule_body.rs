@@ -158,18 +158,18 @@ impl RuleBody {
         }
     }
 
-    /// The destination in a word, for a column.
+    /// The destination in a word, for a column; never longer than `status.destination` may be, since a status that the schema
+    /// refuses is not written at all.
     pub fn short(&self) -> String {
-        match self {
+        let whole = match self {
             Self::Fqdn { host } => host.clone(),
             Self::PrivateEndpoint { resource_id, subresource, .. } => {
                 format!("{}/{subresource}", resource_id.rsplit('/').next().unwrap_or_default())
             }
-            Self::ServiceTag { address_prefixes, .. } if !address_prefixes.is_empty() => {
-                address_prefixes.join(", ").chars().take(253).collect()
-            }
+            Self::ServiceTag { address_prefixes, .. } if !address_prefixes.is_empty() => address_prefixes.join(", "),
             Self::ServiceTag { tag, protocol, port_ranges, .. } => format!("{tag} {protocol} {port_ranges}"),
-        }
+        };
+        whole.chars().take(253).collect()
     }
 }
 

@@ -5,8 +5,11 @@
 
 mod support;
 
+mod bad_input;
+mod columns;
 mod deletion;
 mod effects;
 mod index;
 mod main_job;
+mod refusals;
 mod steady;

@@ -1,0 +1,642 @@
+//! What a real API server says to manifests, wrong ones and right ones, before the operator sees any of it.
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::support::{TENANT, World, control_plane};
+
+/// A wrong manifest: what is wrong with it, and what the refusal has to say: the field first, then words of the way out.
+struct Wrong {
+    what: &'static str,
+    manifest: Value,
+    says: &'static [&'static str],
+}
+
+fn wrong(what: &'static str, manifest: Value, says: &'static [&'static str]) -> Wrong {
+    Wrong { what, manifest, says }
+}
+
+/// `base` with `value` at `path`, dots between the fields; a number is an index of a list.
+fn with(base: &Value, path: &str, value: Value) -> Value {
+    let mut changed = base.clone();
+    let mut at = &mut changed;
+    for field in path.split('.') {
+        at = match field.parse::<usize>() {
+            Ok(index) => &mut at[index],
+            Err(_) => &mut at[field],
+        };
+    }
+    *at = value;
+    changed
+}
+
+/// `base` without the field at `path`.
+fn without(base: &Value, path: &str) -> Value {
+    let mut changed = base.clone();
+    let pointer = format!("/{}", path.replace('.', "/"));
+    let (parent, field) = pointer.rsplit_once('/').expect("a path");
+    changed.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object").remove(field).expect("a field");
+    changed
+}
+
+impl World {
+    /// What the API server says to `manifest`, without keeping it.
+    async fn ask(&self, manifest: &Value) -> Result<(), String> {
+        let api = self.api(manifest["kind"].as_str().unwrap_or_default(), manifest["metadata"]["namespace"].as_str());
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        let params = PatchParams { dry_run: true, ..PatchParams::apply("user").force() };
+        match api.patch(name, &params, &Patch::Apply(manifest)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) => Err(status.message),
+            Err(other) => panic!("the API server does not answer: {other}"),
+        }
+    }
+
+    async fn refuses(&self, table: Vec<Wrong>) {
+        let mut surprises = Vec::new();
+        for Wrong { what, manifest, says } in table {
+            match self.ask(&manifest).await {
+                Ok(()) => surprises.push(format!("{what}: accepted")),
+                Err(message) => {
+                    let missing: Vec<_> = says.iter().filter(|word| !message.contains(**word)).collect();
+                    if !missing.is_empty() {
+                        surprises.push(format!("{what}: {missing:?} not in: {message}"));
+                    }
+                }
+            }
+        }
+        assert!(surprises.is_empty(), "\n{}", surprises.join("\n"));
+    }
+
+    async fn accepts(&self, table: Vec<(&str, Value)>) {
+        let mut surprises = Vec::new();
+        for (what, manifest) in table {
+            if let Err(message) = self.ask(&manifest).await {
+                surprises.push(format!("{what}, {}: {message}", manifest["metadata"]["name"]));
+            }
+        }
+        assert!(surprises.is_empty(), "\n{}", surprises.join("\n"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_rules_are_refused_with_the_way_out() {
+    let world = World::new().await;
+    let host = |host: &str| world.fqdn("rule", host);
+    let tag = |ports: &str| {
+        world.rule_manifest("rule", &json!({"serviceTag": {"tag": "Storage", "protocol": "TCP", "portRanges": ports}}))
+    };
+    let target =
+        |id: &str| world.rule_manifest("rule", &json!({"privateEndpoint": {"resourceId": id, "subresource": "dfs"}}));
+    let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
+    let two = with(&world.lake_rule("rule"), "spec.fqdn", "pytorch.org".into());
+    let one = &["exactly one destination", "fqdn, privateEndpoint, serviceTag"];
+    let no_id = &["privateEndpoint.resourceId", "full ARM id", "/providers/Microsoft.Storage/storageAccounts/lake"];
+    let no_host = &["spec.fqdn", "one host name such as pytorch.org or *.pytorch.org"];
+    let no_wildcard = &["spec.fqdn", "whole first label", "*.pytorch.org"];
+    let no_ports = &["serviceTag.portRanges", "separated by commas", "443"];
+    world
+        .refuses(vec![
+            wrong("two destinations", two, one),
+            wrong("no destination", world.rule_manifest("rule", &json!({})), one),
+            wrong("a scheme", host("https://pytorch.org"), &["spec.fqdn", "without a scheme"]),
+            wrong("a port", host("pytorch.org:443"), &["spec.fqdn", "without a port", "80 and 443"]),
+            wrong("a path", host("pytorch.org/simple"), &["spec.fqdn", "without a path"]),
+            wrong("everything", host("*"), no_wildcard),
+            wrong("a wildcard inside", host("a.*.b"), no_wildcard),
+            wrong("a wildcard as part of a label", host("*pytorch.org"), no_wildcard),
+            wrong("two wildcards", host("*.*.org"), no_wildcard),
+            wrong("an empty label", host("foo_bar..com"), no_host),
+            wrong("two hosts", host("a.org,b.org"), no_host),
+            wrong("an address", host("10.0.0.1"), no_host),
+            wrong("a dot at the end", host("pytorch.org."), no_host),
+            wrong("a bare label", host("pytorch"), no_host),
+            wrong("no name", host(""), &["spec.fqdn", "at least 1"]),
+            wrong("a target that is no id", target("lake"), no_id),
+            wrong("a group as target", target(&group), no_id),
+            wrong("a target that climbs", target(&world.lake().replace("/rg/", "/../")), no_id),
+            wrong("a subscription that is no GUID", target(&world.lake().replace(&world.subscription, "prod")), no_id),
+            wrong(
+                "no sub-resource",
+                without(&world.lake_rule("rule"), "spec.privateEndpoint.subresource"),
+                &["spec.privateEndpoint.subresource", "Required"],
+            ),
+            wrong("ports that are words", tag("https"), no_ports),
+            wrong("ports beyond the last one", tag("443, 99999"), no_ports),
+            wrong("a range backwards", tag("443,90-80"), &["serviceTag.portRanges", "lower port", "8080-8089"]),
+            wrong("a comma too many", tag("443,"), no_ports),
+            wrong(
+                "no protocol",
+                without(&tag("443"), "spec.serviceTag.protocol"),
+                &["spec.serviceTag.protocol", "Required"],
+            ),
+            wrong(
+                "an unknown protocol",
+                with(&tag("443"), "spec.serviceTag.protocol", "SCTP".into()),
+                &["spec.serviceTag.protocol", "TCP", "UDP"],
+            ),
+            wrong(
+                "a name and no adoption",
+                with(&host("pytorch.org"), "spec.azureName", "pytorch".into()),
+                &["azureName", "set adoption: IfMatching or Always"],
+            ),
+            wrong(
+                "a name that Azure does not take",
+                with(&with(&host("pytorch.org"), "spec.adoption", "Always".into()), "spec.azureName", "a.b".into()),
+                &["azureName", "3 to 33 letters"],
+            ),
+            wrong(
+                "a name too long for an owner tag",
+                with(&host("pytorch.org"), "metadata.name", "r".repeat(64).into()),
+                &["metadata.name", "at most 63"],
+            ),
+            wrong(
+                "a field that does not exist",
+                with(&host("pytorch.org"), "spec.hostname", "x".into()),
+                &["spec.hostname", "not declared in schema"],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_which_rule_it_is_does_not_change() {
+    let world = World::new().await;
+    let rule = with(&world.fqdn("rule", "pytorch.org"), "spec.adoption", "Always".into());
+    let rule = with(&rule, "spec.azureName", "pytorch".into());
+    world.apply(rule.clone()).await;
+    let other_kind = with(
+        &without(&rule, "spec.fqdn"),
+        "spec.serviceTag",
+        json!({"tag": "Storage", "protocol": "TCP", "portRanges": "*"}),
+    );
+    world
+        .refuses(vec![
+            wrong(
+                "another workspace",
+                with(&rule, "spec.workspaceRef.name", "churn".into()),
+                &["workspaceRef cannot change", "delete this rule and create another"],
+            ),
+            wrong(
+                "another name in Azure",
+                with(&rule, "spec.azureName", "torch".into()),
+                &["azureName cannot change", "delete this rule and create another"],
+            ),
+            wrong(
+                "no name in Azure any more",
+                without(&rule, "spec.azureName"),
+                &["azureName cannot change", "delete this rule and create another"],
+            ),
+            wrong(
+                "another kind of destination",
+                other_kind,
+                &["kind of destination cannot change", "delete this rule and create another"],
+            ),
+        ])
+        .await;
+    world.accepts(vec![("another host", with(&rule, "spec.fqdn", "*.pytorch.org".into()))]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_workspaces_are_refused_with_the_way_out() {
+    let world = World::new().await;
+    let right = world.workspace_manifest();
+    let change = |path: &str, value: Value| with(&right, path, value);
+    let vault = world.id("Microsoft.KeyVault/vaults", "fraudkeys");
+    let storage = world.id("Microsoft.Storage/storageAccounts", "frauddata");
+    let disabled =
+        change("spec.managedNetwork", json!({"isolationMode": "Disabled", "provision": {"when": "Immediately"}}));
+    world
+        .refuses(vec![
+            wrong(
+                "storage that is a vault",
+                change("spec.associatedResources.storageAccount.resourceId", vault.clone().into()),
+                &["associatedResources.storageAccount.resourceId", "ARM id of a storage account"],
+            ),
+            wrong(
+                "a vault that is storage",
+                change("spec.associatedResources.keyVault.resourceId", storage.clone().into()),
+                &["associatedResources.keyVault.resourceId", "ARM id of a key vault"],
+            ),
+            wrong(
+                "insights that are a vault",
+                change("spec.associatedResources.applicationInsights.resourceId", vault.clone().into()),
+                &["associatedResources.applicationInsights.resourceId", "Microsoft.Insights/components"],
+            ),
+            wrong(
+                "a registry that is a vault",
+                change("spec.associatedResources.containerRegistry", json!({"resourceId": vault})),
+                &["associatedResources.containerRegistry.resourceId", "ARM id of a container registry"],
+            ),
+            wrong(
+                "a name that Azure does not take",
+                change("spec.azureName", "my workspace".into()),
+                &["azureName", "3 to 33 letters"],
+            ),
+            wrong(
+                "an object's name that Azure does not take",
+                change("metadata.name", "fraud.eu".into()),
+                &["metadata.name", "3 to 33 letters", "set spec.azureName"],
+            ),
+            wrong(
+                "an object's name too short for Azure",
+                change("metadata.name", "ml".into()),
+                &["metadata.name", "set spec.azureName"],
+            ),
+            wrong(
+                "a name too long for an owner tag",
+                with(&change("metadata.name", "w".repeat(64).into()), "spec.azureName", "fraud".into()),
+                &["metadata.name", "at most 63"],
+            ),
+            wrong(
+                "a subscription's name",
+                change("spec.subscriptionId", "production".into()),
+                &["subscriptionId", "GUID of the subscription"],
+            ),
+            wrong(
+                "a region's display name",
+                change("spec.location", "West Europe".into()),
+                &["location", "for example westeurope"],
+            ),
+            wrong(
+                "user-assigned without ids",
+                change("spec.identity.type", "UserAssigned".into()),
+                &["identity.userAssignedIdentities", "at least one id"],
+            ),
+            wrong(
+                "system-assigned with ids",
+                change("spec.identity.userAssignedIdentities", json!(["x"])),
+                &["identity.userAssignedIdentities", "none otherwise"],
+            ),
+            wrong(
+                "an identity by name",
+                change("spec.identity", json!({"type": "UserAssigned", "userAssignedIdentities": ["fraud-id"]})),
+                &["identity.userAssignedIdentities", "Microsoft.ManagedIdentity/userAssignedIdentities/<name>"],
+            ),
+            wrong("provisioning of nothing", disabled, &["managedNetwork.provision", "leave it out"]),
+            wrong(
+                "public access left open",
+                without(&right, "spec.publicNetworkAccess"),
+                &["spec.publicNetworkAccess", "Required"],
+            ),
+            wrong(
+                "isolation left open",
+                without(&right, "spec.managedNetwork.isolationMode"),
+                &["spec.managedNetwork.isolationMode", "Required"],
+            ),
+            wrong(
+                "storage whose id holds a query",
+                change("spec.associatedResources.storageAccount.resourceId", format!("{storage}?x=1").into()),
+                &["associatedResources.storageAccount.resourceId", "ARM id of a storage account"],
+            ),
+            wrong("no managed network", without(&right, "spec.managedNetwork"), &["spec.managedNetwork", "Required"]),
+            wrong(
+                "an unknown isolation mode",
+                change("spec.managedNetwork.isolationMode", "Strict".into()),
+                &["spec.managedNetwork.isolationMode", "AllowOnlyApprovedOutbound"],
+            ),
+            wrong(
+                "an unknown door",
+                change("spec.acknowledge", json!([{"door": "Window", "value": "x"}])),
+                &["spec.acknowledge[0].door", "AzureFirewall"],
+            ),
+            wrong(
+                "a deletion under a claimed name",
+                with(&change("spec.azureName", "fraud".into()), "spec.deletionPolicy", "Delete".into()),
+                &["deletionPolicy: Delete", "needs adoption: IfMatching or Always"],
+            ),
+            wrong(
+                "a namespace selector that names none",
+                change("spec.allowedRules", json!({"namespaces": {}})),
+                &["spec.allowedRules.namespaces", "at least one namespace"],
+            ),
+            wrong(
+                "a field that does not exist",
+                change("spec.managedNetwork.isolation", "x".into()),
+                &["spec.managedNetwork.isolation", "not declared in schema"],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_azure_cannot_change_in_a_workspace_does_not_change() {
+    let world = World::new().await;
+    let right = world.workspace_manifest();
+    world.apply(right.clone()).await;
+    let change = |path: &str, value: Value| with(&right, path, value);
+    let storage = world.id("Microsoft.Storage/storageAccounts", "other");
+    let vault = world.id("Microsoft.KeyVault/vaults", "other");
+    world
+        .refuses(vec![
+            wrong("another region", change("spec.location", "northeurope".into()), &["location cannot change"]),
+            wrong(
+                "another subscription",
+                change("spec.subscriptionId", TENANT.into()),
+                &["subscriptionId and resourceGroup cannot change", "create another"],
+            ),
+            wrong(
+                "another group",
+                change("spec.resourceGroup", "other".into()),
+                &["subscriptionId and resourceGroup cannot change", "create another"],
+            ),
+            wrong(
+                "other storage",
+                change("spec.associatedResources.storageAccount.resourceId", storage.into()),
+                &["associatedResources", "storage account or key vault"],
+            ),
+            wrong(
+                "another vault",
+                change("spec.associatedResources.keyVault.resourceId", vault.into()),
+                &["associatedResources", "storage account or key vault"],
+            ),
+            wrong(
+                "a name in Azure afterwards",
+                change("spec.azureName", "fraud2".into()),
+                &["azureName cannot change", "create another"],
+            ),
+        ])
+        .await;
+    let spelled = world
+        .id("Microsoft.Storage/storageAccounts", "frauddata")
+        .to_uppercase()
+        .replace("/SUBSCRIPTIONS/", "/subscriptions/");
+    world
+        .accepts(vec![(
+            "the same storage, spelled otherwise",
+            change("spec.associatedResources.storageAccount.resourceId", spelled.into()),
+        )])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_connections_are_refused_with_the_way_out() {
+    let world = World::new().await;
+    let right = world.connection_manifest();
+    let change = |path: &str, value: Value| with(&right, path, value);
+    let one = &["credential", "exactly one of workloadIdentity, managedIdentity, clientSecret"];
+    let scope = &["spec.grants[0].scope", "starts with /subscriptions/<id>"];
+    let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
+    world.apply(right.clone()).await;
+    world
+        .refuses(vec![
+            wrong("no credential", with(&change("metadata.name", "new".into()), "spec.credential", json!({})), one),
+            wrong("two credentials", change("spec.credential.managedIdentity", json!({})), one),
+            wrong(
+                "a custom cloud without endpoints",
+                without(&right, "spec.customCloud"),
+                &["customCloud", "give it with cloud: Custom"],
+            ),
+            wrong(
+                "a custom cloud with a managed identity",
+                change("spec.credential", json!({"managedIdentity": {}})),
+                &["credential", "takes a clientSecret only"],
+            ),
+            wrong(
+                "a tenant's name",
+                change("spec.tenantId", "contoso.onmicrosoft.com".into()),
+                &["tenantId", "GUID of the tenant"],
+            ),
+            wrong(
+                "another tenant",
+                change("spec.tenantId", world.subscription.clone().into()),
+                &["tenantId and cloud cannot change", "Create a second AzureConnection"],
+            ),
+            wrong("a scope without a subscription", change("spec.grants.0.scope", "/resourceGroups/rg".into()), scope),
+            wrong("a scope over everything", change("spec.grants.0.scope", "/".into()), scope),
+            wrong("a scope over any subscription", change("spec.grants.0.scope", "/subscriptions/*".into()), scope),
+            wrong(
+                "a scope with a query",
+                change("spec.grants.0.scope", format!("{group}?api-version=1").into()),
+                scope,
+            ),
+            wrong("a scope that climbs", change("spec.grants.0.scope", format!("{group}/../other").into()), scope),
+            wrong(
+                "ARM without TLS",
+                change("spec.customCloud.resourceManagerEndpoint", "http://arm.example.org".into()),
+                &["customCloud.resourceManagerEndpoint", "start with https://"],
+            ),
+            wrong(
+                "tokens without TLS",
+                change("spec.customCloud.authorityHost", "http://login.example.org".into()),
+                &["customCloud.authorityHost", "start with https://"],
+            ),
+            wrong("no verbs", without(&right, "spec.grants.0.verbs"), &["spec.grants[0].verbs", "Required"]),
+            wrong(
+                "an empty list of verbs",
+                change("spec.grants.0.verbs", json!([])),
+                &["spec.grants[0].verbs", "at least 1"],
+            ),
+            wrong(
+                "an unknown verb",
+                change("spec.grants.0.verbs", json!(["admin"])),
+                &["spec.grants[0].verbs[0]", "configure"],
+            ),
+            wrong(
+                "a grant to nobody",
+                change("spec.grants.0.namespaces", json!({})),
+                &["spec.grants[0].namespaces", "at least one namespace"],
+            ),
+            wrong(
+                "a name too long for an owner tag",
+                change("metadata.name", "c".repeat(64).into()),
+                &["metadata.name", "at most 63"],
+            ),
+            wrong(
+                "a field that does not exist",
+                change("spec.subscription", "x".into()),
+                &["spec.subscription", "not declared in schema"],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_policies_are_refused_with_the_way_out() {
+    let world = World::new().await;
+    let right = world.approval_manifest();
+    let change = |path: &str, value: Value| with(&right, path, value);
+    let endpoint = "spec.allow.0.privateEndpoint";
+    world.apply(right.clone()).await;
+    let other = world.id("Microsoft.Storage/storageAccounts", "other");
+    world
+        .refuses(vec![
+            wrong(
+                "a target that is no id",
+                with(&change("metadata.name", "new".into()), "spec.target.resourceId", "lake".into()),
+                &["target.resourceId", "full ARM id", "/providers/Microsoft.Storage/storageAccounts/lake"],
+            ),
+            wrong(
+                "another target",
+                change("spec.target.resourceId", other.into()),
+                &["target cannot change", "create another"],
+            ),
+            wrong(
+                "a name and a pattern",
+                change(&format!("{endpoint}.name"), "lake-1".into()),
+                &["spec.allow[0].privateEndpoint", "name or namePattern, not both"],
+            ),
+            wrong(
+                "a name without a group",
+                without(&right, &format!("{endpoint}.resourceGroup")),
+                &["privateEndpoint.resourceGroup", "needed with a name"],
+            ),
+            wrong(
+                "a subscription's name",
+                change(&format!("{endpoint}.subscriptionId"), "production".into()),
+                &["privateEndpoint.subscriptionId", "GUID of the subscription"],
+            ),
+            wrong(
+                "an entry that says nothing",
+                change("spec.allow", json!([{}])),
+                &["spec.allow[0].privateEndpoint", "Required"],
+            ),
+            wrong(
+                "a name too long for an owner tag",
+                change("metadata.name", "p".repeat(64).into()),
+                &["metadata.name", "at most 63"],
+            ),
+            wrong(
+                "a field that does not exist",
+                change(&format!("{endpoint}.tenantId"), TENANT.into()),
+                &["privateEndpoint.tenantId", "not declared in schema"],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn right_manifests_are_accepted() {
+    let world = World::new().await;
+    let workspace = world.workspace_manifest();
+    let connection = world.connection_manifest();
+    let approval = world.approval_manifest();
+    let of_workspace = |path: &str, value: Value| with(&workspace, path, value);
+    let vault = |id: String| of_workspace("spec.associatedResources.keyVault.resourceId", id.into());
+    let keys = world.id("Microsoft.KeyVault/vaults", "fraudkeys");
+    let portal = world.id("microsoft.keyvault/Vaults", "FraudKeys").replace("resourceGroups", "resourcegroups");
+    let user = world.id("Microsoft.ManagedIdentity/userAssignedIdentities", "fraud-id");
+    let identity = json!({
+        "type": "SystemAssigned,UserAssigned", "userAssignedIdentities": [user],
+        "primaryUserAssignedIdentity": user.to_lowercase(),
+    });
+    let named = with(&of_workspace("metadata.name", "fraud.eu".into()), "spec.azureName", "Fraud_EU-1".into());
+    let tag = |ports: &str| {
+        let destination = json!({"serviceTag": {"tag": "Storage.WestEurope", "protocol": "*", "portRanges": ports}});
+        world.rule_manifest("rule", &destination)
+    };
+    let target = |id: &str| {
+        world.rule_manifest("rule", &json!({"privateEndpoint": {"resourceId": id, "subresource": "sqlServer"}}))
+    };
+    let claimed = with(&world.fqdn("rule", "a.org"), "spec.adoption", "IfMatching".into());
+    let public = with(&without(&connection, "spec.customCloud"), "spec.cloud", "Public".into());
+    let federated = json!({"workloadIdentity": {"clientId": TENANT}});
+    let any_group = format!("/subscriptions/{}/resourceGroups/*", world.subscription);
+    let label = json!({"matchLabels": {"tier": "gold"}});
+    let subscription = json!([{"privateEndpoint": {"subscriptionId": world.subscription}}]);
+    world
+        .accepts(vec![
+            ("the usual workspace", workspace.clone()),
+            ("an id in lower case", vault(keys.to_lowercase())),
+            ("an id in the portal's case", vault(portal)),
+            ("a user-assigned identity", of_workspace("spec.identity", identity)),
+            ("a name of its own in Azure", named),
+            ("no managed network", of_workspace("spec.managedNetwork", json!({"isolationMode": "Disabled"}))),
+            ("the usual rule", world.lake_rule("rule")),
+            ("a host", world.fqdn("rule", "pytorch.org")),
+            ("a wildcard", world.fqdn("rule", "*.pytorch.org")),
+            ("a host in mixed case with an underscore", world.fqdn("rule", "My_Host.Example.ORG")),
+            ("punycode", world.fqdn("rule", "xn--bcher-kva.example")),
+            ("punycode at the top", world.fqdn("rule", "*.xn--e1afmkfd.xn--p1ai")),
+            ("a host that is half digits", world.fqdn("rule", "3.14.example.org")),
+            ("a target in lower case", target(&world.lake().to_lowercase())),
+            ("a target below another", target(&world.id("Microsoft.Sql/servers/main/databases", "db"))),
+            ("a group with odd characters", target(&world.lake().replace("/rg/", "/My.Rg_(1)-x/"))),
+            ("a claimed rule", with(&claimed, "spec.azureName", "a_b-1".into())),
+            ("one port", tag("443")),
+            ("ports and ranges", tag("80, 443,8080-8089")),
+            ("the last port", tag("0-65535")),
+            ("all ports", tag("*")),
+            ("the usual connection", connection.clone()),
+            ("a managed identity", with(&public, "spec.credential", json!({"managedIdentity": {}}))),
+            ("workload identity", with(&public, "spec.credential", federated)),
+            ("a wildcard segment", with(&connection, "spec.grants.0.scope", any_group.into())),
+            ("a grant by label", with(&connection, "spec.grants.0.namespaces", label)),
+            ("the usual policy", approval.clone()),
+            ("a policy that allows nothing", without(&approval, "spec.allow")),
+            ("a whole subscription", with(&approval, "spec.allow", subscription)),
+        ])
+        .await;
+}
+
+/// Every YAML file in `examples/`, as it would be applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn examples_are_accepted() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut files = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                files.push(path);
+            }
+        }
+    }
+    let world = World::new().await;
+    let mut table = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("text");
+        for document in text.split("\n---") {
+            let manifest: Value = serde_saphyr::from_str(document.trim_start_matches("---")).expect("YAML");
+            // What is not ours, such as namespaces and secrets, needs no test.
+            let ours = manifest["apiVersion"].as_str().is_some_and(|version| version.starts_with("aml-operator.io/"));
+            if ours {
+                let namespaced = manifest["metadata"]["namespace"].is_string();
+                // The namespaces of the examples do not exist here.
+                let team = world.team.as_str().into();
+                table.push(if namespaced { with(&manifest, "metadata.namespace", team) } else { manifest });
+            }
+        }
+    }
+    world.accepts(table.into_iter().map(|manifest| ("an example", manifest)).collect()).await;
+}
+
+/// The clusters of those who write with `kubectl create` or `apply` validate strictly; applying server-side always does.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_fields_are_refused_by_strict_validation_of_a_plain_create() {
+    let world = World::new().await;
+    let manifest = with(&world.fqdn("rule", "pytorch.org"), "spec.hostname", "x".into());
+    let arguments = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
+    let answer = control_plane().await.kubectl_with_input(&arguments, &manifest.to_string()).await;
+    let refusal = answer.expect_err("it is refused").to_string();
+    assert!(refusal.contains("unknown field \"spec.hostname\""), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_tools_could_not_read_is_refused() {
+    let world = World::new().await;
+    let rule = world.fqdn("rule", "pytorch.org");
+    world.apply(rule).await;
+    let api = world.api("OutboundRule", Some(&world.team));
+    let right = json!({
+        "type": "Ready", "status": "True", "reason": "Active", "message": "m", "lastTransitionTime": "2025-01-01T00:00:00Z",
+    });
+    for (field, value, says) in [
+        ("status", "Maybe", "Unsupported value"),
+        ("reason", "not active", "should match"),
+        ("reason", "", "at least 1"),
+        ("type", "ready!", "should match"),
+        ("message", &*"m".repeat(4097), "4096"),
+    ] {
+        let status = json!({"status": {"conditions": [with(&right, field, value.into())]}});
+        let refusal = api.patch_status("rule", &PatchParams::default(), &Patch::Merge(&status)).await;
+        let refusal = refusal.err().map(|error| error.to_string()).unwrap_or_default();
+        let path = format!("status.conditions[0].{field}");
+        assert!(refusal.contains(&path) && refusal.contains(says), "{field} {value:.20}: {refusal}");
+    }
+    let status = json!({"status": {"conditions": [right]}});
+    api.patch_status("rule", &PatchParams::default(), &Patch::Merge(&status)).await.expect("a right condition");
+}
