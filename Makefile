@@ -29,8 +29,8 @@ demo: tools ## See the operator at work on a real control plane and a simulated 
 	$(CARGO) build $(LOCKED) --package aml-operator --package arm-simulator --package demo
 	$(CARGO) run $(LOCKED) --quiet --package demo
 
-bench: tools ## Measure how fast and how frugal it is
-	$(CARGO) bench $(LOCKED) --workspace
+bench: tools build ## Measure how fast and how frugal it is
+	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers
 
 generate: ## Write the custom resource definitions anew, and the chart's copy of them
 	rm -rf crds $(CHART_CRDS)
