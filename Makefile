@@ -37,8 +37,8 @@ demo: ## See the operator at work on a real control plane and a simulated Azure
 	@echo '[3/3] Running'
 	@exec "$(DEBUG_DIR)/demo"
 
-bench: tools ## Measure how fast and how frugal it is
-	$(CARGO) bench $(LOCKED) --workspace
+bench: tools build ## Measure how fast and how frugal it is
+	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers
 
 generate: ## Write the custom resource definitions anew, and the chart's copy of them
 	rm -rf crds $(CHART_CRDS)

@@ -65,7 +65,7 @@ struct Run {
     #[arg(long, value_enum, default_value = "json")]
     log_format: LogFormat,
     /// Seconds between two looks at something that is as declared.
-    #[arg(long, default_value_t = 3600)]
+    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     resync: u64,
     /// Multiplies every wait, for trying things out against a simulator.
     #[arg(long, default_value_t = 1.0, hide = true)]

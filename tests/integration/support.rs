@@ -35,15 +35,18 @@ pub(crate) const OPERATOR_NAMESPACE: &str = "aml-operator";
 /// How long something may take before the test gives up: generous, because it is no claim.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Shared {
+/// The cluster of the run, with the chart installed.
+pub(crate) struct Shared {
     control_plane: ControlPlane,
-    operator_kubeconfig: String,
+    /// What the operator's own service account reaches it with.
+    pub(crate) operator_kubeconfig: String,
 }
 
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
 static COUNTER: AtomicU32 = AtomicU32::new(1);
 
-async fn shared() -> &'static Shared {
+/// Starts the cluster, the first time.
+pub(crate) async fn shared() -> &'static Shared {
     SHARED
         .get_or_init(|| async {
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
