@@ -52,7 +52,10 @@ impl Guard {
     /// # Errors
     /// If the folder cannot be made or `sh` or `cat` cannot be started.
     pub fn new() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("control-plane-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700)).tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("control-plane-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir()?;
         let mut anchor = Command::new("cat");
         anchor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut anchor = anchor.spawn()?;

@@ -402,10 +402,7 @@ async fn report(
     let (reason, message) = if waiting.is_empty() {
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
-        let text = format!(
-            "allowed by no policy, so pending until a person decides ({total}): {}",
-            waiting.join("; ")
-        );
+        let text = format!("allowed by no policy, so pending until a person decides ({total}): {}", waiting.join("; "));
         ("DecisionNeeded", text)
     };
     let pending = ConditionDraft {

@@ -123,7 +123,12 @@ impl StatusWriter {
         self.replace::<K>(meta, status, Basis::Object).await.map(|_| ())
     }
 
-    async fn replace<K: Kind>(&self, meta: &ObjectMeta, status: Value, basis: Basis) -> Result<DynamicObject, WriteError> {
+    async fn replace<K: Kind>(
+        &self,
+        meta: &ObjectMeta,
+        status: Value,
+        basis: Basis,
+    ) -> Result<DynamicObject, WriteError> {
         let uid = meta.uid.clone().unwrap_or_default();
         // Setting uid and version to what was read is how a patch says "only if": another value is a conflict.
         let mut steps = vec![json!({ "op": "replace", "path": "/metadata/uid", "value": uid })];

@@ -138,7 +138,8 @@ fn end(world: &World, state: &Value) -> End {
             }));
         }
         let link = &object["properties"]["privateLinkServiceConnectionState"];
-        if let (Some(endpoint), Some(status)) = (object["properties"]["privateEndpoint"]["id"].as_str(), link["status"].as_str())
+        if let (Some(endpoint), Some(status)) =
+            (object["properties"]["privateEndpoint"]["id"].as_str(), link["status"].as_str())
             && endpoint.contains("/hub/")
         {
             connections.push((endpoint.to_owned(), status.to_owned()));
@@ -169,7 +170,8 @@ fn unrecorded(passed: &[(Moment, Effect)], at: usize) -> bool {
         // The write of the operation's URL, or what runs beside it before that.
         (System::Kubernetes, _) => {
             let since = passed[..at].iter().rev().take(6);
-            since.into_iter().any(|(moment, effect)| effect.system == System::Arm && *moment == Moment::After) && (is_record(effect) || !passed.is_empty())
+            since.into_iter().any(|(moment, effect)| effect.system == System::Arm && *moment == Moment::After)
+                && (is_record(effect) || !passed.is_empty())
         }
     }
 }
@@ -183,11 +185,15 @@ async fn cut_at_any_effect_the_end_is_the_same() {
     let passages = whole.passed.len();
     assert!(passages >= 40, "the job has many effects: {passages}");
 
-    let mut runs = futures::stream::iter((0..passages).map(|at| async move { (at, tokio::spawn(run(Some(at))).await.unwrap()) }))
-        .buffer_unordered(6);
+    let mut runs =
+        futures::stream::iter((0..passages).map(|at| async move { (at, tokio::spawn(run(Some(at))).await.unwrap()) }))
+            .buffer_unordered(6);
     let mut hit = 0;
     while let Some((at, cut)) = runs.next().await {
-        let what = cut.passed.get(at).map_or_else(|| "after the last effect".into(), |(moment, effect)| format!("{moment:?} {effect}"));
+        let what = cut
+            .passed
+            .get(at)
+            .map_or_else(|| "after the last effect".into(), |(moment, effect)| format!("{moment:?} {effect}"));
         hit += usize::from(cut.passed.len() > at);
         assert_eq!(cut.end, whole.end, "cut at {at}: {what}");
         for (operation, count) in &cut.started {
@@ -195,7 +201,10 @@ async fn cut_at_any_effect_the_end_is_the_same() {
             let allowed = usual + usize::from(unrecorded(&cut.passed, at));
             // A rule may come in another batch than in the whole run; the workspace and its network may not.
             let about_rules = operation.contains("outboundRules") || operation.starts_with("PATCH");
-            assert!(*count <= allowed || about_rules, "cut at {at}: {what}: {operation} started {count} times, usually {usual}");
+            assert!(
+                *count <= allowed || about_rules,
+                "cut at {at}: {what}: {operation} started {count} times, usually {usual}"
+            );
         }
     }
     assert!(hit * 10 >= passages * 9, "nearly every cut must hit: {hit} of {passages}");

@@ -36,13 +36,6 @@ fn is_stalled(object: &Value) {
 }
 
 impl World {
-    /// Applies the usual connection and workspace, and waits for the workspace.
-    async fn secured(&self) {
-        self.apply(self.connection_manifest()).await;
-        self.apply(self.workspace_manifest()).await;
-        self.until_reason(&self.workspace_manifest(), "Secured").await;
-    }
-
     /// The requests about the workspace that reached ARM.
     fn about_the_workspace(&self) -> Vec<String> {
         let about = self.azure.requests().into_iter().filter(|entry| entry.path.contains("/workspaces/"));
@@ -118,7 +111,7 @@ async fn a_workspace_outside_every_grant_is_never_asked_for() {
 async fn a_destination_that_no_grant_names_is_not_written() {
     let world = World::new().await;
     let operator = world.operator().await;
-    world.secured().await;
+    world.secured(&[]).await;
     let host = world.fqdn("leak", "pastebin.example");
     let tag = world.rule_manifest(
         "everything",
@@ -144,7 +137,7 @@ async fn a_destination_that_no_grant_names_is_not_written() {
 async fn a_rule_from_another_namespace_has_to_be_admitted() {
     let world = World::new().await;
     let operator = world.operator().await;
-    world.secured().await;
+    world.secured(&[]).await;
     let mut rule = world.fqdn("pypi", "pypi.org");
     rule["metadata"]["namespace"] = world.platform.as_str().into();
     rule["spec"]["workspaceRef"]["namespace"] = world.team.as_str().into();
@@ -357,7 +350,7 @@ async fn the_order_of_manifests_does_not_matter() {
 async fn the_longest_manifests_are_reported_on() {
     let world = World::new().await;
     let operator = world.operator().await;
-    world.secured().await;
+    world.secured(&[]).await;
     let ports = ["10000-20000"; 21].join(",");
     let tag = json!({"tag": "T".repeat(128), "protocol": "TCP", "portRanges": ports});
     let mut tagged = world.rule_manifest("tag", &json!({ "serviceTag": tag }));

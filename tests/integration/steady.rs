@@ -184,3 +184,39 @@ async fn merge_or_replace_refuse_or_pending_make_no_difference_in_the_end() {
         operator.stop().await;
     }
 }
+
+/// The status writes of the workspaces of one operator so far.
+fn status_writes(metrics: &aml_operator::telemetry::Metrics) -> u32 {
+    let text = metrics.encode().expect("metrics");
+    let line =
+        text.lines().find(|line| line.starts_with("aml_operator_status_writes_total") && line.contains("AmlWorkspace"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).map_or(0, |count| count as u32)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_operation_costs_few_status_writes() {
+    let mut slow = settings();
+    slow.operation_seconds.provision = 1800.0;
+    let world = World::with(slow).await;
+    let operator = world.operator().await;
+    let workspace = world.workspace_manifest();
+    world.apply(world.connection_manifest()).await;
+    world.apply(workspace.clone()).await;
+    let reason = |wanted: &'static str| move |object: &Value| condition(object, "Ready")["reason"] == wanted;
+    world.until(&workspace, "the workspace is created", reason("Creating")).await;
+    let before = status_writes(&operator.metrics);
+    world
+        .until(&workspace, "provisioning", |object| {
+            object["status"]["operations"][0]["verb"] == "POST provisionManagedNetwork"
+                && object["status"]["operations"][0]["url"].is_string()
+        })
+        .await;
+    let polls = || world.azure.requests().iter().filter(|request| request.path.contains("OperationsStatus")).count();
+    let seen = polls();
+    world.eventually("many polls", || async { polls() > seen + 20 }).await;
+    world.azure.clock().advance(std::time::Duration::from_secs(1800));
+    world.until(&workspace, "the end", reason("Secured")).await;
+    let writes = status_writes(&operator.metrics) - before;
+    assert!(writes <= 5, "the creation's end and the whole of provisioning: {writes} status writes");
+    operator.stop().await;
+}
