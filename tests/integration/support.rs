@@ -148,7 +148,7 @@ impl World {
         let mark = format!("t{}-{number}", std::process::id());
         let subscription = format!("00000000-0000-0000-{:04x}-{number:012x}", std::process::id() & 0xffff);
         let azure = Simulator::start(seed(&subscription), settings).await.expect("the simulator starts");
-        let kube = kube::Client::try_from(client_of(&shared.control_plane.kubeconfig_yaml()).await).expect("a client");
+        let kube = kube::Client::try_from(client_of(shared.control_plane.kubeconfig_yaml()).await).expect("a client");
         let pace = Pace { resync: Duration::from_millis(500), ..Pace::default().scaled(0.002) };
         let world = Self {
             team: format!("team-{mark}"),
