@@ -154,7 +154,7 @@ fn make(context: &Context, spec: &AzureConnectionSpec, credential: CredentialSou
         credential,
         seam: parts.seam.clone(),
         throttle: parts.throttle.clone(),
-        pace: parts.pace.clone(),
+        pace: parts.pace,
         transport: parts.transport.clone(),
         hook: parts.hook.clone(),
     })

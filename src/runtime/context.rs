@@ -227,7 +227,8 @@ mod tests {
         let failures = Failures::default();
         let next = || failures.next("u", Duration::from_secs(5), Duration::from_secs(600)).as_secs();
         assert_eq!([next(), next(), next()], [5, 10, 20]);
-        assert_eq!((0..40).map(|_| next()).last(), Some(600));
+        let later: Vec<u64> = (0..40).map(|_| next()).collect();
+        assert_eq!(later.last(), Some(&600));
         failures.reset("u");
         assert_eq!(failures.next("u", Duration::from_secs(5), Duration::from_secs(600)).as_secs(), 5);
     }

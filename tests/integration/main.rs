@@ -3,6 +3,9 @@
 //! One control plane serves the whole run. Each test has namespaces, a connection, a subscription, a simulator and an operator of
 //! its own, and runs at a pace at which an hour is some seconds. Nothing here asserts how long anything takes.
 
+// Everything here is test code: a panic with words is how it says what went wrong.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 mod bad_input;
