@@ -175,6 +175,11 @@ impl Reason {
         self.row().ready
     }
 
+    /// Whether an object that is left alone for this reason is so by its own or its owner's choice, and keeps what it claims.
+    pub const fn is_own_choice(self) -> bool {
+        !matches!(self, Self::NotAdmitted | Self::ScopeNotAllowed | Self::EgressNotAllowed | Self::Invalid)
+    }
+
     /// Whether somebody should be alarmed: not while it is ready, moves by itself, or waits for its own workspace.
     pub const fn is_alarming(self) -> bool {
         !self.is_ready() && !matches!(self.requeue(), Requeue::Soon) && !matches!(self, Self::WorkspaceNotReady)

@@ -183,7 +183,11 @@ pub fn plan(input: RulesInput<'_>) -> RulesPlan {
     let mut changes = Changes::default();
     let mut claimed: BTreeSet<String> = BTreeSet::new();
     for declared in input.declared {
-        let first = claimed.insert(declared.azure_name.to_ascii_lowercase());
+        let name = declared.azure_name.to_ascii_lowercase();
+        // A name that an object only claims, and may not use, stays free for others: nobody can sit on it.
+        let idle = declared.claim.is_some()
+            && matches!(&declared.standing, Standing::Frozen(verdict) if !verdict.reason.is_own_choice());
+        let first = if idle { !claimed.contains(&name) } else { claimed.insert(name) };
         let state = stand(input, declared, first, &mut changes);
         if state.verdict.reason == Reason::AdoptionRefused {
             plan.unmanaged.push(declared.azure_name.clone());

@@ -5,12 +5,15 @@ use serde_json::{Map, Value, json};
 use crate::api::common::{DeletionPolicy, Door, acknowledged};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::api::workspace::{AmlWorkspaceSpec, IsolationMode, ManagedNetwork, ProvisionWhen, PublicNetworkAccess};
-use crate::azure::machine_learning::Workspace;
+use crate::api::workspace::{
+    AmlWorkspaceSpec, FirewallSku, IsolationMode, ManagedNetwork, ProvisionWhen, PublicNetworkAccess,
+};
+use crate::azure::machine_learning::{OutboundRule, Workspace};
 
 use super::fence::Fence;
 use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Origin, Owner, claim};
+use super::rule_body::RuleBody;
 use super::rules::RuleWrite;
 
 mod compare;
@@ -119,6 +122,8 @@ pub struct WorkspaceInput<'a> {
     pub spec: &'a AmlWorkspaceSpec,
     /// What ARM shows; `None` if there is no such workspace.
     pub observed: Option<&'a Workspace>,
+    /// The rules that ARM shows.
+    pub rules: &'a [OutboundRule],
     /// The fence.
     pub fence: &'a Fence<'a>,
 }
@@ -171,7 +176,7 @@ pub fn check(spec: &AmlWorkspaceSpec, id: &ArmId, fence: &Fence<'_>) -> Result<(
 
 /// Decides about the workspace itself; its rules come after.
 pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
-    let WorkspaceInput { owner, id, spec, observed, fence } = input;
+    let WorkspaceInput { owner, id, spec, observed, rules, fence } = input;
     let Some(observed) = observed else {
         if let Err(verdict) = fence.allows(Verb::Create, id).and_then(|()| public_door(spec)) {
             return WorkspacePlan::blocked(verdict);
@@ -224,10 +229,21 @@ pub fn plan(input: WorkspaceInput<'_>) -> WorkspacePlan {
         differences.push(Difference { field: "tags", found, wanted: tag, patch });
     }
     // A closed door holds up its own change only: what was opened by hand elsewhere is closed all the same.
-    let closed = |difference: &Difference| door(spec, observed, difference).err();
+    let closed = |difference: &Difference| door(spec, observed, rules, difference).err();
     let mut update = Value::Object(Map::new());
     let open = differences.iter().filter(|difference| closed(difference).is_none());
     open.filter_map(|difference| difference.patch.as_ref()).for_each(|patch| merge(&mut update, patch));
+    if let Some(network) = update.pointer_mut("/properties/managedNetwork").and_then(Value::as_object_mut) {
+        // The rules go along as they are, so that none is lost if ARM replaces the member instead of merging it.
+        let kept: Map<String, Value> = rules
+            .iter()
+            .filter(|rule| rule.is_user_defined())
+            .map(|rule| (rule.name.clone(), rule.to_body()))
+            .collect();
+        if !kept.is_empty() {
+            network.insert("outboundRules".into(), Value::Object(kept));
+        }
+    }
     let write = if update != json!({}) {
         Some(Write::Update(update))
     } else if let Some(verdict) = differences.iter().find_map(closed) {
@@ -324,15 +340,37 @@ fn public_door(spec: &AmlWorkspaceSpec) -> Result<(), Verdict> {
 }
 
 /// The door that a difference's change leads through.
-fn door(spec: &AmlWorkspaceSpec, observed: &Workspace, difference: &Difference) -> Result<(), Verdict> {
+fn door(
+    spec: &AmlWorkspaceSpec,
+    observed: &Workspace,
+    rules: &[OutboundRule],
+    difference: &Difference,
+) -> Result<(), Verdict> {
     match difference.field {
         "properties.publicNetworkAccess" => public_door(spec),
+        "properties.managedNetwork.isolationMode" => isolation_door(spec, observed),
         // The SKU's change sends the mode along.
-        "properties.managedNetwork.isolationMode" | "properties.managedNetwork.firewallSku" => {
-            isolation_door(spec, observed)
+        "properties.managedNetwork.firewallSku" => {
+            isolation_door(spec, observed).and_then(|()| firewall_door(spec, rules))
         }
         _ => Ok(()),
     }
+}
+
+/// Another SKU is another price, once there is a firewall: that is, an FQDN rule.
+fn firewall_door(spec: &AmlWorkspaceSpec, rules: &[OutboundRule]) -> Result<(), Verdict> {
+    let running = rules.iter().any(|rule| matches!(RuleBody::observed(rule), Some(RuleBody::Fqdn { .. })));
+    let sku = spec.managed_network.firewall_sku.map_or("Standard", FirewallSku::as_str);
+    if !running || acknowledged(&spec.acknowledge, Door::AzureFirewall, sku) {
+        return Ok(());
+    }
+    Err(Verdict::new(
+        Reason::AcknowledgementRequired,
+        format!(
+            "the workspace's Azure Firewall would change its SKU, and its price, to {sku}. If that is meant, acknowledge \
+             {{door: AzureFirewall, value: {sku}}}"
+        ),
+    ))
 }
 
 fn isolation_door(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Result<(), Verdict> {

@@ -220,3 +220,25 @@ async fn a_long_operation_costs_few_status_writes() {
     assert!(writes <= 5, "the creation's end and the whole of provisioning: {writes} status writes");
     operator.stop().await;
 }
+
+/// An Azure that says yes and does nothing is not asked all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_azure_takes_without_showing_it_is_sent_later_each_time() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.secured(&[]).await;
+    world.rest().await;
+    world.azure.clear_requests();
+    world.patch_workspace(&json!({"properties": {"publicNetworkAccess": "Enabled"}})).await;
+    world.azure.add_fault(arm_simulator::Fault::status(200, "").method("PATCH").path("workspaces/fraud").always());
+    let workspace = world.workspace_manifest();
+    let told =
+        world.until(&workspace, "the reason", |object| condition(object, "Ready")["reason"] == "AzureRefused").await;
+    assert!(condition(&told, "Ready")["message"].as_str().unwrap_or_default().contains("without showing"));
+    world.rest().await;
+    let writes = world.writes().len();
+    assert!(writes <= 12, "sent again, but later each time: {writes} writes");
+    world.azure.clear_faults();
+    world.until_reason(&workspace, "Secured").await;
+    operator.stop().await;
+}

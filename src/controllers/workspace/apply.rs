@@ -1,6 +1,7 @@
 //! Carries out the one write that was decided: intent first, then the request, then its operation's URL.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
@@ -8,6 +9,7 @@ use kube::{Api, ResourceExt};
 use reqwest::Method;
 use tracing::info;
 
+use super::memory::LastWrite;
 use super::observe::Seen;
 use super::report::Report;
 use super::{Memory, Turn};
@@ -17,7 +19,7 @@ use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::azure::client::{Accepted, Priority};
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::API_VERSION;
-use crate::plan::names::body_hash;
+use crate::plan::names::{body_hash, fingerprint};
 use crate::plan::rules::{RuleState, RuleWrite, RulesPlan, may_be_one_rules_fault, remember_refusal};
 use crate::plan::workspace::{Request, WorkspacePlan, Write};
 use crate::plan::{Reason, Verdict};
@@ -39,6 +41,25 @@ pub(super) struct Step {
     pub(super) rules: RulesPlan,
 }
 
+fn hash(request: &Request) -> String {
+    fingerprint(&[request.verb, &request.path, &body_hash(request.body.as_ref())])
+}
+
+/// Why `request` has to wait: it went out before, ARM took it, and still does not show it. Sent again, but later each time.
+pub(super) fn repeated(turn: &Turn<'_>, memory: &Memory, request: &Request) -> Option<Verdict> {
+    let last = memory.last_write.as_ref().filter(|last| last.hash == hash(request) && last.times > 1)?;
+    let pace = &turn.context.pace;
+    let wait = pace.backoff_first.saturating_mul(1 << last.times.min(16)).min(pace.backoff_last);
+    let age: Duration = turn.context.now().duration_since(last.at).try_into().unwrap_or_default();
+    (age < wait).then(|| {
+        let message = format!(
+            "Azure took {} {} {} times without showing what was asked; it is sent again later",
+            request.method, request.path, last.times
+        );
+        Verdict::new(Reason::AzureRefused, message).after(Some(wait - age))
+    })
+}
+
 /// Carries out `step`.
 pub(super) async fn apply(
     turn: &Turn<'_>,
@@ -56,6 +77,9 @@ pub(super) async fn apply(
         started_at: rfc3339(turn.context.now()),
         url: None,
     };
+    let hash = hash(&request);
+    let times = memory.last_write.as_ref().filter(|last| last.hash == hash).map_or(0, |last| last.times);
+    memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1 });
     memory.operations = vec![intent];
     let report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
     if let Err(error) = report.publish(turn, workspace, memory).await {
@@ -69,7 +93,7 @@ pub(super) async fn apply(
             after_acceptance(turn, memory, &write);
             let wait = accepted.retry_after.unwrap_or(turn.context.pace.poll);
             started(turn, workspace, memory, &accepted).await?;
-            Ok(Outcome::Again(if memory.operations.is_empty() { std::time::Duration::ZERO } else { wait }))
+            Ok(Outcome::Again(if memory.operations.is_empty() { Duration::ZERO } else { wait }))
         }
         Err(error) if error.outcome_unknown() => {
             // The intent stays: only reads, until ARM shows what became of the request.

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::observe::Seen;
 use super::{Memory, Turn};
-use crate::api::common::{Door, ManagementPolicy, acknowledged};
+use crate::api::common::{Adoption, Door, ManagementPolicy, acknowledged};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::workspace::{IsolationMode, RuleOwnership};
@@ -46,11 +46,20 @@ fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen) -> Vec<Declar
         .map(|rule| Declared {
             key: key_of(rule),
             azure_name: azure_name(context, rule),
-            claim: rule.spec.azure_name.as_ref().map(|_| rule.spec.adoption.unwrap_or_default()),
+            claim: claim(turn, workspace, rule),
             standing: standing(turn, workspace, rule, seen, breaker.as_ref()),
             token: rule.annotations().get(RECONCILE_AT).cloned(),
         })
         .collect()
+}
+
+/// By which right an explicitly named rule is this object's. Nothing proves such a rule ours, so removing it takes what writing it
+/// took: without admission and grants it never was ours.
+fn claim(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Option<Adoption> {
+    rule.spec.azure_name.as_ref()?;
+    let going = rule.metadata.deletion_timestamp.is_some();
+    let denied = || wanted(turn.connected, &turn.fence, turn.id, turn.context, workspace, rule).is_err();
+    Some(if going && denied() { Adoption::Never } else { rule.spec.adoption.unwrap_or_default() })
 }
 
 fn frozen(reason: Reason, message: impl Into<String>) -> Standing {

@@ -11,6 +11,17 @@ use crate::azure::authorization::RoleDefinition;
 use crate::plan::roles::RoleCheck;
 use crate::plan::rules::{RuleMemory, RuleWrite};
 
+/// A write that went out, and how often in a row the same one did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWrite {
+    /// Hash of verb, id and body.
+    pub hash: String,
+    /// When it went out last.
+    pub at: Timestamp,
+    /// How often in a row.
+    pub times: u32,
+}
+
 /// What one workspace's lane remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -20,6 +31,8 @@ pub struct Memory {
     pub informed: bool,
     /// The rules' write under way, to know whose failure it is.
     pub rule_write: Option<RuleWrite>,
+    /// The last write, to notice one that ARM takes again and again without showing it.
+    pub last_write: Option<LastWrite>,
     /// When the workspace was last seen being changed.
     pub last_busy: Option<Timestamp>,
     /// How often in a row the operation was not found.

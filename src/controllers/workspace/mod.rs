@@ -152,6 +152,7 @@ async fn attend(
         id,
         spec: &workspace.spec,
         observed: seen.workspace.as_ref(),
+        rules: &seen.rules,
         fence: &turn.fence,
     };
     let decided = plan(input);
@@ -190,8 +191,13 @@ async fn attend(
         }
         memory.operations = Vec::new();
     }
+    if request.is_none() {
+        memory.last_write = None;
+    }
     let held = if observes {
         None
+    } else if let Some(verdict) = request.as_ref().and_then(|request| apply::repeated(turn, memory, request)) {
+        Some(verdict)
     } else if workspace.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is started (spec.suspend)"))
     } else {
@@ -210,7 +216,11 @@ async fn attend(
                 (None, _) if observes && decided.verdict.reason.is_ready() => {
                     Verdict::new(Reason::Matches, "Azure is as declared")
                 }
-                (_, Some(held)) if decided.write.is_some() || workspace.spec.suspend => held,
+                (_, Some(held))
+                    if decided.write.is_some() || workspace.spec.suspend || held.reason == Reason::AzureRefused =>
+                {
+                    held
+                }
                 _ => decided.verdict.clone(),
             };
             let mut report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);

@@ -335,6 +335,18 @@ fn of_two_objects_for_one_rule_the_older_wins() {
 }
 
 #[test]
+fn nobody_sits_on_a_name_that_he_may_not_use() {
+    let squatter = Declared {
+        key: key("older"),
+        claim: Some(Adoption::Always),
+        ..declared("shared", Standing::Frozen(Verdict::new(Reason::NotAdmitted, "")))
+    };
+    let lane = Lane::new(vec![squatter, Declared { claim: Some(Adoption::Always), ..wanted("shared") }], vec![]);
+    assert_eq!(lane.plan().write.map(|write| write.names().len()), Some(1), "the admitted object writes its rule");
+    assert_eq!(lane.word("older").0, "NotAdmitted");
+}
+
+#[test]
 fn doors_and_modes_that_forbid_a_rule_are_named_and_nothing_is_written() {
     let rules = || vec![wanted("host"), declared("lake", Standing::Wanted(endpoint()))];
     let mut lane = Lane::new(rules(), vec![]);

@@ -83,7 +83,7 @@ fn connection(verbs: &[&str], egress: Value) -> AzureConnectionSpec {
 fn decide_with(verbs: &[&str], spec: &AmlWorkspaceSpec, observed: Option<&Workspace>) -> WorkspacePlan {
     let connection = connection(verbs, json!({}));
     let fence = Fence::new("contoso", &connection, "team", &BTreeMap::new());
-    plan(WorkspaceInput { owner: &owner(), id: &id(), spec, observed, fence: &fence })
+    plan(WorkspaceInput { owner: &owner(), id: &id(), spec, observed, rules: &[], fence: &fence })
 }
 
 fn decide(spec: &AmlWorkspaceSpec, observed: Option<&Workspace>) -> WorkspacePlan {
@@ -442,4 +442,33 @@ fn deleting_the_object_deletes_only_what_it_owns_and_only_if_told_to() {
         };
         assert_eq!(word, want, "{policy:?}");
     }
+}
+
+#[test]
+fn a_change_of_the_network_takes_the_rules_along_and_another_sku_waits_for_a_word() {
+    let rule = OutboundRule::read(&json!({"name": "theirs", "properties": {
+        "type": "FQDN", "category": "UserDefined", "destination": "theirs.org", "status": "Active"}}))
+    .unwrap();
+    let observed = shown(json!({"properties": {"managedNetwork": {"firewallSku": "Standard"}}}));
+    let decide = |acknowledge: Value| {
+        let spec = spec(json!({"managedNetwork": {"firewallSku": "Basic"}, "acknowledge": acknowledge}));
+        let connection = connection(&["create", "configure"], json!({}));
+        let fence = Fence::new("contoso", &connection, "team", &BTreeMap::new());
+        let rules = std::slice::from_ref(&rule);
+        plan(WorkspaceInput {
+            owner: &owner(),
+            id: &id(),
+            spec: &spec,
+            observed: Some(&observed),
+            rules,
+            fence: &fence,
+        })
+    };
+    assert_eq!(decide(json!([])).verdict.reason.word(), "AcknowledgementRequired");
+    let Some(Write::Update(body)) = decide(json!([{"door": "AzureFirewall", "value": "Basic"}])).write else {
+        panic!("a PATCH")
+    };
+    let network = &body["properties"]["managedNetwork"];
+    assert_eq!(network["firewallSku"], "Basic");
+    assert_eq!(network["outboundRules"]["theirs"]["destination"], "theirs.org", "nobody's rule is lost: {body}");
 }
