@@ -212,6 +212,12 @@ impl OutboundRule {
         self.status().is_some_and(|status| status.eq_ignore_ascii_case("Active"))
     }
 
+    /// True while ARM puts it into force or takes it away.
+    pub fn is_moving(&self) -> bool {
+        let moving = ["provisioning", "deleting"];
+        self.status().is_some_and(|status| moving.contains(&status.to_ascii_lowercase().as_str()))
+    }
+
     /// Why it failed, in the service's words.
     pub fn error_information(&self) -> Option<&str> {
         self.text("errorInformation")

@@ -6,12 +6,12 @@ use kube::ResourceExt;
 use reqwest::Method;
 use tracing::{info, warn};
 
-use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
 use crate::api::common::ManagementPolicy;
 use crate::api::condition::{ConditionDraft, ConditionStatus, rfc3339};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::api::{AzureConnection, PrivateEndpointApproval};
 use crate::azure::client::Priority;
 use crate::azure::error::clean;
 use crate::azure::private_link::{Connection, Dialect};
@@ -24,7 +24,7 @@ use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::key_of;
 use crate::runtime::ledger::{Approval, LedgerError, OpenPage};
-use crate::runtime::status::{Basis, WriteError, fresh};
+use crate::runtime::status::{Basis, WriteError, fresh, has_finalizer};
 use crate::telemetry::AUDIT;
 
 /// How many connections the status lists.
@@ -45,22 +45,84 @@ struct Turn<'a> {
 /// If Kubernetes does not take what is reported.
 pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApproval) -> Result<Outcome, Error> {
     if policy.metadata.deletion_timestamp.is_some() {
-        // What was approved stays approved; there is nothing to settle.
-        return Ok(Outcome::Done);
+        return depart(&context, policy).await;
     }
     if policy.status.is_none() {
         let verdict = Verdict::new(Reason::Pending, "seen for the first time");
         context.report(&mut policy, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
     }
+    if !has_finalizer(&policy) && policy.spec.management_policy != Some(ManagementPolicy::Observe) {
+        context.status.finalizer(&policy, true).await?;
+        return Ok(Outcome::Again(context.pace.lane));
+    }
     let (target, dialect, connected) = match admit(&context, &policy) {
         Ok(admitted) => admitted,
         Err(verdict) => return blocked(&context, &mut policy, verdict).await,
     };
-    let Some(_lane) = context.lanes.enter(format!("{}/privateendpointconnections", target.key())) else {
+    let Some(_lane) = context.lanes.enter(lane(&target)) else {
         return Ok(Outcome::Again(context.pace.lane));
     };
     let turn = Turn { context: &context, connected: &connected, target: &target, dialect, key: key_of(&policy) };
     attend(&turn, &mut policy).await
+}
+
+/// The object is being deleted. What was approved stays approved; an approval whose end is not known is settled first, so that no
+/// exchanged endpoint stays approved because nobody looks any more.
+async fn depart(context: &Context, mut policy: PrivateEndpointApproval) -> Result<Outcome, Error> {
+    if !has_finalizer(&policy) {
+        return Ok(Outcome::Done);
+    }
+    let done = "Azure keeps what was approved";
+    let target = ArmId::parse(&policy.spec.target.resource_id).ok();
+    let known = target.as_ref().and_then(|target| Some((target, Dialect::of(&target.type_())?)));
+    let Some((target, dialect)) = known.filter(|_| !Context::abandoned(&policy)) else {
+        context.release(&policy, done).await?;
+        return Ok(Outcome::Done);
+    };
+    let Some(_lane) = context.lanes.enter(lane(target)) else { return Ok(Outcome::Again(context.pace.lane)) };
+    let key = key_of(&policy);
+    let own = |page: &OpenPage| page.page.proofs.iter().any(|proof| proof.policy == name_of(&key));
+    let mut page = match context.ledger.open(target).await {
+        Ok(page) if own(&page) => page,
+        Ok(_) | Err(LedgerError::Damaged { .. }) => {
+            context.release(&policy, done).await?;
+            return Ok(Outcome::Done);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let connected = match Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name) {
+        Ok(connected) => connected,
+        Err(mut verdict) => {
+            verdict.message.push_str(&format!(
+                ". An approval of this policy has to be settled first; to let go all the same, annotate this object with \
+                 aml-operator.io/abandon: {}",
+                policy.uid().unwrap_or_default()
+            ));
+            return blocked(context, &mut policy, verdict).await;
+        }
+    };
+    let turn = Turn { context, connected: &connected, target, dialect, key: key.clone() };
+    let connections = match list(&turn).await {
+        Ok(connections) => connections,
+        Err(verdict) => return blocked(context, &mut policy, verdict).await,
+    };
+    match settle(&turn, &policy, &connections, &mut page).await? {
+        Some(verdict) if own(&page) => blocked(context, &mut policy, verdict).await,
+        _ => {
+            context.release(&policy, done).await?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// The lane of a target's connections: provisioning and rules of the same resource must not hold up approvals.
+fn lane(target: &ArmId) -> String {
+    format!("{}/privateendpointconnections", target.key())
+}
+
+/// How proofs name a policy.
+fn name_of(key: &ObjectKey) -> String {
+    format!("{}/{}", key.namespace, key.name)
 }
 
 /// What only the cluster has to say, before Azure is asked.
@@ -123,7 +185,7 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         Ok(page) => page,
         Err(LedgerError::Damaged { name, what }) => {
             let verdict = Verdict::new(
-                Reason::Invalid,
+                Reason::LedgerDamaged,
                 format!("nothing is approved while the ledger cannot be read: {}", LedgerError::Damaged { name, what }),
             );
             return blocked(context, policy, verdict).await;
@@ -185,10 +247,14 @@ async fn settle(
     for proof in std::mem::take(&mut page.page.proofs) {
         let shown = connections.iter().find(|connection| connection.name == proof.connection);
         match prove(&proof, shown) {
-            Proven::Approved => page.page.approvals.push(record(context, &proof, None)),
-            Proven::Gone => {}
-            Proven::NotYet if rested(context, &proof) => {}
-            Proven::NotYet => open.push(proof),
+            Proven::Approved => approved(turn, policy, &proof, None, page).await,
+            // Whatever is shown now: a request without an answer may still arrive.
+            Proven::Gone | Proven::NotYet if rested(context, &proof) => {}
+            Proven::Gone | Proven::NotYet => open.push(proof),
+            Proven::Exchanged { .. } if turn.connected.is_read_only() => {
+                failed = turn.connected.holds_writes();
+                open.push(proof);
+            }
             Proven::Exchanged { found } => {
                 if let Some(verdict) = withdraw(turn, policy, &proof, shown, &found).await {
                     failed = Some(verdict);
@@ -216,14 +282,30 @@ fn rested(context: &Context, proof: &Proof) -> bool {
     })
 }
 
-fn record(context: &Context, proof: &Proof, request_id: Option<String>) -> Approval {
-    Approval {
+/// Records an approval that took effect: in the ledger's page, the audit log, the metrics and as an event.
+async fn approved(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    proof: &Proof,
+    request_id: Option<String>,
+    page: &mut OpenPage,
+) {
+    let context = turn.context;
+    page.page.proofs.retain(|open| open != proof);
+    page.page.approvals.push(Approval {
         connection: proof.connection.clone(),
         endpoint: proof.endpoint.clone(),
         policy: proof.policy.clone(),
         at: rfc3339(context.now()),
-        request_id,
-    }
+        request_id: request_id.clone(),
+    });
+    context.metrics.decided("approved");
+    info!(
+        target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection,
+        requester = proof.endpoint, request_id, "approved"
+    );
+    let note = format!("approved {} from {} on {}", proof.connection, clean(&proof.endpoint, 512), turn.target);
+    context.events.publish(policy, false, "Approved", &note).await;
 }
 
 /// Approves `connection`. The inner error is what to say if it could not be done.
@@ -240,7 +322,10 @@ async fn approve(
             && now.metadata.generation == policy.metadata.generation
             && now.metadata.deletion_timestamp.is_none()
     });
-    if !unchanged {
+    let connection_now: Option<AzureConnection> = fresh(&context.kube, None, &turn.connected.name).await?;
+    // A grant that was taken back a moment ago must not be used once more.
+    let granted = connection_now.is_some_and(|now| now.uid() == turn.connected.uid && now.spec == turn.connected.spec);
+    if !unchanged || !granted {
         return Err(WriteError::Outdated.into());
     }
     // Read right before: what is approved is exactly what was decided on.
@@ -257,7 +342,7 @@ async fn approve(
     let proof = Proof {
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),
-        policy: format!("{}/{}", turn.key.namespace, turn.key.name),
+        policy: name_of(&turn.key),
         started_at: rfc3339(context.now()),
     };
     page.page.proofs.push(proof.clone());
@@ -285,16 +370,8 @@ async fn approve(
     };
     match prove(&proof, after.as_ref()) {
         Proven::Approved => {
-            page.page.proofs.retain(|open| *open != proof);
-            page.page.approvals.push(record(context, &proof, request_id.clone()));
+            approved(turn, policy, &proof, request_id, page).await;
             context.ledger.save(turn.target, page).await?;
-            context.metrics.decided("approved");
-            info!(
-                target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection,
-                requester = proof.endpoint, request_id, "approved"
-            );
-            let note = format!("approved {} from {} on {}", proof.connection, clean(&proof.endpoint, 512), turn.target);
-            context.events.publish(policy, false, "Approved", &note).await;
             Ok(Ok(()))
         }
         Proven::Exchanged { found } => {

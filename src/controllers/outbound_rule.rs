@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use crate::api::common::{DeletionPolicy, Drift, ManagementPolicy};
 use crate::api::condition::rfc3339;
@@ -42,7 +42,8 @@ pub async fn reconcile(context: Arc<Context>, mut rule: OutboundRule) -> Result<
         context.status.finalizer(&rule, true).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
-    if context.indexes.workspace(&workspace_key(&rule)).is_none() {
+    let workspace_object = context.indexes.workspace(&workspace_key(&rule));
+    if workspace_object.is_none() {
         let workspace = workspace_key(&rule);
         let verdict = Verdict::new(
             Reason::WorkspaceMissing,
@@ -51,8 +52,10 @@ pub async fn reconcile(context: Arc<Context>, mut rule: OutboundRule) -> Result<
         report(&context, &mut rule, verdict.clone(), None).await?;
         return Ok(Outcome::Reported(verdict));
     }
+    let workspace_uid = workspace_object.and_then(|workspace| workspace.meta().uid.clone());
     let posting = context.board.read(&key).filter(|posting| {
-        Some(&posting.uid) == rule.metadata.uid.as_ref()
+        Some(&posting.workspace) == workspace_uid.as_ref()
+            && Some(&posting.uid) == rule.metadata.uid.as_ref()
             && posting.generation == rule.metadata.generation
             && !posting.deleting
     });

@@ -127,6 +127,9 @@ reasons! {
     /// Many removals at once wait for an acknowledgement on the AzureConnection.
     MassChange => waiting("MassChange", Requeue::Slow);
 
+    /// The ledger's page of the target cannot be read: lost memory means hold.
+    LedgerDamaged => waiting("LedgerDamaged", Requeue::Slow);
+
     /// The operator lacks a right in Azure.
     AuthorizationFailed => waiting("AuthorizationFailed", Requeue::Backoff);
     /// A resource lock forbids it.
@@ -173,11 +176,6 @@ impl Reason {
     /// Whether the object is ready.
     pub const fn is_ready(self) -> bool {
         self.row().ready
-    }
-
-    /// Whether an object that is left alone for this reason is so by its own or its owner's choice, and keeps what it claims.
-    pub const fn is_own_choice(self) -> bool {
-        !matches!(self, Self::NotAdmitted | Self::ScopeNotAllowed | Self::EgressNotAllowed | Self::Invalid)
     }
 
     /// Whether somebody should be alarmed: not while it is ready, moves by itself, or waits for its own workspace.

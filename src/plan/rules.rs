@@ -53,6 +53,8 @@ pub struct Declared {
     pub azure_name: String,
     /// What to do with a rule that exists under an explicit name; `None` if the name is derived, which proves it ours.
     pub claim: Option<Adoption>,
+    /// Whether admission and grants let the object have this rule. Without, an explicit name is no claim at all.
+    pub entitled: bool,
     /// What shall be.
     pub standing: Standing,
     /// The value of the annotation that asks for a retry now.
@@ -185,9 +187,7 @@ pub fn plan(input: RulesInput<'_>) -> RulesPlan {
     for declared in input.declared {
         let name = declared.azure_name.to_ascii_lowercase();
         // A name that an object only claims, and may not use, stays free for others: nobody can sit on it.
-        let idle = declared.claim.is_some()
-            && matches!(&declared.standing, Standing::Frozen(verdict) if !verdict.reason.is_own_choice());
-        let first = if idle { !claimed.contains(&name) } else { claimed.insert(name) };
+        let first = if declared.entitled { claimed.insert(name) } else { !claimed.contains(&name) };
         let state = stand(input, declared, first, &mut changes);
         if state.verdict.reason == Reason::AdoptionRefused {
             plan.unmanaged.push(declared.azure_name.clone());
@@ -241,6 +241,10 @@ fn stand(input: RulesInput<'_>, declared: &Declared, first: bool, changes: &mut 
         gone: false,
     };
     match &declared.standing {
+        Standing::Removing(_) if !declared.entitled && declared.claim.is_some() => {
+            state.verdict = Verdict::new(Reason::Deleting, "Azure keeps the rule: it never was this object's");
+            state.gone = true;
+        }
         standing if !first => {
             state.verdict = Verdict::new(
                 Reason::ManagedElsewhere,

@@ -9,6 +9,8 @@ use crate::plan::rules::{ObjectKey, RuleState};
 /// What is known of one rule, and of which version of its object that speaks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Posting {
+    /// Uid of the workspace's object whose lane posted it.
+    pub workspace: String,
     /// The object's uid.
     pub uid: String,
     /// The generation of its spec.

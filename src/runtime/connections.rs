@@ -54,6 +54,8 @@ impl Clients {
 pub struct Connected {
     /// Its name.
     pub name: String,
+    /// Its uid.
+    pub uid: Option<String>,
     /// Its client.
     pub client: Client,
     /// Its spec, for the fence.
@@ -93,6 +95,7 @@ impl Connected {
         };
         Ok(Self {
             name: name.to_owned(),
+            uid: connection.metadata.uid.clone(),
             client,
             spec: connection.spec.clone(),
             deleting: connection.metadata.deletion_timestamp.is_some(),

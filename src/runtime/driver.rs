@@ -90,7 +90,7 @@ where
             |object, error: &Error, context| {
                 let uid = object.uid().unwrap_or_default();
                 if error.is_outdated() {
-                    return Action::requeue(EARLY);
+                    return Action::requeue(context.pace.lane);
                 }
                 warn!(kind = K::NAME, name = object.name_any(), namespace = object.namespace(), %error, "reconcile failed");
                 Action::requeue(context.failures.next(&uid, context.pace.backoff_first, context.pace.backoff_last))

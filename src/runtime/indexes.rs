@@ -129,6 +129,14 @@ impl Indexes {
     }
 }
 
+/// True if `workspace` takes rules from the namespace of `rule`, which carries `labels`.
+pub fn admits(workspace: &AmlWorkspace, rule: &OutboundRule, labels: &BTreeMap<String, String>) -> bool {
+    let namespace = rule.namespace().unwrap_or_default();
+    let allowed = workspace.spec.allowed_rules.as_ref();
+    rule.namespace() == workspace.namespace()
+        || allowed.is_some_and(|allowed| allowed.namespaces.matches(&namespace, labels))
+}
+
 /// The workspace that `rule` refers to.
 pub fn workspace_key(rule: &OutboundRule) -> ObjectKey {
     let reference = &rule.spec.workspace_ref;

@@ -3,24 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt};
 use reqwest::Method;
 use tracing::info;
 
+use super::declare::{Rules, Version, versions as versions_of};
 use super::memory::LastWrite;
 use super::observe::Seen;
 use super::report::Report;
 use super::{Memory, Turn};
 use crate::api::condition::rfc3339;
 use crate::api::operation::Operation;
-use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
+use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, RECONCILE_AT};
 use crate::azure::client::{Accepted, Priority};
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::API_VERSION;
 use crate::plan::names::{body_hash, fingerprint};
-use crate::plan::rules::{RuleState, RuleWrite, RulesPlan, may_be_one_rules_fault, remember_refusal};
+use crate::plan::rules::{ObjectKey, RuleState, RuleWrite, may_be_one_rules_fault, remember_refusal};
 use crate::plan::workspace::{Request, WorkspacePlan, Write};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::{Error, Outcome};
@@ -38,26 +40,55 @@ pub(super) struct Step {
     /// What was decided about the workspace.
     pub(super) decided: WorkspacePlan,
     /// What was decided about its rules.
-    pub(super) rules: RulesPlan,
+    pub(super) rules: Rules,
 }
 
-fn hash(request: &Request) -> String {
-    fingerprint(&[request.verb, &request.path, &body_hash(request.body.as_ref())])
+/// What tells a request from another: what is asked, and whether the user asks for a retry.
+fn hash(workspace: &AmlWorkspace, request: &Request) -> String {
+    let token = workspace.annotations().get(RECONCILE_AT).map(String::as_str).unwrap_or_default();
+    fingerprint(&[request.verb, &request.path, &body_hash(request.body.as_ref()), token])
 }
 
-/// Why `request` has to wait: it went out before, ARM took it, and still does not show it. Sent again, but later each time.
-pub(super) fn repeated(turn: &Turn<'_>, memory: &Memory, request: &Request) -> Option<Verdict> {
-    let last = memory.last_write.as_ref().filter(|last| last.hash == hash(request) && last.times > 1)?;
+/// Why a request is not sent again yet.
+pub(super) enum TooSoon {
+    /// ARM took it before, more than once, and still does not show it.
+    NotShown(Verdict),
+    /// ARM refused it.
+    Refused(Verdict),
+}
+
+impl TooSoon {
+    /// What to say.
+    pub(super) fn into_verdict(self) -> Verdict {
+        match self {
+            Self::NotShown(verdict) | Self::Refused(verdict) => verdict,
+        }
+    }
+}
+
+/// Whether `request` has to wait, however often the lane is woken: it is sent again, but later each time.
+pub(super) fn too_soon(
+    turn: &Turn<'_>,
+    workspace: &AmlWorkspace,
+    memory: &Memory,
+    request: &Request,
+) -> Option<TooSoon> {
+    let last = memory.last_write.as_ref().filter(|last| last.hash == hash(workspace, request))?;
+    let now = turn.context.now();
+    let left = |until: Timestamp| -> Option<Duration> {
+        until.duration_since(now).try_into().ok().filter(|left: &Duration| !left.is_zero())
+    };
+    if let Some((until, verdict)) = &last.refused {
+        return left(*until).map(|left| TooSoon::Refused(verdict.clone().after(Some(left))));
+    }
     let pace = &turn.context.pace;
     let wait = pace.backoff_first.saturating_mul(1 << last.times.min(16)).min(pace.backoff_last);
-    let age: Duration = turn.context.now().duration_since(last.at).try_into().unwrap_or_default();
-    (age < wait).then(|| {
-        let message = format!(
-            "Azure took {} {} {} times without showing what was asked; it is sent again later",
-            request.method, request.path, last.times
-        );
-        Verdict::new(Reason::AzureRefused, message).after(Some(wait - age))
-    })
+    let left = left(last.at + wait).filter(|_| last.times > 1)?;
+    let message = format!(
+        "Azure took {} {} {} times without showing what was asked; it is sent again later",
+        request.method, request.path, last.times
+    );
+    Some(TooSoon::NotShown(Verdict::new(Reason::AzureRefused, message).after(Some(left))))
 }
 
 /// Carries out `step`.
@@ -68,7 +99,8 @@ pub(super) async fn apply(
     step: Step,
 ) -> Result<Outcome, Error> {
     let Step { write, request, seen, decided, rules } = step;
-    up_to_date(turn, workspace, matches!(write, Write::Rules(_))).await?;
+    let versions = matches!(write, Write::Rules(_)).then_some(&rules.basis);
+    up_to_date(turn, workspace, versions).await?;
     let verdict = if let Write::Rules(_) = write { decided.verdict.clone() } else { write.verdict() };
     let intent = Operation {
         id: request.id.clone(),
@@ -77,9 +109,8 @@ pub(super) async fn apply(
         started_at: rfc3339(turn.context.now()),
         url: None,
     };
-    let hash = hash(&request);
+    let hash = hash(workspace, &request);
     let times = memory.last_write.as_ref().filter(|last| last.hash == hash).map_or(0, |last| last.times);
-    memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1 });
     memory.operations = vec![intent];
     let report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
     if let Err(error) = report.publish(turn, workspace, memory).await {
@@ -90,10 +121,13 @@ pub(super) async fn apply(
     let priority = if request.method == "DELETE" { Priority::Urgent } else { Priority::Change };
     match send(turn, &request, priority).await {
         Ok(accepted) => {
+            memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1, refused: None });
             after_acceptance(turn, memory, &write);
             let wait = accepted.retry_after.unwrap_or(turn.context.pace.poll);
             started(turn, workspace, memory, &accepted).await?;
-            Ok(Outcome::Again(if memory.operations.is_empty() { Duration::ZERO } else { wait }))
+            // What is done already is looked at soon; a deletion is given time to show.
+            let done = memory.operations.is_empty() && write != Write::Delete;
+            Ok(Outcome::Again(if done { turn.context.pace.lane } else { wait }))
         }
         Err(error) if error.outcome_unknown() => {
             // The intent stays: only reads, until ARM shows what became of the request.
@@ -102,21 +136,34 @@ pub(super) async fn apply(
         Err(error) => {
             memory.operations.clear();
             let verdict = refused(turn, memory, &write, &request, &error);
+            let wait = turn.context.requeue(&workspace.uid().unwrap_or_default(), &verdict);
+            let refused = Some((turn.context.now() + wait, verdict.clone()));
+            memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: 0, refused });
             let (verdict_of_workspace, rules) = match &write {
                 Write::Rules(write) => (decided.verdict.clone(), spoiled(rules, write, &verdict)),
                 _ => (verdict.clone(), rules),
             };
             let report = Report::new(turn, workspace, memory, &seen, verdict_of_workspace, &decided, &rules);
             report.publish(turn, workspace, memory).await?;
-            Ok(Outcome::Reported(verdict))
+            Ok(Outcome::Again(wait))
         }
     }
 }
 
 /// Sees that the decision still rests on what is so: the object as decided on, and for rules every object they come from.
-async fn up_to_date(turn: &Turn<'_>, workspace: &mut AmlWorkspace, with_rules: bool) -> Result<(), Error> {
+async fn up_to_date(
+    turn: &Turn<'_>,
+    workspace: &mut AmlWorkspace,
+    versions: Option<&BTreeMap<ObjectKey, Version>>,
+) -> Result<(), Error> {
+    let kube = &turn.context.kube;
+    let connection: Option<AzureConnection> = fresh(kube, None, &turn.connected.name).await?;
+    // A grant that was taken back a moment ago must not be used once more.
+    if !connection.is_some_and(|now| now.uid() == turn.connected.uid && now.spec == turn.connected.spec) {
+        return Err(WriteError::Outdated.into());
+    }
     let key = key_of(workspace);
-    let now: Option<AmlWorkspace> = fresh(&turn.context.kube, Some(&key.namespace), &key.name).await?;
+    let now: Option<AmlWorkspace> = fresh(kube, Some(&key.namespace), &key.name).await?;
     let same = |now: &AmlWorkspace| {
         now.uid() == workspace.uid()
             && now.metadata.generation == workspace.metadata.generation
@@ -126,22 +173,15 @@ async fn up_to_date(turn: &Turn<'_>, workspace: &mut AmlWorkspace, with_rules: b
     // Others' changes to status or labels decide nothing; the intent goes out on the version that was just read.
     workspace.metadata.resource_version = now.metadata.resource_version;
     workspace.status = now.status;
-    if !with_rules {
-        return Ok(());
-    }
-    let api: Api<DeserializeGuard<OutboundRule>> = Api::all(turn.context.kube.clone());
+    let Some(decided_on) = versions else { return Ok(()) };
+    let api: Api<DeserializeGuard<OutboundRule>> = Api::all(kube.clone());
     let selector = format!("spec.workspaceRef.name={}", key.name);
     let params =
         ListParams { label_selector: turn.context.selector.clone(), ..ListParams::default() }.fields(&selector);
     let listed = api.list(&params).await?;
-    let version = |rule: &OutboundRule| {
-        (rule.uid(), rule.metadata.generation, rule.metadata.deletion_timestamp.is_some(), rule.finalizers().to_vec())
-    };
     let listed = listed.items.iter().filter_map(|rule| rule.0.as_ref().ok()).filter(|rule| workspace_key(rule) == key);
-    let listed: BTreeMap<String, _> = listed.map(|rule| (rule.uid().unwrap_or_default(), version(rule))).collect();
-    let known = turn.context.indexes.rules_of(&key);
-    let known: BTreeMap<String, _> = known.iter().map(|rule| (rule.uid().unwrap_or_default(), version(rule))).collect();
-    if listed == known { Ok(()) } else { Err(WriteError::Outdated.into()) }
+    let listed = versions_of(turn.context, workspace, listed);
+    if listed == *decided_on { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
 async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<Accepted, ArmError> {
@@ -234,10 +274,10 @@ pub(super) fn remember(turn: &Turn<'_>, memory: &mut Memory, write: &RuleWrite, 
 }
 
 /// The rules' states after a write of them was refused for a reason that is none of theirs.
-fn spoiled(mut rules: RulesPlan, write: &RuleWrite, verdict: &Verdict) -> RulesPlan {
+fn spoiled(mut rules: Rules, write: &RuleWrite, verdict: &Verdict) -> Rules {
     let names = write.names();
     let touched = |state: &&mut RuleState| names.contains(&state.azure_name) && state.missing_role.is_none();
-    for state in rules.states.values_mut().filter(touched) {
+    for state in rules.plan.states.values_mut().filter(touched) {
         state.verdict = verdict.clone();
     }
     rules

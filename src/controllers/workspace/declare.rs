@@ -1,12 +1,13 @@
 //! What the cluster's objects say of a workspace's rules, and what the rules' engine makes of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::ResourceExt;
 
 use super::observe::Seen;
 use super::{Memory, Turn};
-use crate::api::common::{Adoption, Door, ManagementPolicy, acknowledged};
+use crate::api::common::{Door, ManagementPolicy, acknowledged};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::workspace::{IsolationMode, RuleOwnership};
@@ -16,14 +17,77 @@ use crate::plan::breaker::Breaker;
 use crate::plan::fence::Fence;
 use crate::plan::names::rule_name;
 use crate::plan::rule_body::RuleBody;
-use crate::plan::rules::{Declared, RuleState, RulesInput, RulesPlan, Standing, forbidden, plan, remember_reading};
+use crate::plan::rules::{
+    Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, forbidden, plan, remember_reading,
+};
 use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::board::Posting;
-use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
-use crate::runtime::indexes::key_of;
+use crate::runtime::indexes::{admits, key_of};
 use crate::runtime::status::has_finalizer;
+
+/// Which version of a rule's object was looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Version {
+    /// Its uid.
+    pub(super) uid: String,
+    /// The generation of its spec.
+    pub(super) generation: Option<i64>,
+    /// Whether it is being deleted.
+    pub(super) deleting: bool,
+    /// Whether it carries our finalizer.
+    pub(super) held: bool,
+}
+
+impl Version {
+    /// The version of `rule`.
+    pub(super) fn of(rule: &OutboundRule) -> Self {
+        Self {
+            uid: rule.uid().unwrap_or_default(),
+            generation: rule.metadata.generation,
+            deleting: rule.metadata.deletion_timestamp.is_some(),
+            held: has_finalizer(rule),
+        }
+    }
+}
+
+/// What was decided about a workspace's rules, and from which versions of their objects.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    /// The decision.
+    pub(super) plan: RulesPlan,
+    /// The objects it speaks of.
+    pub(super) versions: BTreeMap<ObjectKey, Version>,
+    /// The objects it rests on: those with a say.
+    pub(super) basis: BTreeMap<ObjectKey, Version>,
+}
+
+impl Rules {
+    /// Says of rules that would be written now why they are not.
+    pub(super) fn hold(&mut self, held: Option<&Verdict>, observes: bool) {
+        let message = "with managementPolicy: Observe on the workspace, nothing is written";
+        let observed = observes.then(|| Verdict::new(Reason::Differs, message));
+        let Some(verdict) = held.or(observed.as_ref()) else { return };
+        let written = |state: &&mut RuleState| matches!(state.verdict.reason, Reason::Pending | Reason::Updating);
+        for state in self.plan.states.values_mut().filter(written) {
+            state.verdict = verdict.clone();
+        }
+    }
+}
+
+/// The versions of all rules that have a say in `workspace`: those it admits. Others' churn holds up nothing.
+pub(super) fn versions<'a>(
+    context: &Context,
+    workspace: &AmlWorkspace,
+    rules: impl IntoIterator<Item = &'a OutboundRule>,
+) -> BTreeMap<ObjectKey, Version> {
+    let admitted = |rule: &&OutboundRule| {
+        let (labels, _) = context.indexes.namespace(&rule.namespace().unwrap_or_default());
+        admits(workspace, rule, &labels)
+    };
+    rules.into_iter().filter(admitted).map(|rule| (key_of(rule), Version::of(rule))).collect()
+}
 
 /// The rule's name in Azure.
 pub(super) fn azure_name(context: &Context, rule: &OutboundRule) -> String {
@@ -32,9 +96,8 @@ pub(super) fn azure_name(context: &Context, rule: &OutboundRule) -> String {
 }
 
 /// What each rule's object says, oldest first.
-fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen) -> Vec<Declared> {
+fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen, rules: &[OutboundRule]) -> Vec<Declared> {
     let context = turn.context;
-    let rules = context.indexes.rules_of(&key_of(workspace));
     // One look at the breaker serves all: it is about the connection, not about a rule.
     let breaker = rules
         .iter()
@@ -46,20 +109,12 @@ fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen) -> Vec<Declar
         .map(|rule| Declared {
             key: key_of(rule),
             azure_name: azure_name(context, rule),
-            claim: claim(turn, workspace, rule),
+            claim: rule.spec.azure_name.as_ref().map(|_| rule.spec.adoption.unwrap_or_default()),
+            entitled: entitled(turn, workspace, rule).is_ok(),
             standing: standing(turn, workspace, rule, seen, breaker.as_ref()),
             token: rule.annotations().get(RECONCILE_AT).cloned(),
         })
         .collect()
-}
-
-/// By which right an explicitly named rule is this object's. Nothing proves such a rule ours, so removing it takes what writing it
-/// took: without admission and grants it never was ours.
-fn claim(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Option<Adoption> {
-    rule.spec.azure_name.as_ref()?;
-    let going = rule.metadata.deletion_timestamp.is_some();
-    let denied = || wanted(turn.connected, &turn.fence, turn.id, turn.context, workspace, rule).is_err();
-    Some(if going && denied() { Adoption::Never } else { rule.spec.adoption.unwrap_or_default() })
 }
 
 fn frozen(reason: Reason, message: impl Into<String>) -> Standing {
@@ -98,7 +153,7 @@ fn standing(
         }
         return Standing::Removing(RuleBody::declared(&rule.spec));
     }
-    match wanted(turn.connected, &turn.fence, turn.id, context, workspace, rule) {
+    match wanted(turn, workspace, rule) {
         Err(verdict) => Standing::Frozen(verdict),
         Ok(_) if rule.spec.suspend => {
             frozen(Reason::Suspended, "suspended: the rule stays in Azure as it is (spec.suspend)")
@@ -120,20 +175,17 @@ fn standing(
 }
 
 /// What the rule shall be, or why it may not be: all that the cluster alone can tell.
-fn wanted(
-    connected: &Connected,
-    fence: &Fence<'_>,
-    id: &ArmId,
-    context: &Context,
-    workspace: &AmlWorkspace,
-    rule: &OutboundRule,
-) -> Result<RuleBody, Verdict> {
+fn wanted(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Result<RuleBody, Verdict> {
+    let body = entitled(turn, workspace, rule)?;
+    forbidden(&body, workspace.spec.managed_network.isolation_mode).map_or(Ok(body), Err)
+}
+
+/// What the rule asks for, if admission and grants let its namespace have it.
+fn entitled(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Result<RuleBody, Verdict> {
+    let Turn { context, connected, fence, id, .. } = turn;
     let namespace = rule.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
-    let at_home = rule.namespace() == workspace.namespace();
-    let admitted =
-        workspace.spec.allowed_rules.as_ref().is_some_and(|allowed| allowed.namespaces.matches(&namespace, &labels));
-    if !at_home && !admitted {
+    if !admits(workspace, rule, &labels) {
         return Err(Verdict::new(
             Reason::NotAdmitted,
             format!(
@@ -145,9 +197,6 @@ fn wanted(
     }
     let body = RuleBody::declared(&rule.spec)
         .ok_or_else(|| Verdict::new(Reason::Invalid, "give exactly one of fqdn, privateEndpoint, serviceTag"))?;
-    if let Some(verdict) = forbidden(&body, workspace.spec.managed_network.isolation_mode) {
-        return Err(verdict);
-    }
     if let RuleBody::PrivateEndpoint { resource_id, .. } = &body {
         let target = ArmId::parse(resource_id)
             .map_err(|error| Verdict::new(Reason::Invalid, format!("privateEndpoint.resourceId: {error}")))?;
@@ -165,8 +214,22 @@ pub(super) fn plan_rules(
     seen: &Seen,
     decided: &WorkspacePlan,
     memory: &mut Memory,
+) -> Rules {
+    let objects = turn.context.indexes.rules_of(&key_of(workspace));
+    let versions = objects.iter().map(|rule| (key_of(rule), Version::of(rule))).collect();
+    let declared = declare(turn, workspace, seen, &objects);
+    let basis = self::versions(turn.context, workspace, &objects);
+    Rules { plan: plan_declared(turn, workspace, seen, decided, memory, &declared), versions, basis }
+}
+
+fn plan_declared(
+    turn: &Turn<'_>,
+    workspace: &AmlWorkspace,
+    seen: &Seen,
+    decided: &WorkspacePlan,
+    memory: &mut Memory,
+    declared: &[Declared],
 ) -> RulesPlan {
-    let declared = declare(turn, workspace, seen);
     let Some(shown) = seen.workspace.as_ref().filter(|_| decided.rules_may_change || decided.verdict.reason.is_ready())
     else {
         // Not the rules' turn. What the cluster alone can tell is told all the same; the rest waits, and nothing is removed.
@@ -175,7 +238,16 @@ pub(super) fn plan_rules(
             Standing::Removing(_) if seen.workspace.is_none() => {
                 Verdict::new(Reason::Deleting, "the workspace is not in Azure")
             }
-            _ => Verdict::new(
+            Standing::Removing(_) => Verdict::new(
+                Reason::Deleting,
+                format!(
+                    "waiting for the workspace: {} ({}). To let go of this object and leave Azure as it is, annotate it with \
+                     aml-operator.io/abandon: <its uid>",
+                    decided.verdict.reason.word(),
+                    decided.verdict.message
+                ),
+            ),
+            Standing::Wanted(_) => Verdict::new(
                 Reason::WorkspaceNotReady,
                 format!("waiting for the workspace: {} ({})", decided.verdict.reason.word(), decided.verdict.message),
             ),
@@ -198,7 +270,7 @@ pub(super) fn plan_rules(
     let opened = acknowledged(&workspace.spec.acknowledge, Door::AzureFirewall, sku);
     let input = RulesInput {
         installation: &turn.context.installation,
-        declared: &declared,
+        declared,
         observed: &seen.rules,
         isolation: IsolationMode::parse(shown.isolation_mode()).unwrap_or(IsolationMode::Disabled),
         network_active: shown.network_active(),
@@ -213,41 +285,52 @@ pub(super) fn plan_rules(
         retry: turn.context.pace.rule_retry,
     };
     let decided = plan(input);
-    remember_reading(&mut memory.rules, &declared, &seen.rules);
+    remember_reading(&mut memory.rules, declared, &seen.rules);
     decided
 }
 
 /// Posts what is known of each rule, and asks the rules' controller to look where that is news.
-pub(super) fn post(context: &Context, workspace: &AmlWorkspace, rules: &RulesPlan) {
-    for rule in context.indexes.rules_of(&key_of(workspace)) {
-        let key = key_of(&rule);
-        let Some(state) = rules.states.get(&key) else { continue };
+pub(super) fn post(context: &Context, workspace: &AmlWorkspace, rules: &Rules) {
+    for (key, state) in &rules.plan.states {
+        let Some(version) = rules.versions.get(key) else { continue };
         let posting = Posting {
-            uid: rule.uid().unwrap_or_default(),
-            generation: rule.metadata.generation,
+            workspace: workspace.uid().unwrap_or_default(),
+            uid: version.uid.clone(),
+            generation: version.generation,
             state: state.clone(),
-            deleting: rule.metadata.deletion_timestamp.is_some(),
+            deleting: version.deleting,
         };
         if context.board.post(key.clone(), posting) {
-            context.triggers.rule(&key);
+            context.triggers.rule(key);
         }
     }
 }
 
 /// Tells every rule that its workspace is blocked by `verdict`.
 pub(super) fn post_blocked(context: &Context, workspace: &AmlWorkspace, verdict: &Verdict) {
-    let state = |rule: &OutboundRule| RuleState {
-        verdict: Verdict::new(
-            if rule.metadata.deletion_timestamp.is_some() { Reason::Deleting } else { Reason::WorkspaceNotReady },
-            format!("waiting for the workspace: {} ({})", verdict.reason.word(), verdict.message),
-        ),
-        azure_name: azure_name(context, rule),
-        service_status: rule.status.as_ref().and_then(|status| status.service_status.clone()),
-        missing_role: None,
-        drift: None,
-        gone: false,
+    let objects = context.indexes.rules_of(&key_of(workspace));
+    let state = |rule: &OutboundRule| {
+        let mut message = format!("waiting for the workspace: {} ({})", verdict.reason.word(), verdict.message);
+        let reason = if rule.metadata.deletion_timestamp.is_some() {
+            message.push_str(&format!(
+                ". To let go of this object and leave Azure as it is, annotate it with aml-operator.io/abandon: {}",
+                rule.uid().unwrap_or_default()
+            ));
+            Reason::Deleting
+        } else {
+            Reason::WorkspaceNotReady
+        };
+        RuleState {
+            verdict: Verdict::new(reason, message),
+            azure_name: azure_name(context, rule),
+            service_status: rule.status.as_ref().and_then(|status| status.service_status.clone()),
+            missing_role: None,
+            drift: None,
+            gone: false,
+        }
     };
-    let rules = context.indexes.rules_of(&key_of(workspace));
-    let states = rules.iter().map(|rule| (key_of(rule), state(rule))).collect();
-    post(context, workspace, &RulesPlan { states, ..RulesPlan::default() });
+    let states = objects.iter().map(|rule| (key_of(rule), state(rule))).collect();
+    let versions = objects.iter().map(|rule| (key_of(rule), Version::of(rule))).collect();
+    let plan = RulesPlan { states, ..RulesPlan::default() };
+    post(context, workspace, &Rules { plan, versions, ..Rules::default() });
 }

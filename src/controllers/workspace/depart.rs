@@ -4,6 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
+use super::declare::Rules;
 use super::operation::{Progress, follow};
 use super::report::Report;
 use super::{Memory, Turn, apply, declare, observe};
@@ -13,8 +14,8 @@ use crate::api::ids::ArmId;
 use crate::controllers::removals;
 use crate::plan::breaker::Breaker;
 use crate::plan::fence::Fence;
+use crate::plan::intent::{Settlement, Traces, settle};
 use crate::plan::ownership::Owner;
-use crate::plan::rules::RulesPlan;
 use crate::plan::workspace::{Farewell, WorkspacePlan, Write, farewell};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
@@ -70,34 +71,33 @@ pub(super) async fn depart(
             return Ok(Outcome::Again(wait));
         }
         Progress::Unread(verdict) | Progress::Failed(verdict) => {
-            Report::unseen(workspace, memory, verdict.clone()).publish(&turn, workspace, memory).await?;
-            return Ok(Outcome::Reported(verdict));
+            return super::unseen(&turn, workspace, memory, verdict).await;
         }
     };
     let seen = match observe::observe(&turn, workspace, memory).await {
         Ok(seen) => seen,
-        Err(verdict) if verdict.reason == Reason::ParentMissing => {
-            context.release(workspace, "the resource group or subscription is gone, and the workspace with it").await?;
+        Err(error) if error.group_gone => {
+            context.release(workspace, "the resource group is gone, and the workspace with it").await?;
             return Ok(Outcome::Done);
         }
-        Err(verdict) => {
-            Report::unseen(workspace, memory, verdict.clone()).publish(&turn, workspace, memory).await?;
-            return Ok(Outcome::Reported(verdict));
-        }
+        Err(error) => return super::unseen(&turn, workspace, memory, error.verdict).await,
     };
+    if let (Some(intent), None) = (&unknown, &seen.workspace) {
+        // What is not there may still come: the request that creates it may be on its way.
+        let traces = Traces { visible: false, busy: false, last_busy: memory.last_busy };
+        if settle(intent, traces, context.now(), context.pace.rest) == Settlement::Wait {
+            let message = "a request went out and its answer never came; waiting until Azure shows what became of it";
+            return super::unseen(&turn, workspace, memory, Verdict::new(Reason::OutcomeUnknown, message)).await;
+        }
+    }
     match farewell(&turn.owner, workspace.spec.deletion_policy, seen.workspace.as_ref()) {
         Farewell::Release(note) => {
             context.release(workspace, &note).await?;
             Ok(Outcome::Done)
         }
-        Farewell::Deleting => {
-            let verdict = Write::Delete.verdict();
-            Report::unseen(workspace, memory, verdict.clone()).publish(&turn, workspace, memory).await?;
-            Ok(Outcome::Reported(verdict))
-        }
+        Farewell::Deleting => super::unseen(&turn, workspace, memory, Write::Delete.verdict()).await,
         // A deletion whose answer never came may be repeated at once: the second one finds nothing, or the first at work.
         Farewell::Delete => {
-            drop(unknown);
             memory.operations.clear();
             let write = Write::Delete;
             let request = write.request(id, None);
@@ -107,7 +107,7 @@ pub(super) async fn depart(
                 differences: Vec::new(),
                 rules_may_change: false,
             };
-            let step = apply::Step { write, request, seen, decided, rules: RulesPlan::default() };
+            let step = apply::Step { write, request, seen, decided, rules: Rules::default() };
             apply::apply(&turn, workspace, memory, step).await
         }
     }

@@ -8,18 +8,21 @@ use jiff::Timestamp;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
 use crate::azure::authorization::RoleDefinition;
+use crate::plan::Verdict;
 use crate::plan::roles::RoleCheck;
 use crate::plan::rules::{RuleMemory, RuleWrite};
 
-/// A write that went out, and how often in a row the same one did.
+/// A write that went out, and how it fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastWrite {
-    /// Hash of verb, id and body.
+    /// Hash of what was asked, and of the annotation that asks for a retry.
     pub hash: String,
-    /// When it went out last.
+    /// When ARM took it last.
     pub at: Timestamp,
-    /// How often in a row.
+    /// How often in a row ARM took it.
     pub times: u32,
+    /// Until when it is not sent again, because ARM refused it, and what to say meanwhile.
+    pub refused: Option<(Timestamp, Verdict)>,
 }
 
 /// What one workspace's lane remembers.
@@ -45,24 +48,50 @@ pub struct Memory {
     pub definitions: HashMap<String, (RoleDefinition, Timestamp)>,
     /// Object id of the identity that acts for the workspace, as last read.
     pub principal: Option<String>,
-    /// The owner tag as last read.
-    pub owner_tag: Option<String>,
-    /// The uid of the object that had the last turn; another object starts with its own status.
-    pub uid: Option<String>,
 }
 
-/// The memories of all lanes, by the workspace's key.
+/// The memories of all lanes: one for each object, so that two objects for one workspace never mix up their operations, and
+/// for each workspace the owner tag as last read, whichever object read it.
 #[derive(Clone, Debug, Default)]
-pub struct Memories(Arc<Mutex<HashMap<String, Memory>>>);
+pub struct Memories(Arc<Mutex<Remembered>>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    lanes: HashMap<String, Memory>,
+    tags: HashMap<String, String>,
+}
 
 impl Memories {
-    /// Takes the memory of `id` for a turn in its lane.
-    pub fn take(&self, id: &ArmId) -> Memory {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id.key()).unwrap_or_default()
+    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the memory of the object `uid` for a turn in its lane.
+    pub fn take(&self, uid: &str) -> Memory {
+        self.lock().lanes.remove(uid).unwrap_or_default()
     }
 
     /// Puts it back after the turn.
-    pub fn put(&self, id: &ArmId, memory: Memory) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.key(), memory);
+    pub fn put(&self, uid: &str, memory: Memory) {
+        self.lock().lanes.insert(uid.to_owned(), memory);
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().lanes.remove(uid);
+    }
+
+    /// The owner tag of workspace `id` as last read.
+    pub fn owner_tag(&self, id: &ArmId) -> Option<String> {
+        self.lock().tags.get(&id.key()).cloned()
+    }
+
+    /// Notes the owner tag of workspace `id`; true if it is another one than before.
+    pub fn note_owner_tag(&self, id: &ArmId, tag: Option<&str>) -> bool {
+        let tags = &mut self.lock().tags;
+        match tag {
+            Some(tag) => tags.insert(id.key(), tag.to_owned()).as_deref() != Some(tag),
+            None => tags.remove(&id.key()).is_some(),
+        }
     }
 }

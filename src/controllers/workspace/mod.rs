@@ -15,7 +15,10 @@ use kube::ResourceExt;
 
 use crate::api::AmlWorkspace;
 use crate::api::common::ManagementPolicy;
+use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::azure::error::ArmError;
+use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::fence::Fence;
 use crate::plan::intent::{Settlement, Traces, settle};
 use crate::plan::ownership::Owner;
@@ -59,9 +62,14 @@ pub async fn reconcile(context: Arc<Context>, mut workspace: AmlWorkspace) -> Re
     let Some(_lane) = context.lanes.enter(id.key()) else {
         return Ok(Outcome::Again(context.pace.lane));
     };
-    let mut memory = context.memories.take(&id);
+    let uid = workspace.uid().unwrap_or_default();
+    let mut memory = context.memories.take(&uid);
     let outcome = in_lane(&context, &id, &mut workspace, &mut memory).await;
-    context.memories.put(&id, memory);
+    if workspace.metadata.deletion_timestamp.is_some() && matches!(outcome, Ok(Outcome::Done)) {
+        context.memories.forget(&uid);
+    } else {
+        context.memories.put(&uid, memory);
+    }
     outcome
 }
 
@@ -80,14 +88,14 @@ async fn in_lane(
     if workspace.metadata.deletion_timestamp.is_some() {
         return depart::depart(context, id, owner, workspace, memory).await;
     }
-    if let Some(rival) = rival(context, id, &owner, workspace, memory) {
+    if let Some(rival) = rival(context, id, &owner, workspace) {
         let verdict = Verdict::new(
             Reason::ManagedElsewhere,
             format!(
                 "AmlWorkspace {rival} manages {id} already; delete one of the two (Azure keeps the workspace by default)"
             ),
         );
-        return simple(context, workspace, verdict).await;
+        return blocked(context, workspace, verdict).await;
     }
     let observes = workspace.spec.management_policy == Some(ManagementPolicy::Observe);
     if !observes && !has_finalizer(workspace) {
@@ -128,24 +136,11 @@ async fn attend(
             report.publish(turn, workspace, memory).await?;
             return Ok(Outcome::Again(wait));
         }
-        Progress::Unread(verdict) => {
-            let report = Report::unseen(workspace, memory, verdict.clone());
-            report.publish(turn, workspace, memory).await?;
-            return Ok(Outcome::Reported(verdict));
-        }
-        Progress::Failed(verdict) => {
-            let report = Report::unseen(workspace, memory, verdict.clone());
-            report.publish(turn, workspace, memory).await?;
-            return Ok(Outcome::Reported(verdict));
-        }
+        Progress::Unread(verdict) | Progress::Failed(verdict) => return unseen(turn, workspace, memory, verdict).await,
     };
     let seen = match observe::observe(turn, workspace, memory).await {
         Ok(seen) => seen,
-        Err(verdict) => {
-            let report = Report::unseen(workspace, memory, verdict.clone());
-            report.publish(turn, workspace, memory).await?;
-            return Ok(Outcome::Reported(verdict));
-        }
+        Err(error) => return unseen(turn, workspace, memory, error.verdict).await,
     };
     let input = WorkspaceInput {
         owner: &turn.owner,
@@ -156,23 +151,20 @@ async fn attend(
         fence: &turn.fence,
     };
     let decided = plan(input);
-    let rules = declare::plan_rules(turn, workspace, &seen, &decided, memory);
-    let write = decided.write.clone().or_else(|| {
-        let allowed =
-            decided.rules_may_change && turn.fence.allows(crate::api::connection::Verb::Configure, id).is_ok();
-        rules.write.clone().filter(|_| allowed).map(Write::Rules)
-    });
+    let mut rules = declare::plan_rules(turn, workspace, &seen, &decided, memory);
+    let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some());
+    let of_rules = rules.plan.write.clone().filter(|_| decided.rules_may_change && rules_held.is_none());
+    let write = decided.write.clone().or_else(|| of_rules.map(Write::Rules));
     let network = seen.workspace.as_ref().and_then(|workspace| workspace.properties.managed_network.clone());
     let request = write.as_ref().map(|write| write.request(id, network.as_ref()));
     if let Some(intent) = unknown {
-        let same = |request: &crate::plan::workspace::Request| {
-            request.id.eq_ignore_ascii_case(&intent.id) && request.verb == intent.verb
-        };
-        let busy = seen.workspace.as_ref().is_some_and(crate::azure::machine_learning::Workspace::is_moving);
+        let moving = seen.workspace.as_ref().is_some_and(Workspace::is_moving);
+        let busy = moving || seen.rules.iter().any(OutboundRule::is_moving);
         if busy {
             memory.last_busy = Some(context.now());
         }
-        let traces = Traces { visible: !request.as_ref().is_some_and(same), busy, last_busy: memory.last_busy };
+        // As long as anything is left to do, what was asked may still be under way, and must not meet another write.
+        let traces = Traces { visible: request.is_none(), busy, last_busy: memory.last_busy };
         if settle(&intent, traces, context.now(), context.pace.rest) == Settlement::Wait {
             let verdict = Verdict::new(
                 Reason::OutcomeUnknown,
@@ -194,15 +186,22 @@ async fn attend(
     if request.is_none() {
         memory.last_write = None;
     }
+    let again = request.as_ref().and_then(|request| apply::too_soon(turn, workspace, memory, request));
+    if let (Some(apply::TooSoon::NotShown(verdict)), Some(Write::Rules(write))) = (&again, &write) {
+        // The engine lets the others go on, and tries this one by itself later.
+        let error = ArmError::from_failure("NotShown", &verdict.message);
+        apply::remember(turn, memory, write, &error);
+        memory.last_write = None;
+        return Ok(Outcome::Again(context.pace.lane));
+    }
     let held = if observes {
         None
-    } else if let Some(verdict) = request.as_ref().and_then(|request| apply::repeated(turn, memory, request)) {
-        Some(verdict)
     } else if workspace.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is started (spec.suspend)"))
     } else {
-        turn.connected.holds_writes()
+        turn.connected.holds_writes().or_else(|| again.map(apply::TooSoon::into_verdict))
     };
+    rules.hold(rules_held.as_ref().or(held.as_ref()), observes);
     match (write, request) {
         (Some(write), Some(request)) if !observes && held.is_none() => {
             apply::apply(turn, workspace, memory, apply::Step { write, request, seen, decided, rules }).await
@@ -216,11 +215,7 @@ async fn attend(
                 (None, _) if observes && decided.verdict.reason.is_ready() => {
                     Verdict::new(Reason::Matches, "Azure is as declared")
                 }
-                (_, Some(held))
-                    if decided.write.is_some() || workspace.spec.suspend || held.reason == Reason::AzureRefused =>
-                {
-                    held
-                }
+                (_, Some(held)) if decided.write.is_some() || workspace.spec.suspend => held,
                 _ => decided.verdict.clone(),
             };
             let mut report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
@@ -248,20 +243,48 @@ async fn simple(context: &Context, workspace: &mut AmlWorkspace, verdict: Verdic
     Ok(Outcome::Reported(verdict))
 }
 
-/// Another object that manages the same workspace: the one that the tag names wins, else the older.
-fn rival(context: &Context, id: &ArmId, owner: &Owner, workspace: &AmlWorkspace, memory: &Memory) -> Option<String> {
-    let mine = memory.owner_tag.as_deref().is_some_and(|tag| owner.is(tag));
-    if mine {
+/// Reports that Azure could not be looked at; what was known stays.
+async fn unseen(
+    turn: &Turn<'_>,
+    workspace: &mut AmlWorkspace,
+    memory: &Memory,
+    verdict: Verdict,
+) -> Result<Outcome, Error> {
+    let report = Report::unseen(workspace, memory, verdict.clone());
+    report.publish(turn, workspace, memory).await?;
+    Ok(Outcome::Reported(verdict))
+}
+
+/// Another object that manages the same workspace: the one that the tag names wins, else the older. Only an object that could
+/// manage it counts, so that nobody blocks a workspace by declaring it without the right to.
+fn rival(context: &Context, id: &ArmId, owner: &Owner, workspace: &AmlWorkspace) -> Option<String> {
+    let tag = context.memories.owner_tag(id);
+    if tag.as_deref().is_some_and(|tag| owner.is(tag)) {
         return None;
     }
     context.indexes.workspaces.state().iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
         let same = key_of(other) != key_of(workspace)
             && other.metadata.deletion_timestamp.is_none()
-            && workspace_id(other).is_ok_and(|other| other == *id);
-        let named = memory.owner_tag.as_deref().is_some_and(|tag| {
+            && workspace_id(other).is_ok_and(|other| other == *id)
+            && could_manage(context, id, other);
+        let named = tag.as_deref().is_some_and(|tag| {
             Owner { namespace: other.namespace().unwrap_or_default(), name: other.name_any(), ..owner.clone() }.is(tag)
         });
         (same && (named || age(other) < age(workspace)))
             .then(|| format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()))
     })
+}
+
+/// True if `workspace` may write to `id` by what the cluster says.
+fn could_manage(context: &Context, id: &ArmId, workspace: &AmlWorkspace) -> bool {
+    if workspace.spec.management_policy == Some(ManagementPolicy::Observe) {
+        return false;
+    }
+    let name = &workspace.spec.connection_ref.name;
+    let Ok(connected) = Connected::find(&context.indexes, &context.clients, name) else { return false };
+    let namespace = workspace.namespace().unwrap_or_default();
+    let (labels, _) = context.indexes.namespace(&namespace);
+    let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
+    let may_write = fence.allows(Verb::Create, id).or_else(|_| fence.allows(Verb::Configure, id)).is_ok();
+    may_write && check(&workspace.spec, id, &fence).is_ok()
 }

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use kube::ResourceExt;
+
 use super::{Memory, Turn};
-use crate::api::AmlWorkspace;
 use crate::api::OWNER_TAG;
+use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization;
 use crate::azure::client::Priority;
+use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{API_VERSION, OutboundRule, Workspace};
-use crate::plan::Verdict;
+use crate::plan::fence::Fence;
 use crate::plan::roles::{RoleCheck, approval_action};
 use crate::plan::rule_body::RuleBody;
-use crate::runtime::indexes::key_of;
+use crate::plan::{Reason, Verdict};
+use crate::runtime::indexes::{admits, key_of, workspace_id};
 
 /// How many targets are asked for roles in one turn; the others follow in the next.
 const ROLES_PER_TURN: usize = 20;
@@ -27,22 +32,36 @@ pub(super) struct Seen {
     pub(super) roles: BTreeMap<String, RoleCheck>,
 }
 
+/// Why nothing could be seen.
+pub(super) struct Unseen {
+    /// What to say.
+    pub(super) verdict: Verdict,
+    /// ARM says that the whole resource group is gone, and the workspace with it.
+    pub(super) group_gone: bool,
+}
+
+impl From<Verdict> for Unseen {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, group_gone: false }
+    }
+}
+
 /// Reads the workspace and what belongs to it.
-pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory) -> Result<Seen, Verdict> {
+pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory) -> Result<Seen, Unseen> {
     let client = &turn.connected.client;
     let path = turn.id.as_str();
-    let reading = |error| Verdict::of_error("reading the workspace", &error);
+    let reading = |error: ArmError| Unseen {
+        verdict: Verdict::of_error("reading the workspace", &error),
+        group_gone: error.code == "ResourceGroupNotFound",
+    };
     let Some(value) = client.find(path, API_VERSION, Priority::Resync).await.map_err(reading)? else {
-        memory.owner_tag = None;
+        note_tag(turn, workspace, None);
         return Ok(Seen { workspace: None, rules: Vec::new(), roles: BTreeMap::new() });
     };
     let shown = Workspace::read(value).map_err(|error| {
-        Verdict::new(
-            crate::plan::Reason::AzureRefused,
-            format!("what Azure shows of the workspace cannot be read: {error}"),
-        )
+        Verdict::new(Reason::AzureRefused, format!("what Azure shows of the workspace cannot be read: {error}"))
     })?;
-    memory.owner_tag = shown.tag(OWNER_TAG).map(ToOwned::to_owned);
+    note_tag(turn, workspace, shown.tag(OWNER_TAG));
     memory.principal = shown.acting_principal().map(ToOwned::to_owned);
     let list = client.list(&format!("{path}/outboundRules"), API_VERSION, Priority::Resync).await;
     let rules: Vec<OutboundRule> = list
@@ -52,6 +71,19 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
         .collect();
     let roles = roles(turn, workspace, &shown, &rules, memory).await;
     Ok(Seen { workspace: Some(shown), rules, roles })
+}
+
+/// Notes whose the workspace is; other objects that declare it hear of a change, since one of them may take over.
+fn note_tag(turn: &Turn<'_>, workspace: &AmlWorkspace, tag: Option<&str>) {
+    if !turn.context.memories.note_owner_tag(turn.id, tag) {
+        return;
+    }
+    for other in turn.context.indexes.workspaces.state() {
+        let Ok(other) = &other.0 else { continue };
+        if key_of(other) != key_of(workspace) && workspace_id(other).is_ok_and(|id| id == *turn.id) {
+            turn.context.triggers.workspace(&key_of(other));
+        }
+    }
 }
 
 /// Asks, where it matters and is not known, whether the workspace's identity may approve on the targets of its rules.
@@ -73,7 +105,8 @@ async fn roles(
         let Some(RuleBody::PrivateEndpoint { resource_id, .. }) = RuleBody::declared(&declared.spec) else { continue };
         let key = resource_id.to_ascii_lowercase();
         let Ok(target) = ArmId::parse(&resource_id) else { continue };
-        if roles.contains_key(&key) {
+        // What a rule that has no say here names is not even looked at.
+        if roles.contains_key(&key) || !has_say(turn, workspace, &declared, &target) {
             continue;
         }
         let name = super::declare::azure_name(turn.context, &declared);
@@ -98,6 +131,14 @@ async fn roles(
         roles.insert(key, check);
     }
     roles
+}
+
+/// True if the workspace admits `rule`, and its namespace may reach `target`.
+fn has_say(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRuleObject, target: &ArmId) -> bool {
+    let namespace = rule.namespace().unwrap_or_default();
+    let (labels, _) = turn.context.indexes.namespace(&namespace);
+    let fence = Fence::new(&turn.connected.name, &turn.connected.spec, &namespace, &labels);
+    admits(workspace, rule, &labels) && fence.allows(Verb::Reach, target).is_ok()
 }
 
 /// Whether `principal` may approve on `target`, by the assignments on and above it, groups included.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use kube::ResourceExt;
-
 use super::{Memory, Turn};
 use crate::api::AmlWorkspace;
 use crate::api::operation::Operation;
@@ -88,11 +86,6 @@ pub(super) async fn follow(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &m
 
 /// The first turn of this process believes the status about operations, as far as they are about this workspace.
 fn take_over(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory) {
-    if memory.uid != workspace.uid() {
-        memory.uid = workspace.uid();
-        memory.informed = false;
-        memory.operations.clear();
-    }
     if !memory.informed {
         memory.informed = true;
         let prefix = turn.id.key();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::declare::Rules;
 use super::observe::Seen;
 use super::{Memory, Turn, declare};
 use crate::api::AmlWorkspace;
@@ -34,7 +35,7 @@ pub(super) struct Report {
     status: AmlWorkspaceStatus,
     verdict: Verdict,
     more: Vec<ConditionDraft>,
-    rules: Option<RulesPlan>,
+    rules: Option<Rules>,
 }
 
 /// The conditions beside the summary, as they were: for a report that has seen nothing new.
@@ -66,7 +67,10 @@ impl Report {
     pub(super) fn while_running(workspace: &AmlWorkspace, memory: &Memory, verdict: Verdict) -> Self {
         let mut report = Self::unseen(workspace, memory, verdict);
         let of_rules = memory.operations.first().is_some_and(super::operation::is_about_rules);
-        let ready = find(&report.status.conditions, READY).filter(|ready| ready.status == ConditionStatus::True);
+        // Ready for another generation says nothing of this one.
+        let current = report.status.observed_generation == workspace.metadata.generation;
+        let ready =
+            find(&report.status.conditions, READY).filter(|ready| current && ready.status == ConditionStatus::True);
         if let Some(message) = ready.filter(|_| of_rules).map(|ready| ready.message.clone()) {
             report.verdict = Verdict::new(Reason::Secured, message);
         }
@@ -81,8 +85,9 @@ impl Report {
         seen: &Seen,
         verdict: Verdict,
         decided: &WorkspacePlan,
-        rules: &RulesPlan,
+        all: &Rules,
     ) -> Self {
+        let rules = &all.plan;
         let previous = workspace.status.clone().unwrap_or_default();
         let mut status = AmlWorkspaceStatus {
             drift: previous.drift.clone(),
@@ -105,7 +110,7 @@ impl Report {
         status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
         status.missing_roles =
             rules.states.values().filter_map(|state| state.missing_role.clone()).take(ROLES).collect();
-        Self { status, verdict, more, rules: Some(rules.clone()) }.with_drift(
+        Self { status, verdict, more, rules: Some(all.clone()) }.with_drift(
             workspace,
             decided,
             rfc3339(turn.context.now()),
@@ -158,6 +163,7 @@ impl Report {
         let Some(rules) = rules else { return Ok(turn.context.pace.resync) };
         declare::post(turn.context, workspace, &rules);
         Ok(rules
+            .plan
             .states
             .values()
             .map(|state| wait(&turn.context.pace, &state.verdict))
@@ -171,7 +177,16 @@ fn wait(pace: &Pace, verdict: &Verdict) -> Duration {
     let wait = match (verdict.reason, verdict.reason.requeue()) {
         (Reason::ApproverRoleMissing, _) => pace.role_recheck,
         (Reason::Deleting, _) => pace.workspace_grace,
-        (Reason::AzureRefused, _) => pace.rule_retry,
+        // What ARM refused is tried again by itself.
+        (
+            Reason::AzureRefused
+            | Reason::PolicyDenied
+            | Reason::QuotaExceeded
+            | Reason::ParentMissing
+            | Reason::Locked
+            | Reason::ProviderNotRegistered,
+            _,
+        ) => pace.rule_retry,
         (_, Requeue::Soon | Requeue::Backoff) => pace.poll,
         // What waits for another object is looked at when that object changes.
         (_, Requeue::Slow | Requeue::Resync) => pace.resync,

@@ -28,7 +28,7 @@ fn key(name: &str) -> ObjectKey {
 
 /// An object of the same name as its rule, whose name is derived as far as the engine can tell.
 fn declared(name: &str, standing: Standing) -> Declared {
-    Declared { key: key(name), azure_name: name.into(), claim: None, standing, token: None }
+    Declared { key: key(name), azure_name: name.into(), claim: None, entitled: true, standing, token: None }
 }
 
 fn wanted(name: &str) -> Declared {
@@ -339,11 +339,16 @@ fn nobody_sits_on_a_name_that_he_may_not_use() {
     let squatter = Declared {
         key: key("older"),
         claim: Some(Adoption::Always),
+        entitled: false,
         ..declared("shared", Standing::Frozen(Verdict::new(Reason::NotAdmitted, "")))
     };
     let lane = Lane::new(vec![squatter, Declared { claim: Some(Adoption::Always), ..wanted("shared") }], vec![]);
     assert_eq!(lane.plan().write.map(|write| write.names().len()), Some(1), "the admitted object writes its rule");
     assert_eq!(lane.word("older").0, "NotAdmitted");
+    let going = Declared { standing: Standing::Removing(Some(fqdn("shared.org"))), ..lane.declared[0].clone() };
+    let lane = Lane::new(vec![going], vec![active("shared", "shared.org")]);
+    assert_eq!(lane.plan().write, None, "what never was its own is not removed");
+    assert!(lane.plan().states[&key("older")].gone, "and the object may go");
 }
 
 #[test]
