@@ -16,3 +16,4 @@ mod index;
 mod main_job;
 mod refusals;
 mod steady;
+mod tenants;

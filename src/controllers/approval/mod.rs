@@ -1,0 +1,238 @@
+//! `PrivateEndpointApproval`: lists a target's connections, asks `decide()`, and approves one at a time, read before and after.
+
+mod approve;
+mod report;
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use crate::api::PrivateEndpointApproval;
+use crate::api::common::ManagementPolicy;
+use crate::api::connection::Verb;
+use crate::api::ids::ArmId;
+use crate::azure::client::Priority;
+use crate::azure::private_link::{Connection, Dialect};
+use crate::plan::approval::{Decision, Policy, decide, next};
+use crate::plan::fence::Fence;
+use crate::plan::rules::ObjectKey;
+use crate::plan::{Reason, Verdict};
+use crate::runtime::connections::Connected;
+use crate::runtime::context::Context;
+use crate::runtime::driver::{Error, Outcome};
+use crate::runtime::indexes::key_of;
+use crate::runtime::ledger::{LedgerError, OpenPage};
+use crate::runtime::status::{Basis, has_finalizer};
+
+use approve::{approve, settle};
+use report::report;
+
+/// Everything one turn on a target works with.
+struct Turn<'a> {
+    context: &'a Context,
+    connected: &'a Connected,
+    target: &'a ArmId,
+    dialect: &'static Dialect,
+    key: ObjectKey,
+}
+
+/// Looks at one policy.
+///
+/// # Errors
+/// If Kubernetes does not take what is reported.
+pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApproval) -> Result<Outcome, Error> {
+    if policy.metadata.deletion_timestamp.is_some() {
+        return depart(&context, policy).await;
+    }
+    if policy.status.is_none() {
+        let verdict = Verdict::new(Reason::Pending, "seen for the first time");
+        context.report(&mut policy, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
+    }
+    if !has_finalizer(&policy) && policy.spec.management_policy != Some(ManagementPolicy::Observe) {
+        context.status.finalizer(&policy, true).await?;
+        return Ok(Outcome::Again(context.pace.lane));
+    }
+    let (target, dialect, connected) = match admit(&context, &policy) {
+        Ok(admitted) => admitted,
+        Err(verdict) => return blocked(&context, &mut policy, verdict).await,
+    };
+    let Some(_lane) = context.lanes.enter(lane(&target)) else {
+        return Ok(Outcome::Again(context.pace.lane));
+    };
+    let turn = Turn { context: &context, connected: &connected, target: &target, dialect, key: key_of(&policy) };
+    attend(&turn, &mut policy).await
+}
+
+/// The object is being deleted. What was approved stays approved; an approval whose end is not known is settled first, so that no
+/// exchanged endpoint stays approved because nobody looks any more.
+async fn depart(context: &Context, mut policy: PrivateEndpointApproval) -> Result<Outcome, Error> {
+    if !has_finalizer(&policy) {
+        return Ok(Outcome::Done);
+    }
+    let done = "Azure keeps what was approved";
+    let target = ArmId::parse(&policy.spec.target.resource_id).ok();
+    let known = target.as_ref().and_then(|target| Some((target, Dialect::of(&target.type_())?)));
+    let Some((target, dialect)) = known.filter(|_| !Context::abandoned(&policy)) else {
+        context.release(&policy, done).await?;
+        return Ok(Outcome::Done);
+    };
+    let Some(_lane) = context.lanes.enter(lane(target)) else { return Ok(Outcome::Again(context.pace.lane)) };
+    let key = key_of(&policy);
+    let own = |page: &OpenPage| page.page.proofs.iter().any(|proof| proof.policy == name_of(&key));
+    let mut page = match context.ledger.open(target).await {
+        Ok(page) if own(&page) => page,
+        Ok(_) | Err(LedgerError::Damaged { .. }) => {
+            context.release(&policy, done).await?;
+            return Ok(Outcome::Done);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let connected = match Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name) {
+        Ok(connected) => connected,
+        Err(mut verdict) => {
+            verdict.message.push_str(&format!(
+                ". An approval of this policy has to be settled first; to let go all the same, annotate this object with \
+                 aml-operator.io/abandon: {}",
+                policy.uid().unwrap_or_default()
+            ));
+            return blocked(context, &mut policy, verdict).await;
+        }
+    };
+    let turn = Turn { context, connected: &connected, target, dialect, key: key.clone() };
+    let connections = match list(&turn).await {
+        Ok(connections) => connections,
+        Err(verdict) => return blocked(context, &mut policy, verdict).await,
+    };
+    match settle(&turn, &policy, &connections, &mut page).await? {
+        Some(verdict) if own(&page) => blocked(context, &mut policy, verdict).await,
+        _ => {
+            context.release(&policy, done).await?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// The lane of a target's connections: provisioning and rules of the same resource must not hold up approvals.
+fn lane(target: &ArmId) -> String {
+    format!("{}/privateendpointconnections", target.key())
+}
+
+/// How proofs name a policy.
+fn name_of(key: &ObjectKey) -> String {
+    format!("{}/{}", key.namespace, key.name)
+}
+
+/// What only the cluster has to say, before Azure is asked.
+fn admit(context: &Context, policy: &PrivateEndpointApproval) -> Result<(ArmId, &'static Dialect, Connected), Verdict> {
+    let target = ArmId::parse(&policy.spec.target.resource_id)
+        .map_err(|error| Verdict::new(Reason::Invalid, format!("target.resourceId: {error}")))?;
+    let dialect = Dialect::of(&target.type_()).ok_or_else(|| {
+        Verdict::new(
+            Reason::UnsupportedTarget,
+            format!("connections of {} are not known to the operator; it knows {}", target.type_(), Dialect::known()),
+        )
+    })?;
+    let connected = Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name)?;
+    allowed(context, &connected, policy, &target)?;
+    Ok((target, dialect, connected))
+}
+
+fn allowed(
+    context: &Context,
+    connected: &Connected,
+    policy: &PrivateEndpointApproval,
+    target: &ArmId,
+) -> Result<(), Verdict> {
+    let namespace = policy.namespace().unwrap_or_default();
+    let (labels, _) = context.indexes.namespace(&namespace);
+    Fence::new(&connected.name, &connected.spec, &namespace, &labels).allows(Verb::Approve, target)
+}
+
+/// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
+fn policies(turn: &Turn<'_>) -> Vec<Policy> {
+    let context = turn.context;
+    let mut policies: Vec<Policy> = Vec::new();
+    for object in context.indexes.approvals.state() {
+        let Ok(policy) = &object.0 else { continue };
+        let on_target = ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|target| target == *turn.target);
+        if !on_target || policy.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        let name = &policy.spec.connection_ref.name;
+        let Ok(connected) = Connected::find(&context.indexes, &context.clients, name) else { continue };
+        if allowed(context, &connected, policy, turn.target).is_ok() {
+            policies.push(Policy {
+                key: key_of(policy),
+                allow: policy.spec.allow.clone(),
+                own_subscriptions: connected.spec.own_subscriptions.clone(),
+            });
+        }
+    }
+    policies.sort_by(|a, b| a.key.cmp(&b.key));
+    policies
+}
+
+async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result<Outcome, Error> {
+    let context = turn.context;
+    let connections = match list(turn).await {
+        Ok(connections) => connections,
+        Err(verdict) => return blocked(context, policy, verdict).await,
+    };
+    let mut page = match context.ledger.open(turn.target).await {
+        Ok(page) => page,
+        Err(LedgerError::Damaged { name, what }) => {
+            let verdict = Verdict::new(
+                Reason::LedgerDamaged,
+                format!("nothing is approved while the ledger cannot be read: {}", LedgerError::Damaged { name, what }),
+            );
+            return blocked(context, policy, verdict).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
+        report(turn, policy, &decided(turn, &connections), verdict.clone()).await?;
+        return Ok(Outcome::Reported(verdict));
+    }
+    let decided = decided(turn, &connections);
+    let observes = policy.spec.management_policy == Some(ManagementPolicy::Observe);
+    let held = if policy.spec.suspend {
+        Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved (spec.suspend)"))
+    } else {
+        turn.connected.holds_writes().filter(|_| !observes)
+    };
+    let next = next(&turn.key, &decided).filter(|_| !observes && held.is_none());
+    if let Some(connection) = next {
+        if let Err(verdict) = approve(turn, policy, connection, &mut page).await? {
+            report(turn, policy, &decided, verdict.clone()).await?;
+            return Ok(Outcome::Reported(verdict));
+        }
+        // One at a time: the next one is looked for on a fresh list.
+        return Ok(Outcome::Again(context.pace.lane));
+    }
+    let verdict = held.unwrap_or_else(|| {
+        let word = if observes { "decides, and with Observe approves nothing" } else { "decides" };
+        Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
+    });
+    report(turn, policy, &decided, verdict.clone()).await?;
+    let uid = policy.uid().unwrap_or_default();
+    Ok(Outcome::Again(context.requeue(&uid, &verdict).min(context.pace.connections)))
+}
+
+async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
+    let path = format!("{}/privateEndpointConnections", turn.target);
+    let listed = turn.connected.client.list(&path, turn.dialect.api_version, Priority::Resync).await;
+    let listed = listed.map_err(|error| Verdict::of_error("listing the target's connections", &error))?;
+    Ok(listed.iter().filter_map(Connection::read).collect())
+}
+
+fn decided(turn: &Turn<'_>, connections: &[Connection]) -> Vec<(Connection, Decision)> {
+    let policies = policies(turn);
+    connections.iter().map(|connection| (connection.clone(), decide(connection, &policies))).collect()
+}
+
+/// Reports a verdict that stops before a decision; what was known stays.
+async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
+    let status = policy.status.clone().unwrap_or_default();
+    context.report(policy, status, &verdict, Vec::new(), Basis::Version).await?;
+    Ok(Outcome::Reported(verdict))
+}

@@ -1,0 +1,75 @@
+//! What is said of a policy: what it allows on its target, and what waits for a person.
+
+use super::Turn;
+use crate::api::PrivateEndpointApproval;
+use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
+use crate::api::condition::{ConditionDraft, ConditionStatus};
+use crate::azure::error::clean;
+use crate::azure::private_link::Connection;
+use crate::plan::Verdict;
+use crate::plan::approval::Decision;
+use crate::runtime::driver::Error;
+use crate::runtime::status::Basis;
+
+/// How many connections the status lists.
+const LISTED: usize = 100;
+
+/// Writes the whole status of `policy`.
+pub(super) async fn report(
+    turn: &Turn<'_>,
+    policy: &mut PrivateEndpointApproval,
+    decided: &[(Connection, Decision)],
+    verdict: Verdict,
+) -> Result<(), Error> {
+    let mine = |decision: &Decision| decision.policies.contains(&turn.key);
+    let count = |test: &dyn Fn(&(Connection, Decision)) -> bool| {
+        i64::try_from(decided.iter().filter(|entry| test(entry)).count()).ok()
+    };
+    let unmatched = |(connection, decision): &(Connection, Decision)| {
+        connection.is_pending() && decision.word == DecisionWord::Unmatched
+    };
+    let mut listed: Vec<&(Connection, Decision)> =
+        decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
+    // What waits for a person comes first, so that it is never cut off by what is settled.
+    listed.sort_by_key(|entry| (!unmatched(entry), !entry.0.is_pending(), entry.0.name.clone()));
+    let more = listed.len().saturating_sub(LISTED);
+    let status = PrivateEndpointApprovalStatus {
+        approved: count(&|(connection, decision)| connection.is_approved() && mine(decision)),
+        pending: count(&|(connection, _)| connection.is_pending()),
+        unmatched: count(&unmatched),
+        connections: listed
+            .iter()
+            .take(LISTED)
+            .map(|(connection, decision)| ConnectionReport {
+                name: clean(&connection.name, 256),
+                private_endpoint: clean(&connection.endpoint, 1024),
+                state: clean(&connection.state, 64),
+                decision: decision.word,
+                why: clean(&decision.why, 512),
+            })
+            .collect(),
+        more_connections: (more > 0).then(|| i64::try_from(more).ok()).flatten(),
+        ..PrivateEndpointApprovalStatus::default()
+    };
+    let waiting: Vec<String> = decided
+        .iter()
+        .filter(|entry| unmatched(entry))
+        .take(5)
+        .map(|(connection, _)| format!("{} from {}", clean(&connection.name, 128), clean(&connection.endpoint, 256)))
+        .collect();
+    let total = status.unmatched.unwrap_or_default();
+    let (reason, message) = if waiting.is_empty() {
+        ("NonePending", "no connection waits for a person".to_owned())
+    } else {
+        let text = format!("allowed by no policy, so pending until a person decides ({total}): {}", waiting.join("; "));
+        ("DecisionNeeded", text)
+    };
+    let pending = ConditionDraft {
+        type_: "ConnectionsPending",
+        status: ConditionStatus::from(!waiting.is_empty()),
+        reason: reason.to_owned(),
+        message,
+    };
+    turn.context.report(policy, status, &verdict, vec![pending], Basis::Version).await?;
+    Ok(())
+}
