@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::runtime::reflector;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
 use crate::runtime::pace::Pace;
 use crate::runtime::status::{OwnWrites, StatusWriter};
-use crate::runtime::streams::{Change, Guarded, watch};
+use crate::runtime::streams::{Change, Guarded, watch, watch_metadata};
 use crate::telemetry::{Metrics, Readiness};
 
 /// All an operator needs to run.
@@ -157,17 +157,14 @@ impl Operator {
         );
         let told = context.clone();
         let namespace_changes =
-            watcher(Api::<PartialObjectMeta<Namespace>>::all(kube.clone()), watcher::Config::default())
-                .default_backoff()
-                .modify(|namespace| namespace.metadata.managed_fields = None)
-                .reflect(namespaces_writer)
-                .touched_objects()
-                .for_each(move |namespace| {
+            watch_metadata(Api::<PartialObjectMeta<Namespace>>::all(kube.clone()), namespaces_writer).for_each(
+                move |namespace| {
                     if let Ok(namespace) = namespace {
                         tell_namespace(&told, &namespace.name_any());
                     }
                     futures::future::ready(())
-                });
+                },
+            );
 
         let readiness = self.readiness;
         let synced = async {
