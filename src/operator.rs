@@ -107,7 +107,14 @@ impl Operator {
             selector,
             connections_writer,
             own.clone(),
-            move |connection: &Guarded<AzureConnection>, _| told.tell_users_of(&connection.name_any()),
+            move |connection: &Guarded<AzureConnection>, change| {
+                let name = connection.name_any();
+                if change == Change::Gone {
+                    // Its controller may never hear of it: somebody took the finalizer off.
+                    told.clients.remove(&name);
+                }
+                told.tell_users_of(&name);
+            },
         );
         let told = context.clone();
         let workspace_changes = watch(

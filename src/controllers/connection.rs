@@ -14,6 +14,7 @@ use crate::azure::cloud::{Cloud, CustomCloud};
 use crate::azure::credential::{CredentialSource, Secret as Confidential};
 use crate::plan::breaker::Breaker;
 use crate::plan::{Reason, Verdict};
+use crate::runtime::connections::Origin;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::status::Basis;
@@ -75,14 +76,11 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
 /// Makes the client if there is none for this spec and secret, and sees that it gets a token.
 async fn check(context: &Context, name: &str, connection: &AzureConnection) -> Result<(), Verdict> {
     let (credential, secret_hash) = credential(context, &connection.spec).await?;
-    let uid = connection.uid().unwrap_or_default();
-    let spec = &connection.spec;
-    let source = serde_json::json!([uid, spec.tenant_id, spec.cloud, spec.custom_cloud, spec.credential, secret_hash])
-        .to_string();
-    let known = context.clients.made_from(name, &source);
+    let origin = Origin::of(connection, secret_hash);
+    let known = context.clients.made_from(name, &origin);
     let client = match known {
         Some(client) => client,
-        None => make(context, spec, credential)?,
+        None => make(context, &connection.spec, credential)?,
     };
     client.token_check().await.map_err(|error| {
         let code = error.code.as_deref().unwrap_or("no code");
@@ -91,7 +89,7 @@ async fn check(context: &Context, name: &str, connection: &AzureConnection) -> R
             format!("Entra gives no token ({code}): {}. Check tenantId and credential", error.message),
         )
     })?;
-    if context.clients.put(name, source, client) {
+    if context.clients.put(name, origin, client) {
         context.tell_users_of(name);
     }
     Ok(())
