@@ -123,6 +123,7 @@ impl Operator {
             workspaces_writer,
             own.clone(),
             move |workspace: &Guarded<AmlWorkspace>, change| {
+                tell_departing(&told);
                 for rule in told.indexes.rules_of(&key_of(workspace)) {
                     told.triggers.rule(&key_of(&rule));
                 }
@@ -141,6 +142,7 @@ impl Operator {
             rules_writer,
             own.clone(),
             move |rule: &Guarded<OutboundRule>, _| {
+                tell_departing(&told);
                 if let Ok(rule) = &rule.0 {
                     told.triggers.workspace(&workspace_key(rule));
                     if let Some(connection) = told.indexes.connection_of(rule) {
@@ -156,6 +158,7 @@ impl Operator {
             approvals_writer,
             own,
             move |approval: &Guarded<PrivateEndpointApproval>, _| {
+                tell_departing(&told);
                 if let Ok(policy) = &approval.0 {
                     told.triggers.connection(&policy.spec.connection_ref.name);
                     tell_policies_on(&told, policy);
@@ -218,6 +221,16 @@ impl Operator {
             () = controllers => {}
             () = idle => {}
             () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
+        }
+    }
+}
+
+/// Asks the connections that are being deleted to look again: any object may have been the last that needed them, also one that does
+/// not say so because it cannot be read or its workspace is gone.
+fn tell_departing(context: &Context) {
+    for connection in context.indexes.connections.state() {
+        if connection.meta().deletion_timestamp.is_some() {
+            context.triggers.connection(&connection.name_any());
         }
     }
 }
