@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::runtime::reflector;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
 use crate::runtime::pace::Pace;
 use crate::runtime::status::{OwnWrites, StatusWriter};
-use crate::runtime::streams::{Change, Guarded, watch};
+use crate::runtime::streams::{Change, Guarded, watch, watch_metadata};
 use crate::telemetry::{Metrics, Readiness};
 
 /// All an operator needs to run.
@@ -107,7 +107,14 @@ impl Operator {
             selector,
             connections_writer,
             own.clone(),
-            move |connection: &Guarded<AzureConnection>, _| told.tell_users_of(&connection.name_any()),
+            move |connection: &Guarded<AzureConnection>, change| {
+                let name = connection.name_any();
+                if change == Change::Gone {
+                    // Its controller may never hear of it: somebody took the finalizer off.
+                    told.clients.remove(&name);
+                }
+                told.tell_users_of(&name);
+            },
         );
         let told = context.clone();
         let workspace_changes = watch(
@@ -116,6 +123,7 @@ impl Operator {
             workspaces_writer,
             own.clone(),
             move |workspace: &Guarded<AmlWorkspace>, change| {
+                tell_departing(&told);
                 for rule in told.indexes.rules_of(&key_of(workspace)) {
                     told.triggers.rule(&key_of(&rule));
                 }
@@ -134,6 +142,7 @@ impl Operator {
             rules_writer,
             own.clone(),
             move |rule: &Guarded<OutboundRule>, _| {
+                tell_departing(&told);
                 if let Ok(rule) = &rule.0 {
                     told.triggers.workspace(&workspace_key(rule));
                     if let Some(connection) = told.indexes.connection_of(rule) {
@@ -149,6 +158,7 @@ impl Operator {
             approvals_writer,
             own,
             move |approval: &Guarded<PrivateEndpointApproval>, _| {
+                tell_departing(&told);
                 if let Ok(policy) = &approval.0 {
                     told.triggers.connection(&policy.spec.connection_ref.name);
                     tell_policies_on(&told, policy);
@@ -157,17 +167,14 @@ impl Operator {
         );
         let told = context.clone();
         let namespace_changes =
-            watcher(Api::<PartialObjectMeta<Namespace>>::all(kube.clone()), watcher::Config::default())
-                .default_backoff()
-                .modify(|namespace| namespace.metadata.managed_fields = None)
-                .reflect(namespaces_writer)
-                .touched_objects()
-                .for_each(move |namespace| {
+            watch_metadata(Api::<PartialObjectMeta<Namespace>>::all(kube.clone()), namespaces_writer).for_each(
+                move |namespace| {
                     if let Ok(namespace) = namespace {
                         tell_namespace(&told, &namespace.name_any());
                     }
                     futures::future::ready(())
-                });
+                },
+            );
 
         let readiness = self.readiness;
         let synced = async {
@@ -214,6 +221,16 @@ impl Operator {
             () = controllers => {}
             () = idle => {}
             () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
+        }
+    }
+}
+
+/// Asks the connections that are being deleted to look again: any object may have been the last that needed them, also one that does
+/// not say so because it cannot be read or its workspace is gone.
+fn tell_departing(context: &Context) {
+    for connection in context.indexes.connections.state() {
+        if connection.meta().deletion_timestamp.is_some() {
+            context.triggers.connection(&connection.name_any());
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::reflector::Store;
 use kube::{Api, ResourceExt};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -13,10 +14,15 @@ use crate::azure::client::{Client, ClientConfig};
 use crate::azure::cloud::{Cloud, CustomCloud};
 use crate::azure::credential::{CredentialSource, Secret as Confidential};
 use crate::plan::breaker::Breaker;
+use crate::plan::rules::ObjectKey;
 use crate::plan::{Reason, Verdict};
+use crate::runtime::connections::Origin;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
+use crate::runtime::indexes::{Indexes, key_of};
+use crate::runtime::kind::Kind;
 use crate::runtime::status::Basis;
+use crate::runtime::streams::Guarded;
 
 use super::removals::breaker;
 
@@ -28,7 +34,9 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
     let name = connection.name_any();
     let users = context.indexes.users_of(&name);
     let deleting = connection.metadata.deletion_timestamp.is_some();
-    if deleting && (users.is_empty() || Context::abandoned(&connection)) {
+    // What cannot be read may use any connection, and without one nobody could take back what it stands for.
+    let unreadable = if deleting { unreadable(&context.indexes) } else { Vec::new() };
+    if deleting && ((users.is_empty() && unreadable.is_empty()) || Context::abandoned(&connection)) {
         context.clients.remove(&name);
         context.release(&connection, "nothing uses the connection any more").await?;
         return Ok(Outcome::Done);
@@ -52,19 +60,7 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
             status.mass_change = Some(hash);
             verdict
         }
-        (Ok(()), Breaker::Closed) if deleting => {
-            let listed: Vec<String> =
-                users.iter().take(5).map(|(kind, key)| format!("{kind} {}/{}", key.namespace, key.name)).collect();
-            let more = users.len().saturating_sub(5);
-            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-            Verdict::new(
-                Reason::InUse,
-                format!(
-                    "still used by {}{more}; delete those first. Until then the connection serves their deletion only",
-                    listed.join(", ")
-                ),
-            )
-        }
+        (Ok(()), Breaker::Closed) if deleting => Verdict::new(Reason::InUse, in_use(&users, &unreadable)),
         (Ok(()), Breaker::Closed) => Verdict::new(Reason::Available, "the credential works"),
         (Err(verdict), _) => verdict,
     };
@@ -72,17 +68,46 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
     Ok(Outcome::Reported(verdict))
 }
 
+type Named = (&'static str, ObjectKey);
+
+/// Everything that may use any connection, because it cannot be read.
+fn unreadable(indexes: &Indexes) -> Vec<Named> {
+    fn of<K: Kind>(store: &Store<Guarded<K>>) -> impl Iterator<Item = Named> {
+        let odd = store.state().into_iter().filter(|object| object.0.is_err());
+        odd.map(|object| (K::NAME, key_of(object.as_ref())))
+    }
+    of(&indexes.workspaces).chain(of(&indexes.rules)).chain(of(&indexes.approvals)).collect()
+}
+
+/// Why a connection that is being deleted stays.
+fn in_use(users: &[Named], unreadable: &[Named]) -> String {
+    let list = |objects: &[Named]| {
+        let listed: Vec<String> =
+            objects.iter().take(5).map(|(kind, key)| format!("{kind} {}/{}", key.namespace, key.name)).collect();
+        let more = objects.len().saturating_sub(5);
+        listed.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
+    };
+    let mut why = Vec::new();
+    if !users.is_empty() {
+        why.push(format!("still used by {}; delete those first", list(users)));
+    }
+    if !unreadable.is_empty() {
+        why.push(format!(
+            "perhaps used by {}, which cannot be understood; correct or delete those first",
+            list(unreadable)
+        ));
+    }
+    format!("{}. Until then the connection serves deletions only", why.join(". Also "))
+}
+
 /// Makes the client if there is none for this spec and secret, and sees that it gets a token.
 async fn check(context: &Context, name: &str, connection: &AzureConnection) -> Result<(), Verdict> {
     let (credential, secret_hash) = credential(context, &connection.spec).await?;
-    let uid = connection.uid().unwrap_or_default();
-    let spec = &connection.spec;
-    let source = serde_json::json!([uid, spec.tenant_id, spec.cloud, spec.custom_cloud, spec.credential, secret_hash])
-        .to_string();
-    let known = context.clients.made_from(name, &source);
+    let origin = Origin::of(connection, secret_hash);
+    let known = context.clients.made_from(name, &origin);
     let client = match known {
         Some(client) => client,
-        None => make(context, spec, credential)?,
+        None => make(context, &connection.spec, credential)?,
     };
     client.token_check().await.map_err(|error| {
         let code = error.code.as_deref().unwrap_or("no code");
@@ -91,7 +116,7 @@ async fn check(context: &Context, name: &str, connection: &AzureConnection) -> R
             format!("Entra gives no token ({code}): {}. Check tenantId and credential", error.message),
         )
     })?;
-    if context.clients.put(name, source, client) {
+    if context.clients.put(name, origin, client) {
         context.tell_users_of(name);
     }
     Ok(())

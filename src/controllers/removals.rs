@@ -59,5 +59,6 @@ pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Bre
         }
     }
     let recent = context.removals.within(name, context.pace.breaker_window, context.now());
-    check(&waiting, recent, all + recent, |hash| acknowledged(&spec.acknowledge, Door::MassChange, hash))
+    let said = |hash: &str| acknowledged(&spec.acknowledge, Door::MassChange, hash);
+    context.removals.agreed(name, |word| check(&waiting, recent, all + recent, said, word))
 }

@@ -1,5 +1,7 @@
 //! The breaker: many removals at once, as after a folder pruned by mistake, wait for a person.
 
+use std::collections::BTreeSet;
+
 use super::names::fingerprint;
 
 /// More than this many removals …
@@ -21,25 +23,76 @@ pub enum Breaker {
     },
 }
 
+/// What a person agreed to: the removals that a hash stood for when it was acknowledged.
+///
+/// A hash cannot say which removals it named once the first of them is carried out and its object is gone, so this has to be
+/// remembered. It is not kept across a restart: what then still waits is judged by itself, and if it still is many, asked about
+/// once more. Nothing durable could tell what is left of an agreement from removals that slipped in while nobody watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    hash: String,
+    removals: BTreeSet<String>,
+}
+
+impl Word {
+    fn covers(&self, waiting: &[String]) -> bool {
+        waiting.iter().all(|uid| self.removals.contains(uid))
+    }
+}
+
 /// Decides for one connection. `waiting` are the uids of objects whose removal from Azure waits, `recent` how many
 /// removals were carried out within the window, `all` how many objects there are, the waiting ones and the removed ones included.
-pub fn check(waiting: &[String], recent: usize, all: usize, acknowledged: impl Fn(&str) -> bool) -> Breaker {
+///
+/// `word` is what was agreed to when this was last asked for the connection; it is kept up to date here. It holds for as long as the
+/// acknowledgement stands, something waits, and nothing else does.
+pub fn check(
+    waiting: &[String],
+    recent: usize,
+    all: usize,
+    acknowledged: impl Fn(&str) -> bool,
+    word: &mut Option<Word>,
+) -> Breaker {
+    if waiting.is_empty() {
+        *word = None;
+        return Breaker::Closed;
+    }
     let removals = waiting.len() + recent;
-    if waiting.is_empty() || removals <= COUNT || removals * 100 <= all * PERCENT {
+    if removals <= COUNT || removals * 100 <= all * PERCENT {
+        return Breaker::Closed;
+    }
+    if word.as_ref().is_some_and(|word| word.covers(waiting) && acknowledged(&word.hash)) {
         return Breaker::Closed;
     }
     let mut sorted: Vec<&str> = waiting.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     let hash = fingerprint(&sorted);
-    if acknowledged(&hash) { Breaker::Closed } else { Breaker::Open { hash, waiting: waiting.len() } }
+    if acknowledged(&hash) {
+        *word = Some(Word { hash, removals: waiting.iter().cloned().collect() });
+        return Breaker::Closed;
+    }
+    Breaker::Open { hash, waiting: waiting.len() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn uids(count: usize) -> Vec<String> {
-        (0..count).map(|n| n.to_string()).collect()
+    fn uids(numbers: std::ops::Range<usize>) -> Vec<String> {
+        numbers.map(|n| n.to_string()).collect()
+    }
+
+    fn is_open(breaker: &Breaker) -> bool {
+        matches!(breaker, Breaker::Open { .. })
+    }
+
+    /// The hash of these removals, and what is remembered once it is acknowledged.
+    fn agreed(waiting: &[String]) -> (String, Option<Word>) {
+        let mut word = None;
+        let all = waiting.len();
+        let Breaker::Open { hash, .. } = check(waiting, 0, all, |_| false, &mut word) else { panic!("must be open") };
+        assert_eq!(word, None, "nobody has said anything yet");
+        assert_eq!(check(waiting, 0, all, |value| value == hash, &mut word), Breaker::Closed);
+        (hash, word)
     }
 
     #[test]
@@ -52,17 +105,44 @@ mod tests {
             (1, 5, 20, true),
             (1, 4, 20, false),
         ] {
-            let breaker = check(&uids(waiting), recent, all, |_| false);
-            assert_eq!(matches!(breaker, Breaker::Open { .. }), open, "{waiting} waiting, {recent} recent of {all}");
+            let breaker = check(&uids(0..waiting), recent, all, |_| false, &mut None);
+            assert_eq!(is_open(&breaker), open, "{waiting} waiting, {recent} recent of {all}");
         }
     }
 
     #[test]
     fn the_word_is_for_exactly_these_removals() {
-        let Breaker::Open { hash, .. } = check(&uids(6), 0, 6, |_| false) else { panic!("must be open") };
-        let mut reversed = uids(6);
+        let (hash, _) = agreed(&uids(0..6));
+        let mut reversed = uids(0..6);
         reversed.reverse();
-        assert_eq!(check(&reversed, 0, 6, |word| word == hash), Breaker::Closed);
-        assert!(matches!(check(&uids(7), 0, 7, |word| word == hash), Breaker::Open { .. }));
+        assert_eq!(check(&reversed, 0, 6, |value| value == hash, &mut None), Breaker::Closed);
+        assert!(is_open(&check(&uids(0..7), 0, 7, |value| value == hash, &mut None)));
+    }
+
+    #[test]
+    fn the_word_holds_until_the_last_of_these_removals() {
+        let (hash, word) = agreed(&uids(0..20));
+        for (what, waiting, recent, stands, open) in [
+            ("the first one is gone", 1..20, 1, true, false),
+            ("half are gone", 10..20, 10, true, false),
+            ("the window has moved on", 10..20, 0, true, false),
+            ("the last one waits", 19..20, 19, true, false),
+            ("another one came", 10..21, 10, true, true),
+            ("only another one waits", 20..21, 20, true, true),
+            ("the word was taken back", 10..20, 10, false, true),
+        ] {
+            let breaker = check(&uids(waiting), recent, 40, |value| stands && value == hash, &mut word.clone());
+            assert_eq!(is_open(&breaker), open, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_word_ends_with_the_last_removal_and_with_the_process() {
+        let (hash, mut word) = agreed(&uids(0..20));
+        let said = |value: &str| value == hash;
+        assert!(is_open(&check(&uids(10..20), 0, 40, said, &mut None)), "asked once more after a restart");
+        assert_eq!(check(&uids(16..20), 0, 40, said, &mut None), Breaker::Closed, "unless few are left");
+        assert_eq!(check(&[], 20, 20, said, &mut word), Breaker::Closed);
+        assert_eq!(word, None);
     }
 }

@@ -4,17 +4,40 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::indexes::Indexes;
+use crate::api::AzureConnection;
 use crate::api::common::ManagementPolicy;
 use crate::api::condition::{ConditionStatus, READY, find};
-use crate::api::connection::AzureConnectionSpec;
+use crate::api::connection::{AzureConnectionSpec, AzureConnectionStatus};
 use crate::azure::client::Client;
 use crate::plan::{Reason, Verdict};
+
+/// Whom and where a client speaks as: uid, tenant, cloud and credential of its connection. Another value is another identity, which
+/// must never write in this one's name.
+pub fn identity(connection: &AzureConnection) -> String {
+    let AzureConnectionSpec { tenant_id, cloud, custom_cloud, credential, .. } = &connection.spec;
+    serde_json::json!([connection.metadata.uid, tenant_id, cloud, custom_cloud, credential]).to_string()
+}
+
+/// What a client was made from: another value means another client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The connection's [`identity`].
+    identity: String,
+    /// A hash of the secret, empty if there is none.
+    secret: String,
+}
+
+impl Origin {
+    /// A client of `connection` with the secret of this hash.
+    pub fn of(connection: &AzureConnection, secret: String) -> Self {
+        Self { identity: identity(connection), secret }
+    }
+}
 
 /// A client, and what it was made from.
 #[derive(Clone)]
 struct Entry {
-    /// Uid, spec and secret of the connection: another value means another client.
-    source: String,
+    origin: Origin,
     client: Client,
 }
 
@@ -27,16 +50,15 @@ impl Clients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client of `name`, if it was made from `source`.
-    pub fn made_from(&self, name: &str, source: &str) -> Option<Client> {
-        self.lock().get(name).filter(|entry| entry.source == source).map(|entry| entry.client.clone())
+    /// The client of `name`, if it was made from `origin`.
+    pub fn made_from(&self, name: &str, origin: &Origin) -> Option<Client> {
+        self.lock().get(name).filter(|entry| entry.origin == *origin).map(|entry| entry.client.clone())
     }
 
     /// Puts a client in place; true if it is another one than before.
-    pub fn put(&self, name: &str, source: String, client: Client) -> bool {
-        let fresh = self.lock().get(name).is_none_or(|entry| entry.source != source);
-        self.lock().insert(name.to_owned(), Entry { source, client });
-        fresh
+    pub fn put(&self, name: &str, origin: Origin, client: Client) -> bool {
+        let before = self.lock().insert(name.to_owned(), Entry { origin: origin.clone(), client });
+        before.is_none_or(|before| before.origin != origin)
     }
 
     /// Takes a client out of use; true if there was one.
@@ -44,8 +66,9 @@ impl Clients {
         self.lock().remove(name).is_some()
     }
 
-    fn get(&self, name: &str) -> Option<Client> {
-        self.lock().get(name).map(|entry| entry.client.clone())
+    /// The client of `name`, if it speaks as `identity`.
+    fn speaking_as(&self, name: &str, identity: &str) -> Option<Client> {
+        self.lock().get(name).filter(|entry| entry.origin.identity == identity).map(|entry| entry.client.clone())
     }
 }
 
@@ -82,10 +105,12 @@ impl Connected {
                 format!("AzureConnection {name:?} cannot be understood; see its status"),
             ));
         };
-        let Some(client) = clients.get(name) else {
-            let judged = connection.status.as_ref().and_then(|status| find(&status.conditions, READY));
+        let Some(client) = clients.speaking_as(name, &identity(connection)) else {
+            let current =
+                |status: &&AzureConnectionStatus| status.observed_generation == connection.metadata.generation;
+            let judged = connection.status.as_ref().filter(current).and_then(|status| find(&status.conditions, READY));
             if judged.is_none_or(|ready| ready.status == ConditionStatus::True) {
-                // Nobody has looked at the credential yet, in this process or at all: its controller will tell.
+                // Nobody has looked at this credential yet, in this process or at all: its controller will tell.
                 return Err(Verdict::new(Reason::Pending, format!("AzureConnection {name:?} is being checked")));
             }
             return Err(Verdict::new(
@@ -119,5 +144,103 @@ impl Connected {
     /// True if the connection only reads.
     pub fn is_read_only(&self) -> bool {
         self.spec.management_policy == Some(ManagementPolicy::Observe)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::PartialObjectMeta;
+    use kube::runtime::{reflector, watcher};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::azure::client::ClientConfig;
+    use crate::azure::cloud::Cloud;
+    use crate::azure::credential::CredentialSource;
+    use crate::runtime::streams::Guarded;
+
+    fn connection(changed: &[(&str, Value)]) -> AzureConnection {
+        let mut object = json!({
+            "apiVersion": "aml-operator.io/v1alpha1", "kind": "AzureConnection",
+            "metadata": {"name": "prod", "uid": "1", "generation": 1},
+            "spec": {
+                "tenantId": "00000000-0000-0000-0000-000000000001", "cloud": "Public",
+                "credential": {"managedIdentity": {}},
+            },
+            "status": {"observedGeneration": 1, "conditions": [{
+                "type": "Ready", "status": "True", "reason": "Available", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]},
+        });
+        for (path, value) in changed {
+            *object.pointer_mut(path).unwrap() = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn client() -> Client {
+        Client::new(ClientConfig {
+            cloud: Cloud::Public,
+            tenant_id: "00000000-0000-0000-0000-000000000001".into(),
+            credential: CredentialSource::ManagedIdentity { client_id: None },
+            seam: Default::default(),
+            throttle: crate::azure::throttle::Throttle::new(Default::default()),
+            pace: Default::default(),
+            transport: Default::default(),
+            hook: None,
+        })
+        .unwrap()
+    }
+
+    /// What finding `prod` comes to while it looks like `shown`.
+    fn found(clients: &Clients, shown: AzureConnection) -> Result<(), Reason> {
+        let (connections, mut writer) = reflector::store::<Guarded<AzureConnection>>();
+        writer.apply_watcher_event(&watcher::Event::Apply(kube::core::DeserializeGuard(Ok(shown))));
+        let (workspaces, rules, approvals) = (reflector::store().0, reflector::store().0, reflector::store().0);
+        let namespaces = reflector::store::<PartialObjectMeta<k8s_openapi::api::core::v1::Namespace>>().0;
+        let indexes = Indexes::new(connections, workspaces, rules, approvals, namespaces);
+        Connected::find(&indexes, clients, "prod").map(|_| ()).map_err(|verdict| verdict.reason)
+    }
+
+    #[tokio::test]
+    async fn a_client_serves_only_the_identity_it_was_made_for() {
+        let clients = Clients::default();
+        assert!(clients.put("prod", Origin::of(&connection(&[]), String::new()), client()));
+        let generation = ("/metadata/generation", json!(2));
+        let observed = ("/status/observedGeneration", json!(2));
+        let refused = ("/status/conditions/0/status", json!("False"));
+        let other = ("/spec/credential", json!({"managedIdentity": {"clientId": "another"}}));
+        for (what, changed, expected) in [
+            ("as it was made", vec![], Ok(())),
+            ("its credential gives no token any more", vec![refused.clone()], Ok(())),
+            ("another credential, not looked at yet", vec![generation.clone(), other.clone()], Err(Reason::Pending)),
+            (
+                "the verdict is on the credential before",
+                vec![generation.clone(), other.clone(), refused.clone()],
+                Err(Reason::Pending),
+            ),
+            (
+                "another credential that gives no token",
+                vec![generation, observed, other, refused],
+                Err(Reason::ConnectionNotReady),
+            ),
+            ("made again", vec![("/metadata/uid", json!("2"))], Err(Reason::Pending)),
+            ("another tenant", vec![("/spec/tenantId", json!("2"))], Err(Reason::Pending)),
+            ("another cloud", vec![("/spec/cloud", json!("China"))], Err(Reason::Pending)),
+        ] {
+            assert_eq!(found(&clients, connection(&changed)), expected, "{what}");
+        }
+        assert!(clients.remove("prod"));
+        assert_eq!(found(&clients, connection(&[])), Err(Reason::Pending));
+    }
+
+    #[tokio::test]
+    async fn only_another_origin_is_news() {
+        let clients = Clients::default();
+        let origin = |secret: &str| Origin::of(&connection(&[]), secret.to_owned());
+        assert!(clients.put("prod", origin("a"), client()));
+        assert!(!clients.put("prod", origin("a"), client()));
+        assert!(clients.made_from("prod", &origin("b")).is_none(), "a rotated secret takes a new client");
+        assert!(clients.put("prod", origin("b"), client()));
     }
 }

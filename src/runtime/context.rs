@@ -22,6 +22,7 @@ use crate::azure::client::CallHook;
 use crate::azure::throttle::Throttle;
 use crate::azure::transport::{HttpPace, Transport};
 use crate::effects::Seam;
+use crate::plan::breaker::Word;
 use crate::plan::outcome::Requeue;
 use crate::plan::{Reason, Verdict};
 use crate::telemetry::Metrics;
@@ -199,22 +200,38 @@ impl Failures {
     }
 }
 
-/// Removals carried out lately, by connection. Lost with the process: what still waits is counted from the objects.
+/// Removals by connection: what was carried out lately, and which ones a person agreed to. Lost with the process: what still waits
+/// is counted from the objects.
 #[derive(Debug, Default)]
-pub struct Removals(Mutex<HashMap<String, Vec<Timestamp>>>);
+pub struct Removals(Mutex<HashMap<String, Removed>>);
+
+#[derive(Debug, Default)]
+struct Removed {
+    at: Vec<Timestamp>,
+    word: Option<Word>,
+}
 
 impl Removals {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Removed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes a removal through `connection`.
     pub fn note(&self, connection: &str, now: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(connection.to_owned()).or_default().push(now);
+        self.lock().entry(connection.to_owned()).or_default().at.push(now);
     }
 
     /// How many there were within `window`.
     pub fn within(&self, connection: &str, window: Duration, now: Timestamp) -> usize {
-        let mut removals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(times) = removals.get_mut(connection) else { return 0 };
-        times.retain(|at| now.duration_since(*at).try_into().is_ok_and(|age: Duration| age < window));
-        times.len()
+        let mut removals = self.lock();
+        let Some(removed) = removals.get_mut(connection) else { return 0 };
+        removed.at.retain(|at| now.duration_since(*at).try_into().is_ok_and(|age: Duration| age < window));
+        removed.at.len()
+    }
+
+    /// Runs `judge` on what a person agreed to for `connection`, and keeps what it makes of it.
+    pub fn agreed<T>(&self, connection: &str, judge: impl FnOnce(&mut Option<Word>) -> T) -> T {
+        judge(&mut self.lock().entry(connection.to_owned()).or_default().word)
     }
 }
 

@@ -53,10 +53,8 @@ async fn an_index_that_never_comes_moves_nothing() {
     blind.stop().await;
 }
 
-/// The cluster's schema is looser than what this operator reads, as after a downgrade.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unreadable_rule_stops_nobody_else_and_stays_as_it_is() {
-    let world = World::new().await;
+/// Has the cluster's schema take a `deletionPolicy` of rules that this operator does not know, as after a downgrade.
+async fn loosen(world: &World, policy: &str) {
     let definitions: Api<kube::api::DynamicObject> = Api::all_with(
         world.kube.clone(),
         &kube::api::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk(
@@ -65,13 +63,18 @@ async fn an_unreadable_rule_stops_nobody_else_and_stays_as_it_is() {
             "CustomResourceDefinition",
         )),
     );
-    let loosen = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy/enum/-", "value": "Novel"}]);
+    let loosen = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy/enum/-", "value": policy}]);
     let patch: json_patch::Patch = serde_json::from_value(loosen).unwrap();
     definitions
         .patch("outboundrules.aml-operator.io", &PatchParams::default(), &Patch::<()>::Json(patch))
         .await
         .unwrap();
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_rule_stops_nobody_else_and_stays_as_it_is() {
+    let world = World::new().await;
+    loosen(&world, "Novel").await;
     let operator = world.operator().await;
     let (odd, plain) = (world.fqdn("a", "a.example.org"), world.fqdn("b", "b.example.org"));
     world.secured(&[odd.clone(), plain.clone()]).await;
@@ -93,6 +96,30 @@ async fn an_unreadable_rule_stops_nobody_else_and_stays_as_it_is() {
     assert_eq!(world.rules_in_azure().len(), 2);
     operator.stop().await;
     let _ = control_plane().await;
+}
+
+/// Its rules could not be taken back from Azure without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_stays_while_something_unreadable_may_use_it() {
+    let world = World::new().await;
+    loosen(&world, "Unheard").await;
+    let operator = world.operator().await;
+    let connection = world.connection_manifest();
+    world.apply(connection.clone()).await;
+    world.until_reason(&connection, "Available").await;
+    let mut odd = world.fqdn("a", "a.example.org");
+    odd["spec"]["deletionPolicy"] = json!("Unheard");
+    world.eventually("the looser schema", || async { world.try_apply(odd.clone()).await.is_ok() }).await;
+    world.until_reason(&odd, "Invalid").await;
+    world.delete(&connection).await;
+    let held = world.until_reason(&connection, "InUse").await;
+    let message = condition(&held, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&format!("OutboundRule {}/a", world.team)), "it is named: {message}");
+    world.rest().await;
+    assert!(world.read(&connection).await.is_some());
+    world.delete(&odd).await;
+    world.until_gone(&connection).await;
+    operator.stop().await;
 }
 
 /// Backup, wipe, restore: the objects come back without status and with new uids, the installation keeps its id.
