@@ -7,7 +7,7 @@ use crate::api::connection::AzureConnectionSpec;
 use crate::api::{AmlWorkspace, OutboundRule};
 use crate::plan::breaker::{Breaker, check};
 use crate::runtime::context::Context;
-use crate::runtime::indexes::{Indexes, workspace_key};
+use crate::runtime::indexes::{Indexes, admits, key_of, workspace_key};
 use crate::runtime::status::has_finalizer;
 
 /// True if deleting `workspace` removes it from Azure. A namespace that goes takes its objects along without meaning their data.
@@ -39,6 +39,16 @@ pub fn workspace_going(indexes: &Indexes, rule: &OutboundRule) -> bool {
     gone || indexes.namespace(&key.namespace).1
 }
 
+/// True if `rule` is one of the connection's rules: admitted by its workspace, or seen in Azure. Others neither open the breaker
+/// nor water down its share.
+fn counts(context: &Context, rule: &OutboundRule) -> bool {
+    let (labels, _) = context.indexes.namespace(&rule.namespace().unwrap_or_default());
+    let workspace = context.indexes.workspace(&workspace_key(rule));
+    let admitted =
+        workspace.is_some_and(|workspace| workspace.0.as_ref().is_ok_and(|workspace| admits(workspace, rule, &labels)));
+    admitted || context.board.read(&key_of(rule)).is_some_and(|posting| posting.state.service_status.is_some())
+}
+
 /// The breaker of connection `name`.
 pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Breaker {
     let indexes = &context.indexes;
@@ -53,7 +63,7 @@ pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Bre
     }
     for rule in indexes.rules.state() {
         let Ok(rule) = &rule.0 else { continue };
-        if indexes.connection_of(rule).as_deref() == Some(name) {
+        if indexes.connection_of(rule).as_deref() == Some(name) && counts(context, rule) {
             all += 1;
             waiting.extend(rule.uid().filter(|_| removes_rule(indexes, rule)));
         }

@@ -95,8 +95,9 @@ async fn run(at: Option<usize>) -> Run {
         () = scenario => {}
         () = restart => {}
     }
+    // It may stand at the cut, with all that mattered done: then it would never stop by itself.
     for operator in operators {
-        operator.stop().await;
+        operator.cut().await;
     }
     let state = world.azure.state_json().to_string().replace(&world.subscription, "SUB").replace(&world.mark, "MARK");
     let state: Value = serde_json::from_str(&state).unwrap();

@@ -100,7 +100,8 @@ impl Running {
     /// Asks it to stop, and waits until it has.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        self.task.await.expect("the operator does not panic");
+        let stopped = tokio::time::timeout(PATIENCE, self.task).await;
+        stopped.expect("the operator stops").expect("the operator does not panic");
     }
 
     /// Drops it where it stands.
