@@ -1,6 +1,6 @@
 //! From applied manifests to a secured workspace.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{FOREIGN, World, condition};
 
@@ -46,6 +46,27 @@ async fn manifests_become_a_secured_workspace() {
     let done =
         world.until(&workspace, "all rules ready", |object| condition(object, "RulesReady")["status"] == "True").await;
     assert_eq!(done["status"]["rules"], "3/3");
+    let names =
+        [(world.mark.clone(), "MARK"), (world.subscription.clone(), "SUBSCRIPTION"), (principal.clone(), "PRINCIPAL")];
+    let lasting = |object: &Value| {
+        let mut text = object["status"].to_string();
+        for (name, stands) in &names {
+            text = text.replace(name, stands);
+        }
+        let mut status: Value = serde_json::from_str(&text).expect("JSON");
+        for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+            condition["lastTransitionTime"] = json!("TIME");
+        }
+        for field in ["workspaceId", "azureName"] {
+            if status[field].is_string() {
+                status[field] = json!("NAME");
+            }
+        }
+        status
+    };
+    insta::assert_json_snapshot!("rule_without_its_role", lasting(&waiting));
+    insta::assert_json_snapshot!("rule_in_force", lasting(&world.read(&lake).await.expect("the rule")));
+    insta::assert_json_snapshot!("workspace_secured", lasting(&done));
 
     let approved = world
         .until(&approval, "one approved, one unmatched", |object| {
