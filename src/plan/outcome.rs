@@ -279,6 +279,14 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_documented() {
+        let page = include_str!("../../docs/conditions.md");
+        for reason in Reason::ALL {
+            assert!(page.contains(&format!("| `{}` |", reason.word())), "docs/conditions.md lacks {}", reason.word());
+        }
+    }
+
+    #[test]
     fn abnormal_conditions_exist_only_while_they_hold() {
         let types = |reason| Verdict::new(reason, "m").conditions().iter().map(|c| c.type_).collect::<Vec<_>>();
         assert_eq!(types(Reason::Secured), ["Ready"]);
