@@ -1,6 +1,6 @@
 //! Microsoft.MachineLearningServices: what the operator reads of workspaces and outbound rules, and what it sends.
 //!
-//! Answers are read leniently: unknown members are ignored and every field may be missing or null (reference: the service adds
+//! Answers are read leniently: unknown members are ignored and every field may be missing or null (seen: the service adds
 //! members between versions, and shows nulls that no specification declares).
 
 use std::collections::BTreeMap;
@@ -172,7 +172,7 @@ impl Workspace {
     }
 }
 
-/// An outbound rule as ARM shows it. Its `id` is no full ARM id and is never used (reference: Azure/azure-rest-api-specs#28982).
+/// An outbound rule as ARM shows it. Its `id` is no full ARM id and is never used (Azure/azure-rest-api-specs#28982).
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboundRule {
     /// Name.

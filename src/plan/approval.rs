@@ -104,7 +104,7 @@ pub fn decide(connection: &Connection, policies: &[Policy]) -> Decision {
 }
 
 /// The next connection that `policy` approves: pending, allowed by it, the first by name. One at a time, because parallel
-/// approvals on a target cancel each other (reference: superseded approvals).
+/// approvals on a target cancel each other.
 pub fn next<'a>(policy: &ObjectKey, decided: &'a [(Connection, Decision)]) -> Option<&'a Connection> {
     let mine = decided.iter().filter(|(connection, decision)| {
         connection.is_pending() && decision.word == DecisionWord::Allowed && decision.policies.contains(policy)

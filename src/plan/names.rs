@@ -22,7 +22,7 @@ fn letters(parts: &[&str], count: usize) -> String {
 }
 
 /// The Azure name of the rule that object `namespace`/`name` of `installation` declares: 12 to 29 characters that
-/// `^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$` takes (reference: REST pattern of outboundRules).
+/// `^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$` takes (REST specification of outboundRules).
 ///
 /// The last eight letters are five that identify the object and three that seal the name with the installation, so that
 /// [`is_ours`] can tell a rule of ours whose object is gone from a stranger's.

@@ -1,6 +1,6 @@
 //! The outbound-rule engine: which one write brings a workspace's rules nearer to what is declared.
 //!
-//! ARM loses rules when several are written at once, and every write can take minutes (reference: terraform-provider-azapi#453
+//! ARM loses rules when several are written at once, and every write can take minutes (terraform-provider-azapi#453
 //! and #720). So there is one write at a time, several changes go in one, and after each the whole set is read again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -448,7 +448,7 @@ fn say_missing_role(input: RulesInput<'_>, body: &RuleBody, state: &mut RuleStat
     state.missing_role = Some(missing);
 }
 
-/// Why `isolation` does not take `body`, if so (reference: which rule types each isolation mode supports).
+/// Why `isolation` does not take `body`, if so (Microsoft: "Workspace managed virtual network isolation", outbound rules).
 pub fn forbidden(body: &RuleBody, isolation: IsolationMode) -> Option<Verdict> {
     let fix = match (isolation, body) {
         (IsolationMode::AllowOnlyApprovedOutbound, _)

@@ -379,7 +379,7 @@ fn isolation_door(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Result<(), V
     if found.eq_ignore_ascii_case(wanted.as_str()) {
         return Ok(());
     }
-    // The documented transitions; everything else is refused by the service (reference: managed network isolation).
+    // The documented transitions; everything else is refused by the service (Microsoft: "Workspace managed virtual network isolation").
     let allowed = match IsolationMode::parse(found) {
         Some(IsolationMode::Disabled) => true,
         Some(IsolationMode::AllowInternetOutbound) => wanted == IsolationMode::AllowOnlyApprovedOutbound,

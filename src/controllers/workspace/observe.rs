@@ -95,7 +95,7 @@ async fn roles(
     memory: &mut Memory,
 ) -> BTreeMap<String, RoleCheck> {
     let mut roles = BTreeMap::new();
-    // The workspace's own storage, vault and registry are covered by what Azure grants at its creation (reference: 10.3).
+    // The workspace's own storage, vault and registry are covered by what Azure grants at its creation (Microsoft: "Workspace managed virtual network isolation", required role assignments).
     for (_, resource) in workspace.spec.associated_resources.ids() {
         roles.insert(resource.to_ascii_lowercase(), RoleCheck::Held);
     }
