@@ -41,38 +41,7 @@ pub enum ErrorClass {
     Unknown,
 }
 
-/// Who or what makes an error go away, the coarse view on [`ErrorClass`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Remedy {
-    /// It passes by itself within seconds or minutes.
-    RetrySoon,
-    /// It may pass; ask again at the slow pace.
-    RetryLate,
-    /// A person has to act, in Azure or on the manifest; ask again at the slow pace in case they did.
-    Person,
-}
-
 impl ErrorClass {
-    /// Who or what makes an error of this class go away.
-    pub fn remedy(self) -> Remedy {
-        match self {
-            Self::Throttled | Self::Busy | Self::Transient | Self::PrincipalNotReady | Self::Precondition => {
-                Remedy::RetrySoon
-            }
-            Self::NotFound | Self::ParentNotFound | Self::Unauthenticated | Self::Protocol | Self::Unknown => {
-                Remedy::RetryLate
-            }
-            Self::Forbidden
-            | Self::Locked
-            | Self::PolicyDenied
-            | Self::Quota
-            | Self::NotRegistered
-            | Self::Validation
-            | Self::ApproverRoleMissing
-            | Self::Exists => Remedy::Person,
-        }
-    }
-
     /// The class as a metric label.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use super::codes::{ErrorClass, Remedy};
+pub use super::codes::ErrorClass;
 use super::codes::{Evidence, classify};
 
 /// Longest message kept, in bytes.

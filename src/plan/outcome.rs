@@ -279,6 +279,15 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knows_is_retried_and_never_given_up() {
+        for code in ["SomethingNew", "Conflict", "AuthorizationFailed", "ScopeLocked", "TooManyRequests"] {
+            let verdict = Verdict::of_error("trying", &ArmError::from_failure(code, "no"));
+            assert!(!verdict.reason.row().stalled && !verdict.reason.is_ready(), "{code} became {:?}", verdict.reason);
+            assert!(verdict.message.contains(code), "ARM's own code is told: {}", verdict.message);
+        }
+    }
+
+    #[test]
     fn every_reason_is_documented() {
         let page = include_str!("../../docs/conditions.md");
         for reason in Reason::ALL {

@@ -75,7 +75,8 @@ async fn churn_without_a_say_holds_up_nobody() {
     world.secured(&[]).await;
     let churn = async {
         for turn in 0_u32.. {
-            let spec = json!({"fqdn": format!("host{turn}.example.org")});
+            let target = json!({"resourceId": world.lake(), "subresource": format!("part{turn}")});
+            let spec = json!({ "privateEndpoint": target });
             world.apply(foreign_rule(&world, &namespace, "churn", &spec)).await;
         }
     };

@@ -44,13 +44,6 @@ fn codes_mean_what_the_table_says() {
 }
 
 #[test]
-fn every_class_has_a_remedy_and_unknown_is_never_given_up() {
-    assert_eq!(ErrorClass::Unknown.remedy(), Remedy::RetryLate);
-    assert_eq!(ErrorClass::Busy.remedy(), Remedy::RetrySoon);
-    assert_eq!(ErrorClass::Forbidden.remedy(), Remedy::Person);
-}
-
-#[test]
 fn the_missing_approver_role_is_told_by_its_text_however_deep() {
     for message in [
         "User does not have permission to approve private link connections to resource: /subscriptions/s/x",
