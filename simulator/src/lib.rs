@@ -5,6 +5,7 @@
 //! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
+mod body;
 mod call;
 mod clock;
 mod connections;
@@ -20,6 +21,7 @@ mod operations;
 mod pipeline;
 mod providers;
 mod rbac;
+mod resource_type;
 mod routes;
 mod seed;
 mod server;
