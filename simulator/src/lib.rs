@@ -25,6 +25,7 @@ mod resource_type;
 mod routes;
 mod seed;
 mod server;
+pub mod served;
 mod settings;
 mod simulator;
 mod throttle;
