@@ -10,7 +10,7 @@ use crate::api::condition::rfc3339;
 use crate::api::{AzureConnection, PrivateEndpointApproval};
 use crate::azure::client::Priority;
 use crate::azure::error::clean;
-use crate::azure::private_link::Connection;
+use crate::azure::private_link::{Connection, Withdrawal};
 use crate::plan::approval::{Proof, Proven, decide, prove};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
@@ -186,7 +186,7 @@ async fn read(turn: &Turn<'_>, name: &str) -> Result<Option<Connection>, Verdict
     Ok(read.as_ref().and_then(Connection::read))
 }
 
-/// Rejects a connection that turned out to belong to another endpoint than the one decided on. `None` once that is done.
+/// Takes back a connection that turned out to belong to another endpoint than the one decided on. `None` once that is done.
 async fn withdraw(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
@@ -197,9 +197,12 @@ async fn withdraw(
     let shown = shown?;
     let context = turn.context;
     let body = turn.dialect.body(shown, "Rejected", "Rejected: the endpoint is not the one that was decided on");
+    let (method, body) = match turn.dialect.withdrawal {
+        Withdrawal::Reject => (Method::PUT, Some(&body)),
+        Withdrawal::Delete => (Method::DELETE, None),
+    };
     let path = path(turn, &shown.name);
-    let answer =
-        turn.connected.client.send(Method::PUT, &path, turn.dialect.api_version, Some(&body), Priority::Urgent).await;
+    let answer = turn.connected.client.send(method, &path, turn.dialect.api_version, body, Priority::Urgent).await;
     context.metrics.decided("withdrawn");
     let note = format!(
         "withdrew {}: {} was decided on, {} is there",

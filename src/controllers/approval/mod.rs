@@ -12,7 +12,8 @@ use crate::api::common::ManagementPolicy;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
-use crate::azure::private_link::{Connection, Dialect};
+use crate::azure::error::ArmError;
+use crate::azure::private_link::{Connection, Dialect, Listing};
 use crate::plan::approval::{Decision, Policy, decide, next};
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
@@ -218,10 +219,21 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     Ok(Outcome::Again(context.requeue(&uid, &verdict).min(context.pace.connections)))
 }
 
+/// Reads all connections on the target, as its dialect lists them.
 async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
-    let path = format!("{}/privateEndpointConnections", turn.target);
-    let listed = turn.connected.client.list(&path, turn.dialect.api_version, Priority::Resync).await;
-    let listed = listed.map_err(|error| Verdict::of_error("listing the target's connections", &error))?;
+    let failed = |error: &ArmError| Verdict::of_error("listing the target's connections", error);
+    let client = &turn.connected.client;
+    let listed = match turn.dialect.listing {
+        Listing::Children => {
+            let path = format!("{}/privateEndpointConnections", turn.target);
+            client.list(&path, turn.dialect.api_version, Priority::Resync).await.map_err(|error| failed(&error))?
+        }
+        Listing::Member(version) => {
+            let target = client.get(&turn.target.to_string(), version, Priority::Resync).await;
+            let target = target.map_err(|error| failed(&error))?;
+            target["properties"]["privateEndpointConnections"].as_array().cloned().unwrap_or_default()
+        }
+    };
     Ok(listed.iter().filter_map(Connection::read).collect())
 }
 

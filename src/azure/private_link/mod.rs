@@ -1,55 +1,22 @@
-//! Private endpoint connections on a target: one row for each type of resource whose dialect is known.
+//! Private endpoint connections on a target, in the dialect of its type.
 
 use serde_json::{Map, Value, json};
 
-/// How one type of resource speaks about its private endpoint connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dialect {
-    /// The type of the target.
-    pub target_type: &'static str,
-    /// The version every request names.
-    pub api_version: &'static str,
-    /// How it spells the field for what the requester has to do.
-    pub actions_field: &'static str,
-}
+mod dialect;
 
-/// The dialects, from the specifications of Microsoft.Storage 2023-05-01, Microsoft.KeyVault 2024-11-01 and
-/// Microsoft.MachineLearningServices 2024-10-01. In these three, approving is synchronous, a rejected connection may be
-/// rejected again, and the sub-resource asked for is not stated.
-const DIALECTS: &[Dialect] = &[
-    Dialect {
-        target_type: "Microsoft.Storage/storageAccounts",
-        api_version: "2023-05-01",
-        // Singular: so spelled by Storage alone.
-        actions_field: "actionRequired",
-    },
-    Dialect { target_type: "Microsoft.KeyVault/vaults", api_version: "2024-11-01", actions_field: "actionsRequired" },
-    Dialect {
-        target_type: "Microsoft.MachineLearningServices/workspaces",
-        api_version: "2025-12-01",
-        actions_field: "actionsRequired",
-    },
-];
+pub use dialect::{Dialect, Listing, SubResource, Withdrawal};
 
 impl Dialect {
-    /// The dialect of `target_type`, if it is known.
-    pub fn of(target_type: &str) -> Option<&'static Self> {
-        DIALECTS.iter().find(|dialect| dialect.target_type.eq_ignore_ascii_case(target_type))
-    }
-
-    /// The types that are known, for messages.
-    pub fn known() -> String {
-        DIALECTS.iter().map(|dialect| dialect.target_type).collect::<Vec<_>>().join(", ")
-    }
-
     /// The body that sets `connection` to `state`: as read, with only the state changed, so that nothing another party wrote
     /// is lost.
     pub fn body(&self, connection: &Connection, state: &str, description: &str) -> Value {
         let mut properties = connection.properties.clone();
         let present = properties.get("privateLinkServiceConnectionState").and_then(Value::as_object);
         let mut link = Map::new();
-        if let Some(actions) = present.and_then(|present| present.get(self.actions_field)) {
-            link.insert(self.actions_field.into(), actions.clone());
+        if let Some(field) = self.actions_field
+            && let Some(actions) = present.and_then(|present| present.get(field))
+        {
+            link.insert(field.into(), actions.clone());
         }
         link.insert("status".into(), state.into());
         link.insert("description".into(), description.into());
@@ -72,6 +39,15 @@ pub struct Connection {
     pub properties: Map<String, Value>,
 }
 
+/// Which sub-resources a connection is for, as far as its target says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stated {
+    /// ARM does not say.
+    No,
+    /// These, in ARM's spelling.
+    Groups(Vec<String>),
+}
+
 impl Connection {
     /// Reads one entry of a list.
     pub fn read(value: &Value) -> Option<Self> {
@@ -83,6 +59,25 @@ impl Connection {
             state: text(["privateLinkServiceConnectionState", "status"]).unwrap_or_default(),
             properties,
         })
+    }
+
+    /// The sub-resources it is for. A type that states them may still leave them out; then nothing is stated.
+    pub fn sub_resources(&self, dialect: &Dialect) -> Stated {
+        let groups = match dialect.sub_resource {
+            SubResource::NotStated => Vec::new(),
+            SubResource::GroupId => self.properties.get("groupId").into_iter().collect(),
+            SubResource::GroupIds => {
+                self.properties.get("groupIds").and_then(Value::as_array).into_iter().flatten().collect()
+            }
+        };
+        let groups: Vec<String> = groups.into_iter().filter_map(|group| group.as_str().map(str::to_owned)).collect();
+        if groups.is_empty() { Stated::No } else { Stated::Groups(groups) }
+    }
+
+    /// True once no decision is under way on it.
+    pub fn is_settled(&self, dialect: &Dialect) -> bool {
+        let state = self.properties.get("provisioningState").and_then(Value::as_str);
+        state.is_none_or(|state| state.eq_ignore_ascii_case(dialect.settled))
     }
 
     /// True if it waits for a decision.
@@ -114,11 +109,5 @@ mod tests {
             json!({"properties": {"privateEndpoint": {"id": "/pe"}, "privateLinkServiceConnectionState":
                 {"status": "Approved", "description": "by lake", "actionRequired": "None"}}})
         );
-    }
-
-    #[test]
-    fn a_type_outside_the_table_is_not_guessed() {
-        assert!(Dialect::of("Microsoft.Storage/storageAccounts/blobServices").is_none());
-        assert!(Dialect::of("Contoso.Made/up").is_none());
     }
 }
