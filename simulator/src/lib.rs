@@ -34,7 +34,7 @@ mod world;
 
 pub use clock::Clock;
 pub use fault::{Fault, FaultAction, FaultMoment};
-pub use log::RequestEntry;
+pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
