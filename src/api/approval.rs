@@ -42,11 +42,24 @@ pub struct PrivateEndpointApprovalSpec {
     pub connection_ref: ConnectionRef,
     /// The resource whose connections are decided on. Cannot change.
     pub target: ResourceRef,
-    /// Who is approved. A connection is approved if all that at least one entry states holds; without an entry nothing is.
+    /// Who is approved. A connection is approved if all that at least one entry states holds and no policy on the target rejects
+    /// or holds it; without an entry nothing is approved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub allow: Vec<AllowEntry>,
+    /// Who is rejected while pending, whatever any policy on the target allows. What Azure does not state (the sub-resource of
+    /// most types) counts as holding here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub reject: Vec<DenyEntry>,
+    /// Who stays pending until a person decides, whatever any policy on the target allows. What Azure does not state counts as
+    /// holding here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub hold: Vec<DenyEntry>,
     /// `Observe` decides and reports, and approves nothing; `Manage` is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
@@ -55,26 +68,66 @@ pub struct PrivateEndpointApprovalSpec {
     pub suspend: bool,
 }
 
-/// One way to be approved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AllowEntry {
-    /// A private endpoint in a subscription of your own, by what ARM itself states of it. All that is stated here must hold.
-    pub private_endpoint: EndpointMatch,
-}
-
-/// A private endpoint in a subscription of your own. All that is stated must hold.
+/// One way to be approved. All that is stated must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
+)]
+pub struct AllowEntry {
+    /// The private endpoint that asks, by what ARM itself states of it.
+    pub private_endpoint: EndpointMatch,
+    /// The connection must be for these sub-resources and no others, for example `blob`. Most types of target do not state it
+    /// (Storage and Key Vault among them): there an entry with this field never holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub sub_resources: Vec<String>,
+}
+
+/// One way to be rejected or held. All that is stated must hold, or not be known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.privateEndpoint) || (has(self.subResources) && size(self.subResources) > 0)").message("give privateEndpoint, subResources or both"),
+)]
+pub struct DenyEntry {
+    /// The private endpoint that asks, by what ARM itself states of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_endpoint: Option<EndpointMatch>,
+    /// The connection is for at least one of these sub-resources, or Azure does not say for which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub sub_resources: Vec<String>,
+}
+
+/// A private endpoint, by what ARM itself states of it. All that is stated must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.id) || has(self.subscriptionId) || has(self.ownSubscription)").message("privateEndpoint: give id, subscriptionId or ownSubscription"),
+    validation = Rule::new("!has(self.id) || !(has(self.subscriptionId) || has(self.ownSubscription) || has(self.resourceGroup) || has(self.name) || has(self.namePattern))").message("privateEndpoint: an id says it all; give nothing beside it"),
     validation = Rule::new("!(has(self.name) && has(self.namePattern))").message("privateEndpoint: give name or namePattern, not both"),
     validation = Rule::new("!(has(self.name) || has(self.namePattern)) || has(self.resourceGroup)").message("privateEndpoint.resourceGroup: needed with a name, since endpoint names are unique within a group only"),
+    validation = Rule::new("!has(self.resourceGroup) || has(self.subscriptionId)").message("privateEndpoint.subscriptionId: needed with a resource group, since group names are unique within a subscription only"),
 )]
 pub struct EndpointMatch {
-    /// Subscription of the endpoint; it must be among the connection's `ownSubscriptions`, else the entry never holds.
+    /// The endpoint's full ARM id, for example
+    /// /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub/providers/Microsoft.Network/privateEndpoints/lake.
+    /// It may lie in any subscription: who owns that subscription decides what carries the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[mM]icrosoft[.][nN]etwork/[pP]rivate[eE]ndpoints/[A-Za-z0-9._-]+$')").message("privateEndpoint.id: must be the full ARM id of a private endpoint, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub/providers/Microsoft.Network/privateEndpoints/lake"))]
+    pub id: Option<String>,
+    /// Whether the endpoint lies in one of the connection's `ownSubscriptions`: `false` means everybody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_subscription: Option<bool>,
+    /// Subscription of the endpoint; it must be among the connection's `ownSubscriptions`, else an entry that allows never holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')").message("privateEndpoint.subscriptionId: must be the GUID of the subscription, for example 00000000-0000-0000-0000-000000000001"))]
-    pub subscription_id: String,
+    pub subscription_id: Option<String>,
     /// Resource group of the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 90), regex(pattern = r"^[A-Za-z0-9._()-]+$"))]
@@ -111,7 +164,7 @@ pub struct PrivateEndpointApprovalStatus {
     /// Connections on the target that are pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<i64>,
-    /// Pending ones that no policy allows: a person has to look at them.
+    /// Pending ones that no policy allows or rejects, and those that one holds: a person has to look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
     /// The connections that matter to this policy: what it allows, and what waits.
@@ -137,17 +190,25 @@ pub struct ConnectionReport {
     /// State as ARM shows it: `Pending`, `Approved`, `Rejected`, `Disconnected`.
     #[schemars(length(max = 64))]
     pub state: String,
-    /// What was decided.
+    /// The sub-resources it is for, or `not stated` where ARM does not say.
+    #[schemars(length(max = 256))]
+    pub sub_resources: String,
+    /// `Allowed`, `Rejected`, `Held` or `Unmatched`.
     pub decision: DecisionWord,
     /// Why, for people.
     #[schemars(length(max = 512))]
     pub why: String,
 }
 
-/// What was decided about a connection.
+/// What was decided about a connection: `Rejected` beats `Held` beats `Allowed`, over all policies on the target; `Unmatched` is
+/// what no entry names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum DecisionWord {
-    /// A policy allows it.
+    /// A policy rejects it, whatever others allow.
+    Rejected,
+    /// A policy holds it for a person, whatever others allow.
+    Held,
+    /// A policy allows it, and none rejects or holds it.
     Allowed,
     /// No policy allows it: default deny. It stays pending until a person decides.
     Unmatched,

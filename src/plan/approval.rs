@@ -6,9 +6,9 @@
 
 use wildmatch::WildMatchPattern;
 
-use crate::api::approval::{AllowEntry, DecisionWord, EndpointMatch};
+use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, EndpointMatch};
 use crate::api::ids::ArmId;
-use crate::azure::private_link::Connection;
+use crate::azure::private_link::{Connection, Dialect, Stated};
 
 use super::rules::ObjectKey;
 
@@ -46,6 +46,10 @@ pub struct Policy {
     pub key: ObjectKey,
     /// Its allow entries.
     pub allow: Vec<AllowEntry>,
+    /// Its reject entries.
+    pub reject: Vec<DenyEntry>,
+    /// Its hold entries.
+    pub hold: Vec<DenyEntry>,
     /// Subscriptions that the policy's AzureConnection calls its own.
     pub own_subscriptions: Vec<String>,
 }
@@ -53,63 +57,126 @@ pub struct Policy {
 /// What was decided about one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Allowed or not.
+    /// The word.
     pub word: DecisionWord,
-    /// The policies that allow it.
+    /// The policies that decided so.
     pub policies: Vec<ObjectKey>,
     /// Why, for people.
     pub why: String,
 }
 
-/// Whether `entry` holds for the endpoint that asks.
-fn holds(entry: &EndpointMatch, endpoint: Option<&ArmId>, own_subscriptions: &[String]) -> Truth {
+/// What ARM states of one connection.
+struct Facts {
+    /// The endpoint that asks, if its id can be read.
+    endpoint: Option<ArmId>,
+    sub_resources: Stated,
+}
+
+/// Whether the endpoint that asks is the one that `wanted` describes.
+fn is_endpoint(wanted: &EndpointMatch, facts: &Facts, own_subscriptions: &[String]) -> Truth {
     // Without an id that can be read nothing is known of who asks.
-    let Some(endpoint) = endpoint else { return Truth::Unknown };
+    let Some(endpoint) = &facts.endpoint else { return Truth::Unknown };
+    // What is no private endpoint is nothing that a policy can mean.
     if !endpoint.is("Microsoft.Network/privateEndpoints") {
-        return Truth::No;
+        return Truth::Unknown;
     }
-    // In subscriptions of others, names are chosen by whoever asks: subscription, group and name say nothing there.
-    let own = own_subscriptions.iter().any(|own| own.eq_ignore_ascii_case(&entry.subscription_id));
-    let subscription = own && entry.subscription_id.eq_ignore_ascii_case(endpoint.subscription());
-    let group =
-        entry.resource_group.as_deref().is_none_or(|group| group.eq_ignore_ascii_case(endpoint.resource_group()));
-    let name = entry.name.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(endpoint.name()));
-    let pattern = entry
+    if let Some(id) = &wanted.id {
+        return ArmId::parse(id).is_ok_and(|id| id == *endpoint).into();
+    }
+    let is_own = |id: &str| own_subscriptions.iter().any(|own| own.eq_ignore_ascii_case(id));
+    let side = wanted.own_subscription.is_none_or(|own| own == is_own(endpoint.subscription()));
+    let subscription = match &wanted.subscription_id {
+        None => Truth::Yes,
+        Some(id) if !id.eq_ignore_ascii_case(endpoint.subscription()) => Truth::No,
+        // In subscriptions of others, managed networks' among them, names are chosen by whoever asks: that it lies there says
+        // nothing of who it is.
+        Some(id) if is_own(id) => Truth::Yes,
+        Some(_) => Truth::Unknown,
+    };
+    let same = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(is));
+    let pattern = wanted
         .name_pattern
         .as_deref()
         .is_none_or(|pattern| WildMatchPattern::<'*', '?'>::new_case_insensitive(pattern).matches(endpoint.name()));
-    Truth::from(subscription).and(group.into()).and(name.into()).and(pattern.into())
+    let names =
+        same(&wanted.resource_group, endpoint.resource_group()) && same(&wanted.name, endpoint.name()) && pattern;
+    Truth::from(side).and(subscription).and(names.into())
 }
 
-/// Decides about `connection` by all `policies` on its target. Default deny.
-pub fn decide(connection: &Connection, policies: &[Policy]) -> Decision {
-    let endpoint = ArmId::parse(&connection.endpoint).ok();
-    let allows = |policy: &&Policy| {
-        let entry_holds = |entry: &AllowEntry| {
-            holds(&entry.private_endpoint, endpoint.as_ref(), &policy.own_subscriptions) == Truth::Yes
-        };
-        policy.allow.iter().any(entry_holds)
-    };
-    let allowing: Vec<ObjectKey> = policies.iter().filter(allows).map(|policy| policy.key.clone()).collect();
-    if allowing.is_empty() {
-        let why = if endpoint.is_none() {
-            "ARM does not state which endpoint asks, so no policy can allow it".to_owned()
-        } else {
-            "no policy on this target allows the endpoint that asks".to_owned()
-        };
-        return Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why };
+/// Whether the connection is for `wanted`: for nothing else (`every`), or for one of them at least.
+fn is_for(wanted: &[String], facts: &Facts, every: bool) -> Truth {
+    if wanted.is_empty() {
+        return Truth::Yes;
     }
-    let names: Vec<String> = allowing.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
-    Decision { word: DecisionWord::Allowed, policies: allowing, why: format!("allowed by {}", names.join(", ")) }
+    let Stated::Groups(groups) = &facts.sub_resources else { return Truth::Unknown };
+    let listed = |group: &String| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(group));
+    if every { groups.iter().all(listed) } else { groups.iter().any(listed) }.into()
 }
 
-/// The next connection that `policy` approves: pending, allowed by it, the first by name. One at a time, because parallel
-/// approvals on a target cancel each other.
-pub fn next<'a>(policy: &ObjectKey, decided: &'a [(Connection, Decision)]) -> Option<&'a Connection> {
+impl Policy {
+    /// Only what is known to hold allows.
+    fn allows(&self, facts: &Facts) -> bool {
+        self.allow.iter().any(|entry| {
+            // Own subscriptions alone name nobody.
+            let named = entry.private_endpoint.id.is_some() || entry.private_endpoint.subscription_id.is_some();
+            let endpoint = is_endpoint(&entry.private_endpoint, facts, &self.own_subscriptions);
+            named && endpoint.and(is_for(&entry.sub_resources, facts, true)) == Truth::Yes
+        })
+    }
+
+    /// What is not known not to hold denies.
+    fn denies(&self, entries: &[DenyEntry], facts: &Facts) -> bool {
+        entries.iter().any(|entry| {
+            let endpoint = entry
+                .private_endpoint
+                .as_ref()
+                .map_or(Truth::Yes, |wanted| is_endpoint(wanted, facts, &self.own_subscriptions));
+            endpoint.and(is_for(&entry.sub_resources, facts, false)) != Truth::No
+        })
+    }
+}
+
+/// Decides about `connection` by all `policies` on its target: reject beats hold beats allow, and what nobody names stays
+/// pending. The order of policies and entries does not matter.
+pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -> Decision {
+    let facts =
+        Facts { endpoint: ArmId::parse(&connection.endpoint).ok(), sub_resources: connection.sub_resources(dialect) };
+    let all = |holds: &dyn Fn(&Policy) -> bool| -> Vec<ObjectKey> {
+        policies.iter().filter(|policy| holds(policy)).map(|policy| policy.key.clone()).collect()
+    };
+    let by = |word, verb: &str, policies: Vec<ObjectKey>| {
+        let names: Vec<String> = policies.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
+        Decision { word, policies, why: format!("{verb} by {}", names.join(", ")) }
+    };
+    let rejecting = all(&|policy| policy.denies(&policy.reject, &facts));
+    if !rejecting.is_empty() {
+        return by(DecisionWord::Rejected, "rejected", rejecting);
+    }
+    let holding = all(&|policy| policy.denies(&policy.hold, &facts));
+    if !holding.is_empty() {
+        return by(DecisionWord::Held, "held for a person", holding);
+    }
+    let allowing = all(&|policy| policy.allows(&facts));
+    if !allowing.is_empty() {
+        return by(DecisionWord::Allowed, "allowed", allowing);
+    }
+    let why = if facts.endpoint.is_none() {
+        "ARM does not state which endpoint asks, so no policy can allow it"
+    } else {
+        "no policy on this target allows the endpoint that asks"
+    };
+    Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why: why.to_owned() }
+}
+
+/// The next connection on which `policy` acts: pending, and rejected or allowed by it; what is rejected first, then the first by
+/// name. One at a time, because parallel decisions on a target cancel each other.
+pub fn next<'a>(policy: &ObjectKey, decided: &'a [(Connection, Decision)]) -> Option<&'a (Connection, Decision)> {
     let mine = decided.iter().filter(|(connection, decision)| {
-        connection.is_pending() && decision.word == DecisionWord::Allowed && decision.policies.contains(policy)
+        connection.is_pending()
+            && matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
+            && decision.policies.contains(policy)
     });
-    mine.map(|(connection, _)| connection).min_by(|a, b| a.name.cmp(&b.name))
+    mine.min_by_key(|(connection, decision)| (decision.word, connection.name.clone()))
 }
 
 /// An approval that was about to be written, kept in the ledger until its end is known.
@@ -174,10 +241,18 @@ mod tests {
         )
     }
 
+    const STORAGE: &str = "Microsoft.Storage/storageAccounts";
+
+    fn decide(connection: &Connection, policies: &[Policy]) -> Decision {
+        super::decide(connection, Dialect::of(STORAGE).unwrap(), policies)
+    }
+
     fn policy(entry: serde_json::Value) -> Policy {
         Policy {
             key: ObjectKey { namespace: "platform".into(), name: "lake".into() },
             allow: vec![serde_json::from_value(json!({ "privateEndpoint": entry })).unwrap()],
+            reject: vec![],
+            hold: vec![],
             own_subscriptions: vec![OWN.into()],
         }
     }
@@ -205,6 +280,7 @@ mod tests {
                 format!("/subscriptions/{OWN}/resourceGroups/x/providers/Contoso.Fake/privateEndpoints/lake-1"),
                 false,
             ),
+            (json!({"ownSubscription": true}), endpoint(OWN, "any", "any"), false),
             (hub, format!("{}/../../../{FOREIGN}", endpoint(OWN, "hub", "lake-1")), false),
         ] {
             let decision = decide(&connection(&asks, "Pending"), &[policy(entry.clone())]);
@@ -234,6 +310,160 @@ mod tests {
             let connection = connection(&endpoint(OWN, "hub", "lake-1"), state);
             let decision = decide(&connection, std::slice::from_ref(&hub));
             assert_eq!(next(key, &[(connection, decision)]).is_some(), want, "{state}");
+        }
+    }
+
+    fn entries(list: serde_json::Value) -> Vec<DenyEntry> {
+        serde_json::from_value(list).unwrap()
+    }
+
+    #[test]
+    fn reject_beats_hold_beats_allow_over_all_policies() {
+        let allow = policy(json!({"subscriptionId": OWN}));
+        let named = |name: &str| ObjectKey { namespace: "security".into(), name: name.into() };
+        let hold = Policy {
+            key: named("hold"),
+            allow: vec![],
+            hold: entries(json!([{"privateEndpoint": {"subscriptionId": OWN, "resourceGroup": "hub"}}])),
+            ..policy(json!({"subscriptionId": OWN}))
+        };
+        let reject = Policy {
+            key: named("reject"),
+            allow: vec![],
+            reject: entries(json!([{"privateEndpoint": {"id": endpoint(OWN, "hub", "lake-1")}}])),
+            ..policy(json!({"subscriptionId": OWN}))
+        };
+        let asks = |group: &str, name: &str| connection(&endpoint(OWN, group, name), "Pending");
+        for (connection, policies, word, by) in [
+            (asks("spoke", "lake-1"), vec![&allow, &hold, &reject], DecisionWord::Allowed, &allow),
+            (asks("hub", "lake-2"), vec![&allow, &hold, &reject], DecisionWord::Held, &hold),
+            (asks("hub", "lake-1"), vec![&allow, &hold, &reject], DecisionWord::Rejected, &reject),
+            (asks("HUB", "LAKE-1"), vec![&reject, &allow], DecisionWord::Rejected, &reject),
+            (asks("hub", "lake-1"), vec![&allow, &hold], DecisionWord::Held, &hold),
+        ] {
+            let mut policies: Vec<Policy> = policies.into_iter().cloned().collect();
+            let decision = decide(&connection, &policies);
+            assert_eq!((decision.word, &decision.policies), (word, &vec![by.key.clone()]), "{}", connection.endpoint);
+            policies.reverse();
+            assert_eq!(decide(&connection, &policies).word, word, "the order of policies does not matter");
+        }
+    }
+
+    #[test]
+    fn everybody_elses_subscriptions_can_be_denied_and_an_unreadable_requester_is() {
+        let strangers = Policy {
+            reject: entries(json!([{"privateEndpoint": {"ownSubscription": false}}])),
+            ..policy(json!({"subscriptionId": OWN}))
+        };
+        for (asks, word) in [
+            (endpoint(OWN, "hub", "lake-1"), DecisionWord::Allowed),
+            (endpoint(FOREIGN, "hub", "lake-1"), DecisionWord::Rejected),
+            (String::new(), DecisionWord::Rejected),
+        ] {
+            assert_eq!(decide(&connection(&asks, "Pending"), std::slice::from_ref(&strangers)).word, word, "{asks}");
+        }
+        // A name in a subscription of others is chosen by whoever asks, so it cannot be excluded that it is the one meant.
+        let named = Policy {
+            hold: entries(json!([{"privateEndpoint": {"subscriptionId": FOREIGN}}])),
+            ..policy(json!({"subscriptionId": OWN}))
+        };
+        let word = |asks: &str| decide(&connection(asks, "Pending"), std::slice::from_ref(&named)).word;
+        assert_eq!(word(&endpoint(FOREIGN, "hub", "x")), DecisionWord::Held);
+        assert_eq!(word(&endpoint(OWN, "hub", "x")), DecisionWord::Allowed);
+    }
+
+    #[test]
+    fn a_full_id_names_one_endpoint_wherever_it_lies() {
+        let partner = policy(json!({"id": endpoint(FOREIGN, "partner", "lake")}));
+        let word = |asks: String| decide(&connection(&asks, "Pending"), std::slice::from_ref(&partner)).word;
+        assert_eq!(word(endpoint(FOREIGN, "PARTNER", "lake")), DecisionWord::Allowed);
+        for twin in [
+            endpoint(FOREIGN, "partner2", "lake"),
+            endpoint(OWN, "partner", "lake"),
+            endpoint(FOREIGN, "partner", "lake2"),
+        ] {
+            assert_eq!(word(twin.clone()), DecisionWord::Unmatched, "{twin}");
+        }
+    }
+
+    #[test]
+    fn a_sub_resource_that_is_not_stated_never_allows_and_always_denies() {
+        let mut allow = policy(json!({"subscriptionId": OWN}));
+        allow.allow[0].sub_resources = vec!["sqlServer".into()];
+        let deny = Policy {
+            hold: entries(json!([{"subResources": ["sqlServer"]}])),
+            ..policy(json!({"subscriptionId": OWN}))
+        };
+        let sql = Dialect::of("Microsoft.Sql/servers").unwrap();
+        let storage = Dialect::of(STORAGE).unwrap();
+        for (dialect, stated, allowed, held) in [
+            (sql, json!(["SqlServer"]), true, true),
+            (sql, json!(["sqlServer", "other"]), false, true),
+            (sql, json!(["other"]), false, false),
+            (sql, json!([]), false, true),
+            // Storage states none: whatever such a member says there, the specification does not know it.
+            (storage, json!(["sqlServer"]), false, true),
+        ] {
+            let mut asks = connection(&endpoint(OWN, "hub", "x"), "Pending");
+            asks.properties.insert("groupIds".into(), stated.clone());
+            let word = |policy: &Policy| super::decide(&asks, dialect, std::slice::from_ref(policy)).word;
+            assert_eq!(word(&allow) == DecisionWord::Allowed, allowed, "{} {stated}", dialect.target_type);
+            assert_eq!(word(&deny) == DecisionWord::Held, held, "{} {stated}", dialect.target_type);
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever policies there are, and in whatever order: an approval always has an entry that names the endpoint by what
+        /// ARM states, in a subscription of one's own or by its full id, and no entry against it.
+        #[test]
+        fn nothing_is_allowed_that_no_entry_allows(
+            asks in (0..3usize, 0..3usize, 0..3usize),
+            policies in proptest::collection::vec((0..3usize, (0..3usize, 0..4usize, 0..4usize), 0..4usize), 0..5),
+            turn in 0..5usize,
+        ) {
+            let (subscriptions, words) = ([OWN, FOREIGN, "00000000-0000-0000-0000-000000000003"], ["a", "b", "c"]);
+            let (subscription, group, name) = (subscriptions[asks.0], words[asks.1], words[asks.2]);
+            let entry = |(s, g, n): (usize, usize, usize)| {
+                let mut entry = json!({"subscriptionId": subscriptions[s]});
+                if let Some(group) = words.get(g) {
+                    entry["resourceGroup"] = json!(group);
+                    if let Some(name) = words.get(n) { entry["name"] = json!(name); }
+                }
+                entry
+            };
+            // The oracle reads the same entry once more, in other words.
+            let names = |(s, g, n): (usize, usize, usize)| {
+                let group_fits = words.get(g).is_none_or(|wanted| *wanted == group);
+                let name_fits = words.get(g).is_none() || words.get(n).is_none_or(|wanted| *wanted == name);
+                subscriptions[s] == subscription && group_fits && name_fits
+            };
+            let mut all: Vec<Policy> = Vec::new();
+            let (mut allowed, mut denied) = (false, false);
+            for (index, (what, selector, _)) in policies.iter().enumerate() {
+                let mut one = policy(json!({"subscriptionId": OWN}));
+                one.key.name = format!("p{index}");
+                one.allow.clear();
+                match what {
+                    0 => {
+                        one.allow = vec![serde_json::from_value(json!({"privateEndpoint": entry(*selector)})).unwrap()];
+                        allowed |= names(*selector) && subscription == OWN;
+                    }
+                    1 => {
+                        one.hold = entries(json!([{"privateEndpoint": entry(*selector)}]));
+                        denied |= names(*selector);
+                    }
+                    _ => {
+                        one.reject = entries(json!([{"privateEndpoint": entry(*selector)}]));
+                        denied |= names(*selector);
+                    }
+                }
+                all.push(one);
+            }
+            let asking = connection(&endpoint(subscription, group, name), "Pending");
+            let word = decide(&asking, &all).word;
+            proptest::prop_assert_eq!(word == DecisionWord::Allowed, allowed && !denied);
+            if !all.is_empty() { let by = turn % all.len(); all.rotate_left(by); }
+            proptest::prop_assert_eq!(decide(&asking, &all).word, word);
         }
     }
 

@@ -492,6 +492,31 @@ async fn wrong_policies_are_refused_with_the_way_out() {
                 &["spec.allow[0].privateEndpoint", "Required"],
             ),
             wrong(
+                "an entry that allows and names nobody",
+                change("spec.allow", json!([{"privateEndpoint": {"ownSubscription": true}}])),
+                &["spec.allow[0]", "must say whom"],
+            ),
+            wrong(
+                "an id and more",
+                change(&format!("{endpoint}.id"), World::endpoint(&world.subscription, "hub", "lake-1").into()),
+                &["spec.allow[0].privateEndpoint", "an id says it all"],
+            ),
+            wrong(
+                "an id of something else",
+                change("spec.allow", json!([{"privateEndpoint": {"id": world.lake()}}])),
+                &["privateEndpoint.id", "full ARM id of a private endpoint"],
+            ),
+            wrong(
+                "an entry that rejects everybody",
+                change("spec.reject", json!([{}])),
+                &["spec.reject[0]", "privateEndpoint, subResources or both"],
+            ),
+            wrong(
+                "a group without a subscription",
+                change("spec.hold", json!([{"privateEndpoint": {"ownSubscription": false, "resourceGroup": "hub"}}])),
+                &["spec.hold[0].privateEndpoint", "subscriptionId: needed with a resource group"],
+            ),
+            wrong(
                 "a name too long for an owner tag",
                 change("metadata.name", "p".repeat(64).into()),
                 &["metadata.name", "at most 63"],
@@ -534,6 +559,7 @@ async fn right_manifests_are_accepted() {
     let any_group = format!("/subscriptions/{}/resourceGroups/*", world.subscription);
     let label = json!({"matchLabels": {"tier": "gold"}});
     let subscription = json!([{"privateEndpoint": {"subscriptionId": world.subscription}}]);
+    let one = World::endpoint(&world.subscription, "hub", "lake-1").replace("resourceGroups", "resourcegroups");
     world
         .accepts(vec![
             ("the usual workspace", workspace.clone()),
@@ -565,6 +591,12 @@ async fn right_manifests_are_accepted() {
             ("the usual policy", approval.clone()),
             ("a policy that allows nothing", without(&approval, "spec.allow")),
             ("a whole subscription", with(&approval, "spec.allow", subscription)),
+            (
+                "strangers rejected",
+                with(&approval, "spec.reject", json!([{"privateEndpoint": {"ownSubscription": false}}])),
+            ),
+            ("a sub-resource held", with(&approval, "spec.hold", json!([{"subResources": ["dfs"]}]))),
+            ("one endpoint by its id", with(&approval, "spec.allow", json!([{"privateEndpoint": {"id": one}}]))),
         ])
         .await;
 }

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod approvals;
 mod bad_input;
 mod columns;
 mod deletion;

@@ -6,6 +6,7 @@ use reqwest::Method;
 use tracing::{info, warn};
 
 use super::{Turn, name_of, policies};
+use crate::api::approval::DecisionWord;
 use crate::api::condition::rfc3339;
 use crate::api::{AzureConnection, PrivateEndpointApproval};
 use crate::azure::client::Priority;
@@ -94,13 +95,14 @@ async fn approved(
     context.events.publish(policy, false, "Approved", &note).await;
 }
 
-/// Approves `connection`. The inner error is what to say if it could not be done.
-pub(super) async fn approve(
+/// Reads everything anew that a decision stands on: the policy, the grant and the connection itself. What is written is exactly
+/// what was decided on.
+async fn before(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connection: &Connection,
-    page: &mut OpenPage,
-) -> Result<Result<(), Verdict>, Error> {
+    word: DecisionWord,
+) -> Result<Result<Connection, Verdict>, Error> {
     let context = turn.context;
     let now: Option<PrivateEndpointApproval> = fresh(&context.kube, Some(&turn.key.namespace), &turn.key.name).await?;
     let unchanged = now.is_some_and(|now| {
@@ -114,17 +116,72 @@ pub(super) async fn approve(
     if !unchanged || !granted {
         return Err(WriteError::Outdated.into());
     }
-    // Read right before: what is approved is exactly what was decided on.
     let before = match read(turn, &connection.name).await {
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
-    let still = before.as_ref().is_some_and(|before| {
+    let still = before.filter(|before| {
+        let decision = decide(before, turn.dialect, &policies(turn));
         before.is_pending()
             && before.endpoint.eq_ignore_ascii_case(&connection.endpoint)
-            && decide(before, &policies(turn)).policies.contains(&turn.key)
+            && decision.word == word
+            && decision.policies.contains(&turn.key)
     });
-    let Some(before) = before.filter(|_| still) else { return Err(WriteError::Outdated.into()) };
+    still.map(Ok).ok_or_else(|| WriteError::Outdated.into())
+}
+
+/// Rejects `connection`. No proof is kept: should another endpoint stand behind it by then, nothing was opened.
+pub(super) async fn reject(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    connection: &Connection,
+) -> Result<Result<(), Verdict>, Error> {
+    let context = turn.context;
+    let before = match before(turn, policy, connection, DecisionWord::Rejected).await? {
+        Ok(before) => before,
+        Err(verdict) => return Ok(Err(verdict)),
+    };
+    let name = name_of(&turn.key);
+    let body = turn.dialect.body(&before, "Rejected", &format!("Rejected by policy {name}"));
+    let path = path(turn, &before.name);
+    let answer =
+        turn.connected.client.send(Method::PUT, &path, turn.dialect.api_version, Some(&body), Priority::Urgent).await;
+    context.metrics.operation_started("PUT privateEndpointConnections");
+    let accepted = match answer {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            let verdict = Verdict::of_error(&format!("rejecting {}", before.name), &error);
+            return Ok(Err(if error.outcome_unknown() { verdict.after(Some(context.pace.poll)) } else { verdict }));
+        }
+    };
+    context.metrics.decided("rejected");
+    info!(
+        target: AUDIT, policy = name, target_id = %turn.target, connection = before.name,
+        requester = before.endpoint, request_id = accepted.request_id, "rejected"
+    );
+    let note = format!("rejected {} from {} on {}", before.name, clean(&before.endpoint, 512), turn.target);
+    context.events.publish(policy, false, "Rejected", &note).await;
+    // Where a decision takes time, the next turn sees it still pending: it is looked at again when it had time to show.
+    let shown = read(turn, &before.name).await.ok().flatten();
+    if shown.is_some_and(|shown| shown.is_pending()) {
+        let message = format!("{} was rejected; Azure does not show it yet", before.name);
+        return Ok(Err(Verdict::new(Reason::Updating, message).after(Some(context.pace.poll))));
+    }
+    Ok(Ok(()))
+}
+
+/// Approves `connection`. The inner error is what to say if it could not be done.
+pub(super) async fn approve(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    connection: &Connection,
+    page: &mut OpenPage,
+) -> Result<Result<(), Verdict>, Error> {
+    let context = turn.context;
+    let before = match before(turn, policy, connection, DecisionWord::Allowed).await? {
+        Ok(before) => before,
+        Err(verdict) => return Ok(Err(verdict)),
+    };
     let proof = Proof {
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
+use crate::api::approval::DecisionWord;
 use crate::api::common::ManagementPolicy;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
@@ -25,7 +26,7 @@ use crate::runtime::indexes::key_of;
 use crate::runtime::ledger::{LedgerError, OpenPage};
 use crate::runtime::status::{Basis, has_finalizer};
 
-use approve::{approve, settle};
+use approve::{approve, reject, settle};
 use report::report;
 
 /// Everything one turn on a target works with.
@@ -165,6 +166,8 @@ fn policies(turn: &Turn<'_>) -> Vec<Policy> {
             policies.push(Policy {
                 key: key_of(policy),
                 allow: policy.spec.allow.clone(),
+                reject: policy.spec.reject.clone(),
+                hold: policy.spec.hold.clone(),
                 own_subscriptions: connected.spec.own_subscriptions.clone(),
             });
         }
@@ -197,13 +200,17 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     let decided = decided(turn, &connections);
     let observes = policy.spec.management_policy == Some(ManagementPolicy::Observe);
     let held = if policy.spec.suspend {
-        Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved (spec.suspend)"))
+        Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
     } else {
         turn.connected.holds_writes().filter(|_| !observes)
     };
     let next = next(&turn.key, &decided).filter(|_| !observes && held.is_none());
-    if let Some(connection) = next {
-        if let Err(verdict) = approve(turn, policy, connection, &mut page).await? {
+    if let Some((connection, decision)) = next {
+        let done = match decision.word {
+            DecisionWord::Rejected => reject(turn, policy, connection).await?,
+            _ => approve(turn, policy, connection, &mut page).await?,
+        };
+        if let Err(verdict) = done {
             report(turn, policy, &decided, verdict.clone()).await?;
             return Ok(Outcome::Reported(verdict));
         }
@@ -211,7 +218,7 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         return Ok(Outcome::Again(context.pace.lane));
     }
     let verdict = held.unwrap_or_else(|| {
-        let word = if observes { "decides, and with Observe approves nothing" } else { "decides" };
+        let word = if observes { "decides, and with Observe neither approves nor rejects" } else { "decides" };
         Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
     });
     report(turn, policy, &decided, verdict.clone()).await?;
@@ -239,7 +246,7 @@ async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
 
 fn decided(turn: &Turn<'_>, connections: &[Connection]) -> Vec<(Connection, Decision)> {
     let policies = policies(turn);
-    connections.iter().map(|connection| (connection.clone(), decide(connection, &policies))).collect()
+    connections.iter().map(|connection| (connection.clone(), decide(connection, turn.dialect, &policies))).collect()
 }
 
 /// Reports a verdict that stops before a decision; what was known stays.

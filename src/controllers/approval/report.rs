@@ -5,7 +5,7 @@ use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::azure::error::clean;
-use crate::azure::private_link::Connection;
+use crate::azure::private_link::{Connection, Stated};
 use crate::plan::Verdict;
 use crate::plan::approval::Decision;
 use crate::runtime::driver::Error;
@@ -26,7 +26,7 @@ pub(super) async fn report(
         i64::try_from(decided.iter().filter(|entry| test(entry)).count()).ok()
     };
     let unmatched = |(connection, decision): &(Connection, Decision)| {
-        connection.is_pending() && decision.word == DecisionWord::Unmatched
+        connection.is_pending() && matches!(decision.word, DecisionWord::Unmatched | DecisionWord::Held)
     };
     let mut listed: Vec<&(Connection, Decision)> =
         decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
@@ -44,6 +44,10 @@ pub(super) async fn report(
                 name: clean(&connection.name, 256),
                 private_endpoint: clean(&connection.endpoint, 1024),
                 state: clean(&connection.state, 64),
+                sub_resources: match connection.sub_resources(turn.dialect) {
+                    Stated::No => "not stated".to_owned(),
+                    Stated::Groups(groups) => clean(&groups.join(", "), 256),
+                },
                 decision: decision.word,
                 why: clean(&decision.why, 512),
             })
@@ -61,7 +65,10 @@ pub(super) async fn report(
     let (reason, message) = if waiting.is_empty() {
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
-        let text = format!("allowed by no policy, so pending until a person decides ({total}): {}", waiting.join("; "));
+        let text = format!(
+            "allowed by no policy, or held by one, so pending until a person decides ({total}): {}",
+            waiting.join("; ")
+        );
         ("DecisionNeeded", text)
     };
     let pending = ConditionDraft {

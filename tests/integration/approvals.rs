@@ -1,0 +1,130 @@
+//! Private endpoint connections, decided by policy and by nothing else.
+
+use serde_json::{Value, json};
+
+use crate::support::{World, condition};
+
+const FOREIGN: &str = "00000000-0000-0000-0000-00000000000f";
+
+/// The state of every connection on the lake, with the endpoint that asks.
+fn states(world: &World) -> Vec<(String, String)> {
+    let state = world.azure.state_json();
+    let connections = state["privateEndpointConnections"].as_object().into_iter().flatten();
+    let mut states: Vec<(String, String)> = connections
+        .filter(|(id, _)| id.starts_with(&world.lake().to_lowercase()))
+        .map(|(_, connection)| {
+            let text =
+                |pointer: &str| connection.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            (text("/properties/privateEndpoint/id"), text("/properties/privateLinkServiceConnectionState/status"))
+        })
+        .collect();
+    states.sort();
+    states
+}
+
+fn state_of(world: &World, endpoint: &str) -> String {
+    let states = states(world).into_iter();
+    states.filter(|(id, _)| id == endpoint).map(|(_, state)| state).collect::<Vec<_>>().join(",")
+}
+
+fn reported(object: &Value, endpoint: &str) -> Value {
+    let mut connections = object["status"]["connections"].as_array().into_iter().flatten();
+    connections.find(|one| one["privateEndpoint"] == endpoint).cloned().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reject_beats_hold_beats_allow_and_twins_get_nothing() {
+    let world = World::new().await;
+    let own = |group: &str, name: &str| World::endpoint(&world.subscription, group, name);
+    let (ours, held) = (own("hub", "lake-ours"), own("hub", "lake-held"));
+    let twins = [own("hub2", "lake-ours"), own("spoke", "lake-ours")];
+    let stranger = World::endpoint(FOREIGN, "hub", "lake-ours");
+    // Raised before ours, with it and after it: the order must not matter.
+    world.knock(&world.lake(), &twins[0]);
+    world.knock(&world.lake(), &stranger);
+    world.knock(&world.lake(), &ours);
+    world.knock(&world.lake(), &held);
+    let mut policy = world.approval_manifest();
+    policy["spec"]["reject"] = json!([{"privateEndpoint": {"ownSubscription": false}}]);
+    policy["spec"]["hold"] = json!([{"privateEndpoint": {"id": held}}]);
+    world.apply(world.connection_manifest()).await;
+    world.apply(policy.clone()).await;
+    let operator = world.operator().await;
+    world.knock(&world.lake(), &twins[1]);
+    let settled = world
+        .until(&policy, "all decided", |object| {
+            object["status"]["approved"] == 1 && object["status"]["pending"] == 3 && object["status"]["unmatched"] == 3
+        })
+        .await;
+    world.rest().await;
+    assert_eq!(state_of(&world, &ours), "Approved");
+    assert_eq!(state_of(&world, &stranger), "Rejected");
+    for pending in twins.iter().chain([&held]) {
+        assert_eq!(state_of(&world, pending), "Pending", "{pending}");
+    }
+    assert_eq!(world.writes().len(), 2, "one write each: {:?}", world.written());
+    let held = reported(&settled, &held);
+    assert_eq!((&held["decision"], &held["subResources"]), (&json!("Held"), &json!("not stated")));
+    assert!(held["why"].as_str().unwrap_or_default().contains("/lake"), "the policy is named: {held}");
+    let waiting = condition(&settled, "ConnectionsPending")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(twins.iter().all(|twin| waiting.contains(twin)), "{waiting}");
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_of_one_team_holds_against_the_allowance_of_another() {
+    let world = World::new().await;
+    let ours = World::endpoint(&world.subscription, "hub", "lake-1");
+    world.knock(&world.lake(), &ours);
+    let mut security = world.approval_manifest();
+    security["metadata"]["name"] = json!("security");
+    security["spec"]["allow"] = json!([]);
+    security["spec"]["reject"] =
+        json!([{"privateEndpoint": {"subscriptionId": world.subscription, "resourceGroup": "hub"}}]);
+    world.apply(world.connection_manifest()).await;
+    world.apply(security.clone()).await;
+    world.apply(world.approval_manifest()).await;
+    let operator = world.operator().await;
+    world.eventually("it is rejected", async || state_of(&world, &ours) == "Rejected").await;
+    world.rest().await;
+    assert_eq!(state_of(&world, &ours), "Rejected");
+    assert_eq!(world.writes().len(), 1, "{:?}", world.written());
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hundred_requests_exactly_the_matching_ones_are_approved_with_one_write_each() {
+    let world = World::new().await;
+    let mut expected = Vec::new();
+    for number in 0..200 {
+        // Half is for one policy, a quarter for the other, the rest is nobody's.
+        let (group, name) = match number % 4 {
+            0 | 1 => ("hub", format!("lake-{number}")),
+            2 => ("spoke", format!("pond-{number}")),
+            _ => ("elsewhere", format!("lake-{number}")),
+        };
+        let endpoint = World::endpoint(&world.subscription, group, &name);
+        world.knock(&world.lake(), &endpoint);
+        expected.push((endpoint, if group == "elsewhere" { "Pending" } else { "Approved" }.to_owned()));
+    }
+    expected.sort();
+    let mut spoke = world.approval_manifest();
+    spoke["metadata"]["name"] = json!("spoke");
+    spoke["spec"]["allow"] = json!([{"privateEndpoint": {"subscriptionId": world.subscription, "resourceGroup": "spoke", "namePattern": "pond-*"}}]);
+    world.apply(world.connection_manifest()).await;
+    world.apply(world.approval_manifest()).await;
+    world.apply(spoke.clone()).await;
+    let operator = world.operator().await;
+    world.eventually("all that match are approved", async || states(&world) == expected).await;
+    let policy = world.until(&world.approval_manifest(), "counted", |object| object["status"]["pending"] == 50).await;
+    assert_eq!(policy["status"]["approved"], 100);
+    world.until(&spoke, "counted", |object| object["status"]["approved"] == 50).await;
+    world.rest().await;
+    assert_eq!(states(&world), expected);
+    let mut paths: Vec<String> = world.writes().into_iter().map(|write| write.path).collect();
+    assert_eq!(paths.len(), 150);
+    paths.sort();
+    paths.dedup();
+    assert_eq!(paths.len(), 150, "each was written once");
+    operator.stop().await;
+}
