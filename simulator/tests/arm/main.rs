@@ -3,6 +3,7 @@
 
 mod approvals;
 mod authorization;
+mod computes;
 mod control;
 mod endpoints;
 mod lab;

@@ -105,10 +105,10 @@ pub(super) fn canonical(sent: Value) -> Value {
     sent
 }
 
-/// The host name of the notebooks, whose label is cut to 62 characters as in the recording.
+/// The host name of the notebooks, whose label is cut to 63 characters as in the recording.
 fn notebook_host(name: &str, location: &str, guid: &str) -> String {
     let fixed = "ml---".len() + location.len() + guid.len();
-    let short: String = name.chars().take(62_usize.saturating_sub(fixed)).collect();
+    let short: String = name.chars().take(63_usize.saturating_sub(fixed)).collect();
     format!("ml-{short}-{location}-{guid}.{location}.notebooks.azure.net")
 }
 
