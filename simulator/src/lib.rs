@@ -25,6 +25,7 @@ mod resource_type;
 mod routes;
 mod seed;
 mod server;
+pub mod served;
 mod settings;
 mod simulator;
 mod throttle;
@@ -33,7 +34,7 @@ mod world;
 
 pub use clock::Clock;
 pub use fault::{Fault, FaultAction, FaultMoment};
-pub use log::RequestEntry;
+pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };

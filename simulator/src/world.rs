@@ -9,7 +9,6 @@ use crate::directory::Directory;
 use crate::error::ArmError;
 use crate::fault::FaultPlan;
 use crate::ids;
-use crate::log::RequestLog;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
 use crate::rbac::Roles;
@@ -44,7 +43,6 @@ pub(crate) struct World {
     pub(crate) roles: Roles,
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
-    pub(crate) log: RequestLog,
     pub(crate) throttle: Throttle,
     /// Set while a request is served whose operation must fail, with whether its effect happens nevertheless.
     pub(crate) failing_next_operation: Option<(ArmError, bool)>,

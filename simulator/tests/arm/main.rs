@@ -6,6 +6,7 @@ mod authorization;
 mod computes;
 mod control;
 mod endpoints;
+mod exchanges;
 mod lab;
 mod manners;
 mod operations;
