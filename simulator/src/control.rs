@@ -48,9 +48,10 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
             apply_settings(shared, settings.clone());
             Ok(Reply::ok(json!(settings)))
         }
-        ("GET", "faults") => Ok(Reply::ok(json!(shared.world().faults.all()))),
+        ("GET", "faults") => Ok(Reply::ok(json!(shared.world().faults))),
         ("POST", "faults") => {
             let fault: Fault = body(request)?;
+            fault.check().map_err(|error| ArmError::bad_request(error.to_string()))?;
             shared.world().faults.add(fault);
             Ok(Reply::empty(204))
         }

@@ -9,6 +9,7 @@ mod call;
 mod clock;
 mod connections;
 mod control;
+mod dice;
 mod directory;
 mod entra;
 mod error;
@@ -30,7 +31,7 @@ mod tls;
 mod world;
 
 pub use clock::Clock;
-pub use fault::{Fault, FaultAction, FaultMoment};
+pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,

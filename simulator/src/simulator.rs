@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::control;
+use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::log::{Exchange, RequestEntry};
 use crate::pipeline::Shared;
@@ -65,8 +66,9 @@ impl Simulator {
             return Err(StartError::NotLoopback(listen));
         }
         let (config, ca_pem) = tls::make()?;
-        let clock = Clock::new(settings.clock_speed);
-        let mut world = World { settings, now: clock.now_ms(), ..World::default() };
+        let clock = Clock::new(settings.clock_speed, settings.random_seed.is_some());
+        let dice = Dice::new(settings.random_seed);
+        let mut world = World { settings, now: clock.now_ms(), dice, ..World::default() };
         world.add(seed)?;
         let shared = Arc::new(Shared::new(world, clock));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

@@ -6,6 +6,7 @@ mod authorization;
 mod control;
 mod endpoints;
 mod exchanges;
+mod faults;
 mod lab;
 mod manners;
 mod operations;
