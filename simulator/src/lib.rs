@@ -5,6 +5,7 @@
 //! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
+mod body;
 mod call;
 mod clock;
 mod connections;
@@ -21,9 +22,11 @@ mod operations;
 mod pipeline;
 mod providers;
 mod rbac;
+mod resource_type;
 mod routes;
 mod seed;
 mod server;
+pub mod served;
 mod settings;
 mod simulator;
 mod throttle;

@@ -208,9 +208,7 @@ impl World {
                 return Err(ArmError::new(405, "MethodNotAllowed", message));
             }
             Found::Nothing => {
-                let kind = ids::path_type(&path);
-                let message = format!("The resource type '{kind}' could not be found for api version '{api_version}'.");
-                return Err(ArmError::new(404, "InvalidResourceType", message));
+                return Err(ArmError::invalid_type(&ids::path_type(&path), &api_version));
             }
         };
         check_version(route, &path, &api_version)?;
