@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::control;
+use crate::dice::Dice;
 use crate::directory::{BadToken, Principal};
 use crate::entra;
 use crate::error::ArmError;
@@ -16,11 +17,33 @@ use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
 use crate::routes::{self, Found, Route};
+use crate::seed::{Seed, SeedError};
+use crate::settings::Settings;
 use crate::throttle::{self, Throttle};
 use crate::world::World;
 
+/// What a simulator begins with, and goes back to.
+pub(crate) struct Start {
+    pub(crate) seed: Seed,
+    pub(crate) settings: Settings,
+}
+
+impl Start {
+    fn clock(&self) -> Clock {
+        Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some())
+    }
+
+    fn world(&self, clock: &Clock) -> Result<World, SeedError> {
+        let (settings, dice) = (self.settings.clone(), Dice::new(self.settings.random_seed));
+        let mut world = World { settings, now: clock.now_ms(), dice, ..World::default() };
+        world.add(self.seed.clone())?;
+        Ok(world)
+    }
+}
+
 /// What the listeners and the library's handle share.
 pub(crate) struct Shared {
+    start: Start,
     world: Mutex<World>,
     /// Apart from the world, so that bodies are written out and kept while the world serves the next request. Whoever
     /// holds both locks took the world's first.
@@ -29,10 +52,23 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, clock: Clock) -> Self {
+    pub(crate) fn start(start: Start) -> Result<Self, SeedError> {
+        let clock = start.clock();
+        let world = start.world(&clock)?;
         let mut log = RequestLog::default();
         log.set_limit(world.settings.log_megabytes);
-        Self { world: Mutex::new(world), log: Mutex::new(log), clock }
+        Ok(Self { start, world: Mutex::new(world), log: Mutex::new(log), clock })
+    }
+
+    /// Puts everything back to how it was at the start.
+    pub(crate) fn reset(&self) -> Result<(), SeedError> {
+        let mut world = self.world();
+        self.clock.restart(self.start.settings.clock_speed, self.start.settings.random_seed.is_some());
+        *world = self.start.world(&self.clock)?;
+        let mut log = self.log();
+        log.clear();
+        log.set_limit(world.settings.log_megabytes);
+        Ok(())
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
