@@ -209,6 +209,9 @@ pub struct Settings {
     pub latency_ms: u64,
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
+    /// What decides everything random that a client can see: two runs of one story with the same number answer with the
+    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Left out, every run differs.
+    pub random_seed: Option<u64>,
     /// How much memory the request log may take, in megabytes; the oldest requests go first.
     pub log_megabytes: u32,
 }
@@ -239,6 +242,7 @@ impl Default for Settings {
             page_size: 100,
             latency_ms: 0,
             clock_speed: 1.0,
+            random_seed: None,
             // Chosen: some ten thousand reads.
             log_megabytes: 32,
         }

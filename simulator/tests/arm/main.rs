@@ -7,6 +7,7 @@ mod computes;
 mod control;
 mod endpoints;
 mod exchanges;
+mod faults;
 mod lab;
 mod manners;
 mod operations;
