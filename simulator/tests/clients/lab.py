@@ -1,83 +1,23 @@
-"""A running simulator, and Microsoft's clients for it as they come out of their packages.
-
-Every test class has a simulator of its own. Simulated time runs fast, so that operations are real ones, which the
-clients have to poll, and yet take milliseconds; pages are short, so that lists have several.
-"""
+"""Microsoft's clients as they come out of their packages, for a simulator that each test class has to itself."""
 
 import contextlib
-import json
-import os
-import subprocess
-import tempfile
+import logging
 import unittest
-import urllib.request
-import ssl
-from pathlib import Path
 
 from azure.core.exceptions import HttpResponseError
 from azure.identity import ClientSecretCredential
 
-HERE = Path(__file__).parent
-TENANT = "11111111-1111-1111-1111-111111111111"
-SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
-CLIENT = "44444444-4444-4444-4444-444444444444"
-PRINCIPAL = "22222222-2222-2222-2222-222222222222"
-GUEST = "55555555-5555-5555-5555-555555555555"
-GUEST_PRINCIPAL = "66666666-6666-6666-6666-666666666666"
-SECRET = "not-a-secret"
+import simulator
+from simulator import *  # noqa: F403  (the names of the seed)
+from simulator import CLIENT, SECRET, SUBSCRIPTION, TENANT
+
 SCOPE = "https://management.azure.com/.default"
-GROUP = "rg1"
-REGION = "eastus"
-SETTINGS = {"clockSpeed": 3000, "retryAfterMs": 10, "pageSize": 2}
+# What a client logs about a failure that a test provokes is no news.
+logging.disable(logging.WARNING)
 
 
-def resource_id(kind, name, group=GROUP):
-    """The id of a resource: `resource_id("Microsoft.Storage/storageAccounts", "a")`."""
-    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/{kind}/{name}"
-
-
-STORAGE = resource_id("Microsoft.Storage/storageAccounts", "amlstore1")
-VAULT = resource_id("Microsoft.KeyVault/vaults", "amlkv1")
-REGISTRY = resource_id("Microsoft.ContainerRegistry/registries", "amlacr1")
-SQL = resource_id("Microsoft.Sql/servers", "amlsql1")
-INSIGHTS = resource_id("Microsoft.Insights/components", "amlai1")
-SUBNET = resource_id("Microsoft.Network/virtualNetworks", "vnet1/subnets/pe")
-
-
-class Simulator:
-    """`arm-simulator serve`, stopped by `stop`."""
-
-    def __init__(self, **settings):
-        self.directory = tempfile.TemporaryDirectory(prefix="arm-simulator-")
-        path = Path(self.directory.name) / "settings.json"
-        path.write_text(json.dumps({**SETTINGS, **settings}))
-        program = [os.environ["ARM_SIMULATOR"], "serve", "--tls-dir", self.directory.name]
-        program += ["--seed", str(HERE / "seed.yaml"), "--settings", str(path)]
-        self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError("the simulator did not start: " + " ".join(program))
-        self.endpoints = json.loads(line)
-        self.base = self.endpoints["arm"]
-        # What an administrator sets for a private authority: requests, aiohttp and urllib read these.
-        os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = self.endpoints["ca"]
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=10)
-        self.process.stdout.close()
-        self.directory.cleanup()
-
-    def control(self, method, what, body=None):
-        """A request to the control interface."""
-        request = urllib.request.Request(self.endpoints["control"] + "/" + what, method=method)
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        context = ssl.create_default_context(cafile=self.endpoints["ca"])
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+class Simulator(simulator.Simulator):
+    """With clients."""
 
     def credential(self, client=CLIENT, secret=SECRET, tenant=TENANT):
         return ClientSecretCredential(

@@ -1,9 +1,11 @@
 """Runs the tests of this folder with Microsoft's clients; the last line is `N passed, N failed`.
 
-    ARM_SIMULATOR=path/to/arm-simulator python run.py [MODULE…]
+    ARM_SIMULATOR=path/to/arm-simulator python run.py [NAME…]
+    ARM_SIMULATOR=path/to/arm-simulator python run.py --az
 
-ARM_CLIENTS_DIR may name a folder with a driver of Microsoft's generated AML client (`drive_armml.py`), which is run
-unmodified after them.
+A name is that of a module, class or test. `--az` runs azure-cli, which has an environment of its own. ARM_CLIENTS_DIR
+may name a folder with a driver of Microsoft's generated AML client (`drive_armml.py`), which is run unmodified after
+the tests.
 """
 
 import os
@@ -17,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import lab  # noqa: E402  (after the path is set)
+from simulator import Simulator  # noqa: E402  (after the path is set)
 
 DRIVER_OPERATIONS = 20
 
@@ -32,16 +34,16 @@ class Result(unittest.TextTestResult):
         self.passed += 1
 
 
-def run_tests(names):
+def run_tests(names, pattern):
     loader = unittest.TestLoader()
-    suite = loader.loadTestsFromNames(names) if names else loader.discover(str(HERE), pattern="test_*.py")
+    suite = loader.loadTestsFromNames(names) if names else loader.discover(str(HERE), pattern=pattern)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(suite)
     return result.passed, len(result.failures) + len(result.errors)
 
 
 def run_driver(folder):
     """The driver as it is, against a simulator that takes its unsigned tokens."""
-    simulator = lab.Simulator(unsignedTokens=True, pageSize=100)
+    simulator = Simulator(unsignedTokens=True, pageSize=100)
     try:
         command = [sys.executable, str(folder / "drive_armml.py"), "--base", simulator.base]
         command += ["--ca", simulator.endpoints["ca"]]
@@ -57,13 +59,16 @@ def run_driver(folder):
 
 def main():
     start = time.monotonic()
-    passed, failed = run_tests(sys.argv[1:])
+    az = sys.argv[1:] == ["--az"]
+    names = [] if az else sys.argv[1:]
+    passed, failed = run_tests(names, "az_*.py" if az else "test_*.py")
     folder = os.environ.get("ARM_CLIENTS_DIR")
-    if folder and not sys.argv[1:]:
-        more = run_driver(Path(folder))
-        passed, failed = passed + more[0], failed + more[1]
-    elif not folder:
-        print("skipped: ARM_CLIENTS_DIR is not set")
+    if not az and not names:
+        if folder:
+            more = run_driver(Path(folder))
+            passed, failed = passed + more[0], failed + more[1]
+        else:
+            print("skipped: ARM_CLIENTS_DIR is not set")
     print(f"{time.monotonic() - start:.1f} seconds")
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed or not passed else 0)
