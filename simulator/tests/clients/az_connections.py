@@ -31,9 +31,7 @@ class Connections(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.configuration)
         base = cls.simulator.base
         cls.az("config", "set", "core.instance_discovery=false", "core.collect_telemetry=false", "core.no_color=true")
-        cls.az("cloud", "register", "--name", "Simulator", "--skip-endpoint-discovery", "--endpoint-resource-manager", base,
-               "--endpoint-active-directory", base, "--endpoint-active-directory-resource-id",
-               "https://management.azure.com/")  # fmt: skip
+        cls.az("cloud", "register", "--name", "Simulator", "--endpoint-resource-manager", base)
         cls.az("cloud", "set", "--name", "Simulator")
         cls.az("login", "--service-principal", "--username", simulator.CLIENT, "--password", simulator.SECRET,
                "--tenant", simulator.TENANT)  # fmt: skip

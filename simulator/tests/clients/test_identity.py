@@ -5,14 +5,18 @@ import tempfile
 import unittest.mock
 
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import CertificateCredential  # noqa: F401  (part of the same package: importing it must work)
 from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 
 import lab
 
 
+HEADER = "only the host knows"
+
+
 class Identity(lab.TestCase):
+    settings = {"identityHeader": HEADER}
+
     def groups(self, credential):
         client = self.simulator.client(ResourceManagementClient, credential)
         return [group.name for group in client.resource_groups.list()]
@@ -48,8 +52,8 @@ class Identity(lab.TestCase):
 
     def test_managed_identity_by_the_identity_endpoint(self):
         given = {
-            "IDENTITY_ENDPOINT": self.simulator.endpoints["identityEndpoint"],
-            "IDENTITY_HEADER": self.simulator.endpoints["identityHeader"],
+            "IDENTITY_ENDPOINT": self.simulator.endpoints["imds"] + "/msi/token",
+            "IDENTITY_HEADER": HEADER,
         }
         with unittest.mock.patch.dict(os.environ, given):
             self.assertEqual(self.groups(ManagedIdentityCredential()), ["rg1"])

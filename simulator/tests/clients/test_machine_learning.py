@@ -1,11 +1,17 @@
 """azure-ai-ml's generated client at 2025-12-01: workspaces, their managed network and its rules, computes."""
 
+import uuid
+
 from azure.ai.ml._restclient.arm_ml_service import MachineLearningServicesMgmtClient
 from azure.ai.ml._restclient.arm_ml_service import models as m
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.mgmt.authorization import AuthorizationManagementClient
+from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
 
 import lab
 
+# Azure AI Enterprise Network Connection Approver.
+APPROVER = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
 OTHER = lab.resource_id("Microsoft.Sql/servers", "amlsql1")
 
 
@@ -50,6 +56,15 @@ class MachineLearning(lab.TestCase):
         body = m.OutboundRuleBasicResource(properties=rule)
         return operations.begin_create_or_update(lab.GROUP, workspace, name, body).result()
 
+    def let_approve(self, workspace, target):
+        """Gives the workspace's identity the role that its private-endpoint rules need on their target."""
+        assignments = self.simulator.client(AuthorizationManagementClient).role_assignments
+        role = f"/subscriptions/{lab.SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{APPROVER}"
+        wanted = RoleAssignmentCreateParameters(
+            role_definition_id=role, principal_id=workspace.identity.principal_id, principal_type="ServicePrincipal"
+        )
+        assignments.create(target, str(uuid.uuid4()), wanted)
+
     def rules(self, workspace):
         return {rule.name: rule.properties for rule in self.client.managed_network_settings_rule.list(lab.GROUP, workspace)}
 
@@ -87,7 +102,11 @@ class MachineLearning(lab.TestCase):
         self.make("ws-soft")
 
     def test_rules_wait_for_the_network_and_take_effect_with_it(self):
-        self.make("ws-net", rules={"from-start": fqdn_rule("conda.anaconda.org")})
+        workspace = self.make("ws-net", rules={"from-start": fqdn_rule("conda.anaconda.org")})
+        with self.assertRaises(HttpResponseError) as context:
+            self.rule("ws-net", "to-sql", pe_rule(OTHER, "sqlServer"))
+        self.assertIn("permission", context.exception.message)
+        self.let_approve(workspace, OTHER)
         self.rule("ws-net", "to-sql", pe_rule(OTHER, "sqlServer"))
         self.rule("ws-net", "to-adf", tag_rule("DataFactory"))
         self.rule("ws-net", "to-pypi", fqdn_rule("*.pypi.org"))
