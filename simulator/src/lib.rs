@@ -8,6 +8,7 @@
 mod body;
 mod call;
 mod clock;
+mod cloud_metadata;
 mod connections;
 mod control;
 mod dice;
