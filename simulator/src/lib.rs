@@ -8,8 +8,10 @@
 mod body;
 mod call;
 mod clock;
+mod cloud_metadata;
 mod connections;
 mod control;
+mod dice;
 mod directory;
 mod entra;
 mod error;
@@ -24,8 +26,8 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
-mod server;
 pub mod served;
+mod server;
 mod settings;
 mod simulator;
 mod throttle;
@@ -33,13 +35,13 @@ mod tls;
 mod world;
 
 pub use clock::Clock;
-pub use fault::{Fault, FaultAction, FaultMoment};
+pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentWrites, Leniency, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

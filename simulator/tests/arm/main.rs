@@ -3,9 +3,11 @@
 
 mod approvals;
 mod authorization;
+mod computes;
 mod control;
 mod endpoints;
 mod exchanges;
+mod faults;
 mod lab;
 mod manners;
 mod operations;
