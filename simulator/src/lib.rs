@@ -5,6 +5,7 @@
 //! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
+mod body;
 mod call;
 mod clock;
 mod connections;
@@ -20,9 +21,11 @@ mod operations;
 mod pipeline;
 mod providers;
 mod rbac;
+mod resource_type;
 mod routes;
 mod seed;
 mod server;
+pub mod served;
 mod settings;
 mod simulator;
 mod throttle;
@@ -31,7 +34,7 @@ mod world;
 
 pub use clock::Clock;
 pub use fault::{Fault, FaultAction, FaultMoment};
-pub use log::RequestEntry;
+pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };

@@ -7,7 +7,7 @@ use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::rbac::RoleAssignment;
-use crate::routes::Route;
+use crate::routes::{Provider, Route};
 
 const ASSIGNMENTS: &[&str] = &["2022-04-01", "2020-04-01-preview"];
 const DEFINITIONS: &[&str] = &["2022-04-01", "2022-05-01-preview", "2018-01-01-preview"];
@@ -18,7 +18,7 @@ macro_rules! authorization {
     };
 }
 
-pub(crate) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     Route { method: "GET", path: authorization!("roleAssignments"), versions: ASSIGNMENTS, run: list },
     Route { method: "GET", path: authorization!("roleAssignments/{}"), versions: ASSIGNMENTS, run: get },
     Route { method: "PUT", path: authorization!("roleAssignments/{}"), versions: ASSIGNMENTS, run: put },
@@ -26,6 +26,14 @@ pub(crate) const ROUTES: &[Route] = &[
     Route { method: "GET", path: authorization!("roleDefinitions"), versions: DEFINITIONS, run: list_definitions },
     Route { method: "GET", path: authorization!("roleDefinitions/{}"), versions: DEFINITIONS, run: get_definition },
 ];
+
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.Authorization",
+    source: "OpenAPI 2022-04-01, recording of role assignments",
+    missing: &[],
+    types: &[],
+    routes: &[ROUTES],
+};
 
 /// The three filters of the API that name principals or scopes.
 enum Filter {

@@ -5,6 +5,7 @@ mod approvals;
 mod authorization;
 mod control;
 mod endpoints;
+mod exchanges;
 mod lab;
 mod manners;
 mod operations;
