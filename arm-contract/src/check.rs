@@ -8,7 +8,7 @@ use crate::deviations;
 use crate::exchange::Exchange;
 use crate::operation::{Compiled, Parameter, ParameterKind, Response};
 use crate::outcome::{Finding, Outcome, Rule};
-use crate::shape::{Shape, Shapes};
+use crate::shape::{Shape, Shapes, Slot};
 use crate::typed::TypedBodies;
 use crate::validate::{Side, Validator};
 
@@ -96,7 +96,17 @@ fn parameter_value(shapes: &Shapes, parameter: &Parameter, found: &Found, place:
         // Lists are separated in four ways; what separates them here is not worth a rule.
         _ => return Vec::new(),
     };
-    Validator::new(shapes, Side::Request, found.exact, place).check(parameter.shape.into(), &typed)
+    let check = |typed: &Value| {
+        Validator::new(shapes, Side::Request, found.exact, place).check(parameter.shape.into(), typed)
+    };
+    let findings = check(&typed);
+    // Names in paths count in any capitals (ARM RPC, resource-api-reference), though patterns often have one kind only.
+    let lower = Value::String(value.to_lowercase());
+    if parameter.kind == ParameterKind::Path && !findings.is_empty() && check(&lower).is_empty() {
+        let what = format!("\"{value}\" differs in capitals from what the specification allows");
+        return vec![Finding::warning(Rule::Spelling, place, what)];
+    }
+    findings
 }
 
 fn request_body(
@@ -149,11 +159,17 @@ fn response(
     if compiled.long_running {
         findings.extend(polling(exchange));
     }
-    let typed = typed.response.filter(|_| exchange.status != 204);
-    match (typed.map(Into::into).or(response.body), &exchange.response_body) {
+    let typed = typed.response.map(Slot::from);
+    match (typed.or(response.body), &exchange.response_body) {
         (Some(slot), Some(value)) => {
-            let exact = found.exact || typed.is_some();
-            findings.extend(Validator::new(&state.shapes, Side::Response, exact, "response body").check(slot, value));
+            let check = |slot, exact| Validator::new(&state.shapes, Side::Response, exact, "response body").check(slot, value);
+            let mut wrong = check(slot, found.exact || typed.is_some());
+            // Types do not tell what may be null; the nearest specification does.
+            if let (Some(_), Some(nearest)) = (typed, response.body) {
+                let nearest = check(nearest, false);
+                wrong.retain(|finding| finding.rule != Rule::Null || nearest.contains(finding));
+            }
+            findings.extend(wrong);
         }
         // Text was found wanting by the common rules.
         (Some(_), None) if exchange.answered_empty() && exchange.method != "HEAD" && response.body.is_some() => {

@@ -42,6 +42,14 @@ pub const DEVIATIONS: &[Deviation] = &[
         source: "recording of user-assigned identities; RFC 9110, 10.2.2",
     },
     Deviation {
+        target: "Microsoft.Network/privateEndpoints",
+        rule: Rule::UnknownProperty,
+        places: &["response body */properties/resourceGuid"],
+        status: None,
+        reason: "the service shows more than its specification says",
+        source: "recording of private endpoints, api-version 2024-03-01",
+    },
+    Deviation {
         target: "Microsoft.Authorization/roleAssignments",
         rule: Rule::Null,
         places: &[
@@ -94,6 +102,30 @@ pub const DEVIATIONS: &[Deviation] = &[
         status: None,
         reason: "a workspace without them",
         source: AML_RECORDING,
+    },
+    Deviation {
+        target: "Microsoft.MachineLearningServices/workspaces/outboundRules",
+        rule: Rule::UnknownProperty,
+        places: &["response body */location", "response body */tags"],
+        status: None,
+        reason: "the service shows them, though a rule has neither",
+        source: "public report Azure/azure-rest-api-specs#28982, with an answer of 2024-04-01-preview",
+    },
+    Deviation {
+        target: "Microsoft.MachineLearningServices/workspaces/outboundRules",
+        rule: Rule::Null,
+        places: &["response body */systemData"],
+        status: None,
+        reason: "the service shows it as null; nor is the `id` a full one there",
+        source: "public report Azure/azure-rest-api-specs#28982, with an answer of 2024-04-01-preview",
+    },
+    Deviation {
+        target: "Microsoft.MachineLearningServices/workspaces/outboundRules",
+        rule: Rule::Form,
+        places: &["response body */name"],
+        status: None,
+        reason: "the service's own rules are called `__SYS_…`, which the pattern for people's rules does not allow",
+        source: "lists of real workspaces' rules in public reports",
     },
     Deviation {
         target: "Microsoft.MachineLearningServices/workspaces/computes",

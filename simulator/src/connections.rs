@@ -281,9 +281,8 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
     let target = target_of(call);
     call.world.resource(&target)?;
     let key = ids::key(&call.path);
-    if !call.world.connections.contains_key(&key) {
-        return Ok(Reply::empty(204));
-    }
+    let Some(connection) = call.world.connections.get(&key) else { return Ok(Reply::empty(204)) };
+    let mut removed = call.world.render_connection(connection);
     if !dialect(&target).slow_delete {
         call.world.disconnect(&key);
         return Ok(Reply { payload: crate::http::Payload::Text(String::new()), ..Reply::empty(200) });
@@ -300,7 +299,10 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
         overlay: None,
     };
     let location = call.world.resource(&target)?["location"].as_str().unwrap_or_default().to_owned();
-    Ok(call.start(plan, Style::VAULT_DELETE, &location))
+    let reply = call.start(plan, Style::VAULT_DELETE, &location);
+    // What is gone is shown once more, by its state only (OpenAPI KeyVault 2024-11-01 and its example).
+    removed["properties"] = json!({ "provisioningState": "Disconnected" });
+    Ok(if reply.status == 200 { Reply::ok(removed) } else { reply })
 }
 
 pub(crate) fn link_resources(call: &mut Call<'_>) -> Answer {

@@ -101,6 +101,7 @@ impl World {
             FaultAction::Drop => Some(None),
             _ => fault.reply().map(Some),
         };
+        let mut made_up = true;
         let reply = match before.and_then(replaced) {
             Some(reply) => reply,
             None => {
@@ -110,7 +111,9 @@ impl World {
                 }
                 let real = self.dispatch(request, &mut trace);
                 let after = fault.filter(|fault| fault.moment == FaultMoment::After);
-                after.and_then(replaced).unwrap_or(Some(real))
+                let replacement = after.and_then(replaced);
+                made_up = replacement.is_some();
+                replacement.unwrap_or(Some(real))
             }
         };
         self.failing_next_operation = None;
@@ -126,6 +129,7 @@ impl World {
             caller: trace.caller,
             status: reply.as_ref().map(|reply| reply.status),
             started_operation: self.begun.take().map(str::to_owned),
+            fault: made_up,
             ..Exchange::default()
         });
         (reply.map(|reply| with_request_ids(reply, request)), exchange)

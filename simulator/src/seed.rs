@@ -259,7 +259,8 @@ impl World {
             description: None,
             created_on: self.now,
             updated_on: self.now,
-            created_by: None,
+            // Somebody made it; the service always shows who (recording of role assignments).
+            created_by: Some(ids::guid(&["administrator", &assignment.role]).to_string()),
             effective_at: self.now,
         };
         self.roles.assignments.insert(ids::key(&id), assignment);

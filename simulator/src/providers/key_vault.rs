@@ -1,8 +1,9 @@
 //! Microsoft.KeyVault: vaults and their private endpoint connections.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
+use crate::ids;
 use crate::resource_type::ResourceType;
 use crate::routes::{Provider, Route, connectable, row, tracked};
 use crate::world::World;
@@ -48,7 +49,21 @@ fn operation_result(call: &mut Call<'_>) -> Answer {
 
 fn render(world: &World, document: Value) -> Value {
     let mut vault = document;
-    let connections = world.render_connections(vault["id"].as_str().unwrap_or_default());
+    let id = vault["id"].as_str().unwrap_or_default().to_owned();
+    // What every vault has (OpenAPI 2024-11-01), for vaults of seeds that do not say.
+    let properties = &mut vault["properties"];
+    if properties["sku"].is_null() {
+        properties["sku"] = json!({ "family": "A", "name": "standard" });
+    }
+    if properties["tenantId"].is_null() {
+        let subscription = ids::subscription(&id).and_then(|id| world.subscriptions.get(&ids::key(id)));
+        properties["tenantId"] = json!(subscription.map(|subscription| &subscription.tenant));
+    }
+    let mut connections = world.render_connections(&id);
+    for connection in connections.iter_mut().filter_map(Value::as_object_mut) {
+        // Within the vault, a connection is an item of its own kind without them (OpenAPI 2024-11-01).
+        connection.retain(|name, _| !matches!(name.as_str(), "name" | "type"));
+    }
     // A vault without connections shows no such member (recording of 2021-04-01-preview).
     if !connections.is_empty() {
         vault["properties"]["privateEndpointConnections"] = connections.into();

@@ -3,6 +3,8 @@
 
 mod approvals;
 mod authorization;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod control;
 mod endpoints;
 mod exchanges;
