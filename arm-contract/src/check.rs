@@ -96,9 +96,8 @@ fn parameter_value(shapes: &Shapes, parameter: &Parameter, found: &Found, place:
         // Lists are separated in four ways; what separates them here is not worth a rule.
         _ => return Vec::new(),
     };
-    let check = |typed: &Value| {
-        Validator::new(shapes, Side::Request, found.exact, place).check(parameter.shape.into(), typed)
-    };
+    let check =
+        |typed: &Value| Validator::new(shapes, Side::Request, found.exact, place).check(parameter.shape.into(), typed);
     let findings = check(&typed);
     // Names in paths count in any capitals (ARM RPC, resource-api-reference), though patterns often have one kind only.
     let lower = Value::String(value.to_lowercase());
@@ -162,7 +161,8 @@ fn response(
     let typed = typed.response.map(Slot::from);
     match (typed.or(response.body), &exchange.response_body) {
         (Some(slot), Some(value)) => {
-            let check = |slot, exact| Validator::new(&state.shapes, Side::Response, exact, "response body").check(slot, value);
+            let check =
+                |slot, exact| Validator::new(&state.shapes, Side::Response, exact, "response body").check(slot, value);
             let mut wrong = check(slot, found.exact || typed.is_some());
             // Types do not tell what may be null; the nearest specification does.
             if let (Some(_), Some(nearest)) = (typed, response.body) {

@@ -97,7 +97,11 @@ pub struct Filter {
 
 impl Filter {
     fn admits(&self, path: &str) -> bool {
-        let kind = kind_of(path).to_lowercase();
+        self.admits_kind(&kind_of(path))
+    }
+
+    fn admits_kind(&self, kind: &str) -> bool {
+        let kind = kind.to_lowercase();
         self.types.is_empty() || self.types.iter().any(|prefix| kind.starts_with(&prefix.to_lowercase()))
     }
 }
@@ -178,6 +182,9 @@ impl Coverage {
             operations.sort_by(|one, other| one.key.cmp(&other.key));
             // One operation may stand under two paths.
             operations.dedup_by(|one, other| one.key == other.key);
+            if operations.is_empty() {
+                continue;
+            }
             let exercised = operations.iter().filter(|operation| counts.contains_key(&operation.key)).count();
             let _ = writeln!(text, "{namespace} {version}: {exercised} of {} operations", operations.len());
             for operation in operations {
@@ -194,8 +201,10 @@ impl Coverage {
             }
         }
         let undescribed = self.counts.iter().filter_map(|(exercised, count)| match exercised {
-            Exercised::Undescribed(kind) => Some((kind, count)),
-            Exercised::Operation(..) => None,
+            Exercised::Undescribed(kind) if filter.admits_kind(kind.split_once(' ').map_or("", |(_, kind)| kind)) => {
+                Some((kind, count))
+            }
+            _ => None,
         });
         for (index, (kind, count)) in undescribed.enumerate() {
             if index == 0 {
