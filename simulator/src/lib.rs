@@ -5,17 +5,23 @@
 //! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
+mod bearer;
+mod built_in_roles;
 mod call;
 mod clock;
+mod condition;
 mod connections;
 mod control;
 mod directory;
 mod entra;
 mod error;
 mod fault;
+mod federation;
 mod http;
 mod ids;
+mod jwt;
 mod log;
+mod managed_identity;
 mod operations;
 mod pipeline;
 mod providers;
@@ -30,10 +36,12 @@ mod tls;
 mod world;
 
 pub use clock::Clock;
+pub use directory::PrincipalType;
 pub use fault::{Fault, FaultAction, FaultMoment};
 pub use log::RequestEntry;
 pub use seed::{
-    Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
+    Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
+    SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
     ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,

@@ -1,20 +1,22 @@
 //! From a request to its reply: faults, tokens, throttling, access, route, log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::bearer::{self, Expected};
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::control;
-use crate::directory::{BadToken, Principal};
+use crate::directory::Principal;
 use crate::entra;
 use crate::error::ArmError;
 use crate::fault::{Fault, FaultAction, FaultMoment};
 use crate::http::{Reply, Request};
 use crate::ids;
 use crate::log::RequestEntry;
+use crate::managed_identity;
 use crate::routes::{self, Found, Route};
 use crate::throttle::{self, Throttle};
 use crate::world::World;
@@ -93,7 +95,7 @@ impl World {
             }
         };
         self.failing_next_operation = None;
-        let is_arm = entra::token_tenant(&request.path).is_none() && !entra::is_imds(&request.path);
+        let is_arm = !entra::serves(&request.path) && !managed_identity::serves(&request.path);
         if is_arm {
             let started_operation = self.begun.take().map(str::to_owned);
             self.log.push(RequestEntry {
@@ -112,11 +114,8 @@ impl World {
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(tenant) = entra::token_tenant(&request.path) {
-            return entra::token(self, request, tenant);
-        }
-        if entra::is_imds(&request.path) {
-            return entra::imds(self, request);
+        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+            return reply;
         }
         let caller = match self.authenticate(request) {
             Ok(caller) => caller,
@@ -148,36 +147,21 @@ impl World {
         reply.header(&format!("x-ms-ratelimit-remaining-{scope}-{kind}"), remaining.unwrap_or(0).to_string())
     }
 
-    fn authenticate(&self, request: &Request) -> Result<Principal, ArmError> {
-        let refuse = |code: &str, message: &str| {
-            ArmError::new(401, code, message).with_header(
-                "WWW-Authenticate",
-                format!(
-                    "Bearer authorization_uri=\"{}\", error=\"invalid_token\", error_description=\"{message}\"",
-                    request.base
-                ),
-            )
-        };
+    fn authenticate(&mut self, request: &Request) -> Result<Arc<Principal>, ArmError> {
         let token = request.header("Authorization").and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
         let Some(token) = token else {
-            return Err(refuse(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            ));
+            let message = "Authentication failed. The 'Authorization' header is missing.";
+            return Err(bearer::unauthorized(&request.base, "AuthenticationFailed", message));
         };
-        match self.directory.holder(token) {
-            Ok(principal) => Ok(principal.clone()),
-            Err(BadToken::Unknown) => Err(refuse("InvalidAuthenticationToken", "The access token is invalid.")),
-            Err(BadToken::Expired) => {
-                Err(refuse("ExpiredAuthenticationToken", "The access token expiry is in the past."))
-            }
-        }
+        let expected =
+            Expected { base: &request.base, now: bearer::real_seconds(), unsigned: self.settings.unsigned_tokens };
+        self.directory.holder(token, expected).map_err(|error| error.refusal(&request.base))
     }
 
-    fn arm(&mut self, request: &Request, caller: Principal) -> Answer {
+    fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {
         let path = request.path.trim_end_matches('/').to_owned();
         let api_version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
             ArmError::new(
@@ -190,10 +174,11 @@ impl World {
             let known = self.subscriptions.get(&ids::key(id)).ok_or_else(|| ArmError::subscription_not_found(id))?;
             if !known.tenant.eq_ignore_ascii_case(&caller.tenant) {
                 let message = format!(
-                    "The access token is from the wrong issuer. It must match the tenant '{}' associated with this subscription.",
-                    known.tenant
+                    "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this subscription.",
+                    bearer::issuer(&caller.tenant),
+                    bearer::issuer(&known.tenant)
                 );
-                return Err(ArmError::new(401, "InvalidAuthenticationTokenTenant", message));
+                return Err(bearer::unauthorized(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
         let (route, params) = match routes::find(&request.method, &path) {

@@ -173,6 +173,11 @@ pub struct Settings {
     pub principal_replication_seconds: f64,
     /// How long a bearer token is good for, in real seconds: clients judge its age by their own clock.
     pub token_lifetime_seconds: u64,
+    /// Tokens without a signature are taken at their word: their claims are checked all the same. For clients that
+    /// make their own.
+    pub unsigned_tokens: bool,
+    /// What App Service's form of the metadata service wants to see in `X-IDENTITY-HEADER`.
+    pub identity_header: String,
     /// Empties the buckets and answers 429.
     pub throttle: bool,
     /// Sizes of the buckets.
@@ -203,6 +208,8 @@ impl Default for Settings {
             role_assignment_delay_seconds: 0.0,
             principal_replication_seconds: 0.0,
             token_lifetime_seconds: 3600,
+            unsigned_tokens: false,
+            identity_header: "simulated-identity-header".into(),
             throttle: false,
             buckets: Buckets::default(),
             page_size: 100,

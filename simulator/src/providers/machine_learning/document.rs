@@ -173,10 +173,9 @@ fn identity(world: &mut World, id: &str, body: &Value) -> Result<Option<Value>, 
                 tenant: tenant.clone(),
                 client_id: ids::guid(&["client", &object_id]).to_string(),
                 object_id: object_id.clone(),
-                secret: None,
-                assertions: Vec::new(),
-                managed_identity: false,
+                resource_id: Some(id.to_owned()),
                 known_at: world.now.saturating_add(delay),
+                ..Principal::default()
             });
         }
         identity["principalId"] = json!(object_id);
