@@ -18,7 +18,7 @@ use crate::ids;
 use crate::log::RequestEntry;
 use crate::managed_identity;
 use crate::routes::{self, Found, Route};
-use crate::throttle::{self, Throttle};
+use crate::throttle::{Kind, Remaining};
 use crate::world::World;
 
 /// What the listeners and the library's handle share.
@@ -122,29 +122,20 @@ impl World {
             Err(error) => return error.into(),
         };
         trace.caller = Some(caller.object_id.clone());
-        let kind = throttle::kind(&request.method);
+        let kind = Kind::of(&request.method);
+        // What is outside a subscription that is there counts for the tenant.
         let subscription = ids::subscription(&request.path).map(ids::key);
-        let remaining = match (&subscription, self.settings.throttle) {
-            (Some(subscription), true) => {
-                self.throttle.take(&self.settings.buckets, &caller.object_id, subscription, kind, self.now)
-            }
-            _ => Ok(Throttle::untouched(&self.settings.buckets, kind)),
+        let subscription = subscription.filter(|id| self.subscriptions.contains_key(id));
+        let remaining = if self.settings.throttle {
+            let (buckets, now) = (&self.settings.buckets, self.now);
+            self.throttle.take(buckets, &caller.object_id, subscription.as_deref(), kind, now)
+        } else {
+            Ok(Remaining::untouched(&self.settings.buckets, subscription.is_some(), kind))
         };
-        let reply = match remaining {
-            Ok(_) => self.arm(request, caller).unwrap_or_else(Reply::from),
-            Err(wait) => {
-                let subscription = subscription.as_deref().unwrap_or_default();
-                ArmError::new(
-                    429,
-                    "SubscriptionRequestsThrottled",
-                    format!("Number of {kind} for subscription '{subscription}' exceeded the limit. Please try again after '{wait}' seconds."),
-                )
-                .with_header("Retry-After", wait.to_string())
-                .into()
-            }
-        };
-        let scope = if subscription.is_some() { "subscription" } else { "tenant" };
-        reply.header(&format!("x-ms-ratelimit-remaining-{scope}-{kind}"), remaining.unwrap_or(0).to_string())
+        match remaining {
+            Ok(remaining) => remaining.headers(self.arm(request, caller).unwrap_or_else(Reply::from)),
+            Err(throttled) => throttled.into(),
+        }
     }
 
     fn authenticate(&mut self, request: &Request) -> Result<Arc<Principal>, ArmError> {

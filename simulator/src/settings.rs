@@ -119,7 +119,8 @@ pub struct Bucket {
     pub refill_per_second: f64,
 }
 
-/// ARM's buckets for one principal and one subscription (Microsoft's page on ARM throttling).
+/// ARM's buckets for one principal and one subscription, or for one principal outside any (Microsoft's page on ARM
+/// throttling). All principals of a subscription together have fifteen times as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Buckets {

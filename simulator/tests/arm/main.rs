@@ -4,11 +4,15 @@
 mod approvals;
 mod authorization;
 mod control;
+mod delegation;
 mod endpoints;
+mod federation;
+mod issuer;
 mod lab;
 mod manners;
 mod operations;
 mod program;
 mod rules;
+mod throttling;
 mod tokens;
 mod workspaces;
