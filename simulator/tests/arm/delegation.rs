@@ -46,10 +46,8 @@ async fn lab() -> (Lab, String) {
     let mut seed = seed();
     seed.service_principals.push(principal("delegate"));
     seed.service_principals.push(SeedPrincipal { principal_type: PrincipalType::User, ..principal("person") });
-    seed.role_assignments.push(SeedAssignment {
-        condition: Some(condition()),
-        ..assignment(GROUP, ADMINISTRATOR, "delegate-object")
-    });
+    seed.role_assignments
+        .push(SeedAssignment { condition: Some(condition()), ..assignment(GROUP, ADMINISTRATOR, "delegate-object") });
     let lab = Lab::with(seed, Settings::fast()).await;
     let delegate = lab.sign_in("delegate").await;
     (lab, delegate)
@@ -95,7 +93,10 @@ async fn a_delegate_does_not_get_around_the_condition() {
         ("a listed role for a user, type left out", body(READER, "person-object", None)),
         ("a listed role for a group", body(READER, "guest-object", Some("Group"))),
         ("a listed role for nobody known, type left out", body(READER, "nobody", None)),
-        ("no role at all", json!({ "properties": { "principalId": "guest-object", "principalType": "ServicePrincipal" } })),
+        (
+            "no role at all",
+            json!({ "properties": { "principalId": "guest-object", "principalType": "ServicePrincipal" } }),
+        ),
         ("no body", json!({})),
     ] {
         let answer = lab.as_(&delegate, "PUT", &url(&lake, 1), Some(body)).await;
@@ -145,9 +146,8 @@ async fn conditions_are_stored_and_changed_as_written() {
     let (lab, _) = lab().await;
     let lake = url(&storage("lake"), 1);
     let mut with = body(READER, "guest-object", Some("ServicePrincipal"));
-    with["properties"]["condition"] = json!(
-        "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith '0b1f'"
-    );
+    with["properties"]["condition"] =
+        json!("@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith '0b1f'");
     with["properties"]["conditionVersion"] = json!("2.0");
     let made = lab.as_(&lab.token, "PUT", &lake, Some(with.clone())).await.expect(201).body;
     assert_eq!(made["properties"]["condition"], with["properties"]["condition"]);
