@@ -40,11 +40,12 @@ demo: ## See the operator at work on a real control plane and a simulated Azure
 bench: tools build ## Measure how fast and how frugal it is
 	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers
 
-generate: ## Write the custom resource definitions anew, and the chart's copy of them
+generate: ## Write what is generated anew: resource definitions, the chart's copy of them, docs/simulator.md
 	rm -rf crds $(CHART_CRDS)
 	mkdir -p crds $(CHART_CRDS)
 	$(CARGO) run $(LOCKED) --quiet --package aml-operator -- crds --output-dir crds
 	cp crds/*.yaml $(CHART_CRDS)
+	$(CARGO) run $(LOCKED) --quiet --package arm-simulator --example document > docs/simulator.md
 
 check: check-fmt check-clippy check-generated check-chart check-deny ## All checks that are no tests
 
@@ -54,7 +55,7 @@ check-fmt: ## Formatting
 check-clippy: ## Lints, warnings being errors
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
 
-check-generated: ## Checked-in definitions are what the types say
+check-generated: ## What is generated is what the code says
 	tools/check-generated
 
 check-chart: ## The chart lints and renders

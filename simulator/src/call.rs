@@ -28,25 +28,80 @@ pub(crate) struct Call<'a> {
 }
 
 /// How a provider announces an operation, each as its recordings show.
+///
+/// URLs are templates of `{subscription}`, `{group}`, `{location}` and `{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// 202, no body, `Azure-AsyncOperation` and `Location` that differ in `type`, no `Retry-After`. Never 201.
-    MachineLearning,
-    /// 201 or 200 with the resource, `Azure-AsyncOperation`, `Retry-After: 10`.
-    NetworkPut { created: bool },
-    /// 202, `Azure-AsyncOperation` and `Location`, `Retry-After: 10`.
-    NetworkDelete,
-    /// 202 and `Location`.
-    VaultDelete,
+pub(crate) struct Style {
+    /// The status while it runs, and when it took no time.
+    pub(crate) running: u16,
+    pub(crate) done: u16,
+    /// Whether the first answer shows the resource while the operation runs.
+    pub(crate) body: bool,
+    /// `Azure-AsyncOperation`: path, and a query parameter of its own.
+    pub(crate) status_url: Option<(&'static str, &'static str)>,
+    /// `Location`, likewise.
+    pub(crate) location_url: Option<(&'static str, &'static str)>,
+    /// Seconds of `Retry-After`.
+    pub(crate) retry_after: Option<u32>,
 }
 
+const NETWORK_STATUS: &str =
+    "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operations/{id}";
+const NETWORK_RESULT: &str =
+    "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operationResults/{id}";
+const AML_STATUS: &str = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/workspaceOperationsStatus/{id}";
+
 impl Style {
-    fn default_retry_after(self) -> Option<u32> {
-        match self {
-            Self::MachineLearning => None,
-            Self::NetworkPut { .. } | Self::NetworkDelete | Self::VaultDelete => Some(10),
-        }
+    /// No operation: the answer is the end.
+    pub(crate) const fn at_once(status: u16) -> Self {
+        Self { running: status, done: status, body: true, status_url: None, location_url: None, retry_after: None }
     }
+
+    /// 202, no body, `Azure-AsyncOperation` and `Location` that differ in `type`, no `Retry-After`. Never 201.
+    pub(crate) const MACHINE_LEARNING: Self = Self {
+        running: 202,
+        done: 200,
+        body: false,
+        status_url: Some((AML_STATUS, "type=async")),
+        location_url: Some((AML_STATUS, "type=location")),
+        retry_after: None,
+    };
+
+    /// 201 with the resource, `Azure-AsyncOperation`, `Retry-After: 10`.
+    pub(crate) const NETWORK_CREATE: Self = Self {
+        running: 201,
+        done: 201,
+        body: true,
+        status_url: Some((NETWORK_STATUS, "")),
+        location_url: None,
+        retry_after: Some(10),
+    };
+
+    /// The same with 200.
+    pub(crate) const NETWORK_UPDATE: Self = Self { running: 200, done: 200, ..Self::NETWORK_CREATE };
+
+    /// 202, `Azure-AsyncOperation` and `Location`, `Retry-After: 10`.
+    pub(crate) const NETWORK_DELETE: Self = Self {
+        running: 202,
+        done: 200,
+        body: false,
+        status_url: Some((NETWORK_STATUS, "")),
+        location_url: Some((NETWORK_RESULT, "")),
+        retry_after: Some(10),
+    };
+
+    /// 202 and `Location`.
+    pub(crate) const VAULT_DELETE: Self = Self {
+        running: 202,
+        done: 200,
+        body: false,
+        status_url: None,
+        location_url: Some((
+            "/subscriptions/{subscription}/providers/Microsoft.KeyVault/locations/{location}/operationResults/{id}",
+            "",
+        )),
+        retry_after: Some(10),
+    };
 }
 
 impl Call<'_> {
@@ -113,12 +168,19 @@ impl Call<'_> {
         }
     }
 
-    fn operation_url(&self, path: &str, kind: Option<&str>) -> String {
+    fn operation_url(&self, (path, own): (&str, &str), location: &str, id: &Uuid) -> String {
+        let path = path
+            .replace("{subscription}", ids::subscription(&self.path).unwrap_or_default())
+            .replace("{group}", ids::resource_group(&self.path).unwrap_or_default())
+            .replace("{location}", location)
+            .replace("{id}", &id.to_string());
         let mut parts = Vec::new();
         if !self.world.settings.omit_api_version {
             parts.push(format!("api-version={}", self.api_version));
         }
-        parts.extend(kind.map(|kind| format!("type={kind}")));
+        if !own.is_empty() {
+            parts.push(own.to_owned());
+        }
         if self.world.settings.signed_operation_urls {
             // As long as Azure's: time, certificate, signature, hash.
             parts.push(format!(
@@ -138,15 +200,8 @@ impl Call<'_> {
         let (resource, result) = (plan.resource.clone(), plan.result);
         let id = self.world.begin(plan, &self.caller.object_id.clone());
         let done = matches!(self.world.operations.get(&id).map(|op| &op.state), Some(State::Succeeded));
-        let body = result(self.world, &resource);
-        let status = match style {
-            Style::NetworkPut { created: true } => 201,
-            Style::NetworkPut { created: false } => 200,
-            _ if done => 200,
-            _ => 202,
-        };
-        let shows_body = done || matches!(style, Style::NetworkPut { .. });
-        let reply = match body.filter(|_| shows_body) {
+        let status = if done { style.done } else { style.running };
+        let reply = match result(self.world, &resource).filter(|_| done || style.body) {
             Some(body) => Reply::json(status, body),
             None => Reply::empty(status),
         };
@@ -154,28 +209,12 @@ impl Call<'_> {
             // A `Location` would make clients poll even on a 200: there is none when the work is done.
             return reply;
         }
-        let subscription = self.param(0).to_owned();
-        let at = |provider: &str, what: &str| {
-            format!("/subscriptions/{subscription}/providers/{provider}/locations/{location}/{what}/{id}")
-        };
-        let (status_url, location_url) = match style {
-            Style::MachineLearning => {
-                let path = at("Microsoft.MachineLearningServices", "workspaceOperationsStatus");
-                (Some(self.operation_url(&path, Some("async"))), Some(self.operation_url(&path, Some("location"))))
-            }
-            Style::NetworkPut { .. } => (Some(self.operation_url(&at("Microsoft.Network", "operations"), None)), None),
-            Style::NetworkDelete => (
-                Some(self.operation_url(&at("Microsoft.Network", "operations"), None)),
-                Some(self.operation_url(&at("Microsoft.Network", "operationResults"), None)),
-            ),
-            Style::VaultDelete => (None, Some(self.operation_url(&at("Microsoft.KeyVault", "operationResults"), None))),
-        };
-        let mut reply = self.retry_headers(reply, style.default_retry_after());
-        if let Some(url) = status_url {
-            reply = reply.header("Azure-AsyncOperation", url);
+        let mut reply = self.retry_headers(reply, style.retry_after);
+        if let Some(url) = style.status_url {
+            reply = reply.header("Azure-AsyncOperation", self.operation_url(url, location, &id));
         }
-        if let Some(url) = location_url {
-            reply = reply.header("Location", url);
+        if let Some(url) = style.location_url {
+            reply = reply.header("Location", self.operation_url(url, location, &id));
         }
         reply
     }

@@ -300,7 +300,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
         overlay: None,
     };
     let location = call.world.resource(&target)?["location"].as_str().unwrap_or_default().to_owned();
-    Ok(call.start(plan, Style::VaultDelete, &location))
+    Ok(call.start(plan, Style::VAULT_DELETE, &location))
 }
 
 pub(crate) fn link_resources(call: &mut Call<'_>) -> Answer {

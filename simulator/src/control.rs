@@ -36,10 +36,10 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
     match (request.method.as_str(), what) {
         ("GET", "requests") => {
             let since = request.query("since").and_then(|since| since.parse().ok()).unwrap_or(0);
-            Ok(Reply::ok(json!(shared.world().log.since(since))))
+            Ok(Reply::ok(json!(shared.log().since(since))))
         }
         ("DELETE", "requests") => {
-            shared.world().log.clear();
+            shared.log().clear();
             Ok(Reply::empty(204))
         }
         ("GET", "settings") => Ok(Reply::ok(json!(shared.world().settings))),
@@ -112,6 +112,9 @@ pub(crate) fn apply_settings(shared: &Shared, settings: Settings) {
     }
     if settings.throttle != world.settings.throttle || settings.buckets != world.settings.buckets {
         world.throttle.reset();
+    }
+    if settings.log_megabytes != world.settings.log_megabytes {
+        shared.log().set_limit(settings.log_megabytes);
     }
     world.settings = settings;
 }

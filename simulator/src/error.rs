@@ -60,6 +60,22 @@ impl ArmError {
         .with_header("x-ms-failure-cause", "gateway")
     }
 
+    /// No provider serves this type, or not in this version.
+    pub(crate) fn invalid_type(kind: &str, api_version: &str) -> Self {
+        let message = format!("The resource type '{kind}' could not be found for api version '{api_version}'.");
+        Self::new(404, "InvalidResourceType", message)
+    }
+
+    /// A child was written whose parent is not there.
+    pub(crate) fn parent_not_found(parent: &str) -> Self {
+        let message = format!(
+            "Failed to perform 'write' on resource(s) of type '{}', because the parent resource '{parent}' could not be \
+             found.",
+            ids::resource_type(parent).unwrap_or_default()
+        );
+        Self::new(404, "ParentResourceNotFound", message)
+    }
+
     pub(crate) fn group_not_found(group: &str) -> Self {
         Self::new(404, "ResourceGroupNotFound", format!("Resource group '{group}' could not be found."))
             .with_header("x-ms-failure-cause", "gateway")

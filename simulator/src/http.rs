@@ -75,6 +75,35 @@ impl Reply {
     }
 }
 
+/// A reply as it goes over the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Rendered {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// Writes the body out. It takes longer than most requests do, so nobody should hold the world's lock meanwhile.
+    pub(crate) fn render(self) -> Rendered {
+        let (content_type, body) = match self.payload {
+            Payload::Empty => (None, Bytes::new()),
+            Payload::Json(body) => (Some("application/json; charset=utf-8"), Bytes::from(body.to_string())),
+            Payload::Text(text) => (Some("text/plain; charset=utf-8"), Bytes::from(text)),
+        };
+        Rendered { status: self.status, headers: self.headers, content_type, body }
+    }
+}
+
+impl Rendered {
+    /// All headers that the simulator itself sets.
+    pub(crate) fn logged_headers(&self) -> Vec<(String, String)> {
+        let content_type = self.content_type.map(|kind| ("content-type".to_owned(), kind.to_owned()));
+        self.headers.iter().cloned().chain(content_type).collect()
+    }
+}
+
 impl From<ArmError> for Reply {
     fn from(error: ArmError) -> Self {
         let mut reply = Self::json(error.status, error.envelope());

@@ -59,6 +59,12 @@ pub(crate) fn path_type(path: &str) -> String {
     segments.step_by(2).fold(namespace, |kind, part| kind + "/" + part)
 }
 
+/// The resource that a child belongs to: the id without its last type and name.
+pub(crate) fn parent(id: &str) -> String {
+    let count = id.trim_matches('/').split('/').count();
+    ancestor(id, count.saturating_sub(2))
+}
+
 /// The first `count` segments of an id: `/subscriptions/s/resourceGroups/g/providers/n/t/name` has eight.
 pub(crate) fn ancestor(id: &str, count: usize) -> String {
     id.trim_start_matches('/').split('/').take(count).fold(String::new(), |mut all, segment| {

@@ -6,6 +6,7 @@
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
 mod bearer;
+mod body;
 mod built_in_roles;
 mod call;
 mod clock;
@@ -26,9 +27,11 @@ mod operations;
 mod pipeline;
 mod providers;
 mod rbac;
+mod resource_type;
 mod routes;
 mod seed;
 mod server;
+pub mod served;
 mod settings;
 mod simulator;
 mod throttle;
@@ -38,7 +41,7 @@ mod world;
 pub use clock::Clock;
 pub use directory::PrincipalType;
 pub use fault::{Fault, FaultAction, FaultMoment};
-pub use log::RequestEntry;
+pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
     SeedResource, SeedRole, SeedSubscription,

@@ -1,7 +1,7 @@
 //! From a request to its reply: faults, tokens, throttling, access, route, log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -13,9 +13,9 @@ use crate::directory::Principal;
 use crate::entra;
 use crate::error::ArmError;
 use crate::fault::{Fault, FaultAction, FaultMoment};
-use crate::http::{Reply, Request};
+use crate::http::{Rendered, Reply, Request};
 use crate::ids;
-use crate::log::RequestEntry;
+use crate::log::{self, Exchange, RequestLog};
 use crate::managed_identity;
 use crate::routes::{self, Found, Route};
 use crate::throttle::{Kind, Remaining};
@@ -24,12 +24,21 @@ use crate::world::World;
 /// What the listeners and the library's handle share.
 pub(crate) struct Shared {
     world: Mutex<World>,
+    /// Apart from the world, so that bodies are written out and kept while the world serves the next request. Whoever
+    /// holds both locks took the world's first.
+    log: Mutex<RequestLog>,
     pub(crate) clock: Clock,
 }
 
 impl Shared {
     pub(crate) fn new(world: World, clock: Clock) -> Self {
-        Self { world: Mutex::new(world), clock }
+        let mut log = RequestLog::default();
+        log.set_limit(world.settings.log_megabytes);
+        Self { world: Mutex::new(world), log: Mutex::new(log), clock }
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The world at the present simulated time, with everything applied that has come to its end.
@@ -40,10 +49,11 @@ impl Shared {
     }
 
     /// Answers a request; `None` means that the connection is to be dropped.
-    pub(crate) async fn answer(&self, request: Request) -> Option<Reply> {
+    pub(crate) async fn answer(&self, request: Request) -> Option<Rendered> {
         if control::is_control(&request.path) {
-            return Some(control::answer(self, &request));
+            return Some(control::answer(self, &request).render());
         }
+        let began = Instant::now();
         let (fault, latency) = {
             let mut world = self.world();
             (world.faults.take(&request), world.settings.latency_ms)
@@ -53,9 +63,19 @@ impl Shared {
             _ => 0,
         };
         pause(latency + delay(FaultMoment::Before)).await;
-        let reply = self.world().serve(&request, fault.as_ref());
-        pause(delay(FaultMoment::After)).await;
-        reply
+        let (reply, seq) = {
+            let mut world = self.world();
+            let (reply, exchange) = world.serve(&request, fault.as_ref());
+            // Still under the world's lock: the log's order is the order of effects.
+            (reply, exchange.map(|exchange| self.log().push(exchange)))
+        };
+        let answer = reply.map(Reply::render);
+        let held_back = delay(FaultMoment::After);
+        if let Some(seq) = seq {
+            self.log().answered(seq, answer.as_ref(), began.elapsed() + Duration::from_millis(held_back));
+        }
+        pause(held_back).await;
+        answer
     }
 }
 
@@ -72,8 +92,9 @@ struct Trace {
 }
 
 impl World {
-    /// Serves one request under the lock, so that requests take effect one after the other.
-    fn serve(&mut self, request: &Request, fault: Option<&Fault>) -> Option<Reply> {
+    /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM are to be
+    /// logged, requests for tokens are not.
+    fn serve(&mut self, request: &Request, fault: Option<&Fault>) -> (Option<Reply>, Option<Exchange>) {
         self.begun = None;
         self.failing_next_operation = None;
         let mut trace = Trace::default();
@@ -96,21 +117,20 @@ impl World {
         };
         self.failing_next_operation = None;
         let is_arm = !entra::serves(&request.path) && !managed_identity::serves(&request.path);
-        if is_arm {
-            let started_operation = self.begun.take().map(str::to_owned);
-            self.log.push(RequestEntry {
-                seq: 0,
-                at: self.now,
-                method: request.method.clone(),
-                path: request.path.clone(),
-                query: request.raw_query.clone(),
-                status: reply.as_ref().map(|reply| reply.status),
-                caller: trace.caller,
-                body: request.json(),
-                started_operation,
-            });
-        }
-        reply.map(|reply| with_request_ids(reply, request))
+        let exchange = is_arm.then(|| Exchange {
+            at: self.now,
+            base: request.base.clone(),
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query: request.raw_query.clone(),
+            request_headers: log::redacted(&request.headers),
+            request_body: request.body.clone(),
+            caller: trace.caller,
+            status: reply.as_ref().map(|reply| reply.status),
+            started_operation: self.begun.take().map(str::to_owned),
+            ..Exchange::default()
+        });
+        (reply.map(|reply| with_request_ids(reply, request)), exchange)
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
@@ -179,9 +199,7 @@ impl World {
                 return Err(ArmError::new(405, "MethodNotAllowed", message));
             }
             Found::Nothing => {
-                let kind = ids::path_type(&path);
-                let message = format!("The resource type '{kind}' could not be found for api version '{api_version}'.");
-                return Err(ArmError::new(404, "InvalidResourceType", message));
+                return Err(ArmError::invalid_type(&ids::path_type(&path), &api_version));
             }
         };
         check_version(route, &path, &api_version)?;

@@ -232,13 +232,14 @@ impl Roles {
         resource: &str,
         now: i64,
     ) -> impl Iterator<Item = (&RoleAssignment, &RoleDefinition)> {
-        let mut scope = Some(ids::key(resource));
+        let resource = ids::key(resource);
+        let mut end = Some(resource.len());
         let scopes = self.held.get(&ids::key(principal));
         std::iter::from_fn(move || {
             // From the resource up to the root, which is the empty scope.
-            let this = scope.take()?;
-            scope = this.rfind('/').map(|at| this[..at].to_owned());
-            Some(scopes.and_then(|scopes| scopes.get(&this)))
+            let scope = &resource[..end.take()?];
+            end = scope.rfind('/');
+            Some(scopes.and_then(|scopes| scopes.get(scope)))
         })
         .flatten()
         .flatten()

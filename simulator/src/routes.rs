@@ -2,6 +2,7 @@
 
 use crate::call::{Answer, Call};
 use crate::providers;
+use crate::resource_type::ResourceType;
 
 /// One row: a method on a path.
 pub(crate) struct Route {
@@ -12,17 +13,153 @@ pub(crate) struct Route {
     pub(crate) run: fn(&mut Call<'_>) -> Answer,
 }
 
-/// All rows. A provider's rows and api-versions stand in its module.
-const TABLE: &[&[Route]] = &[
-    providers::resources::ROUTES,
-    providers::machine_learning::ROUTES,
-    providers::storage::ROUTES,
-    providers::key_vault::ROUTES,
-    providers::container_registry::ROUTES,
-    providers::insights::ROUTES,
-    providers::network::ROUTES,
-    providers::authorization::ROUTES,
-];
+/// A resource provider: its types, its rows, and how far it can be trusted.
+pub(crate) struct Provider {
+    pub(crate) namespace: &'static str,
+    /// What it is held to.
+    pub(crate) source: &'static str,
+    /// What Azure has and it has not, a sentence each.
+    pub(crate) missing: &'static [&'static str],
+    pub(crate) types: &'static [ResourceType],
+    pub(crate) routes: &'static [&'static [Route]],
+}
+
+/// The rows of a type that lies in a resource group: list, GET, PUT, DELETE.
+macro_rules! tracked {
+    ($kind:literal, $versions:expr) => {
+        &[
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/providers/", $kind),
+                $versions,
+                $crate::resource_type::list,
+            ),
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind),
+                $versions,
+                $crate::resource_type::list,
+            ),
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+                $versions,
+                $crate::resource_type::get,
+            ),
+            $crate::routes::row(
+                "PUT",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+                $versions,
+                $crate::resource_type::put,
+            ),
+            $crate::routes::row(
+                "DELETE",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+                $versions,
+                $crate::resource_type::delete,
+            ),
+        ]
+    };
+}
+
+/// The rows of a child (`Microsoft.Network/virtualNetworks/{}/subnets`): list, GET, PUT, DELETE.
+macro_rules! child {
+    ($kind:literal, $versions:expr) => {
+        &[
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind),
+                $versions,
+                $crate::resource_type::list,
+            ),
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+                $versions,
+                $crate::resource_type::get,
+            ),
+            $crate::routes::row(
+                "PUT",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+                $versions,
+                $crate::resource_type::put,
+            ),
+            $crate::routes::row(
+                "DELETE",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+                $versions,
+                $crate::resource_type::delete,
+            ),
+        ]
+    };
+}
+
+/// The PATCH of a type.
+macro_rules! patchable {
+    ($kind:literal, $versions:expr) => {
+        &[$crate::routes::row(
+            "PATCH",
+            concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
+            $versions,
+            $crate::resource_type::patch,
+        )]
+    };
+}
+
+/// The rows of a target of private endpoints: its connections, and what can be connected to.
+macro_rules! connectable {
+    ($kind:literal, $versions:expr) => {
+        &[
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateLinkResources"),
+                $versions,
+                $crate::connections::link_resources,
+            ),
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections"),
+                $versions,
+                $crate::connections::list,
+            ),
+            $crate::routes::row(
+                "GET",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections/{}"),
+                $versions,
+                $crate::connections::get,
+            ),
+            $crate::routes::row(
+                "PUT",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections/{}"),
+                $versions,
+                $crate::connections::put,
+            ),
+            $crate::routes::row(
+                "DELETE",
+                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections/{}"),
+                $versions,
+                $crate::connections::delete,
+            ),
+        ]
+    };
+}
+
+pub(crate) use {child, connectable, patchable, tracked};
+
+pub(crate) const fn row(
+    method: &'static str,
+    path: &'static str,
+    versions: &'static [&'static str],
+    run: fn(&mut Call<'_>) -> Answer,
+) -> Route {
+    Route { method, path, versions, run }
+}
+
+/// Every row, in the order of the table.
+pub(crate) fn all() -> impl Iterator<Item = (&'static Provider, &'static Route)> {
+    let rows = |provider: &'static Provider| provider.routes.iter().copied().flatten().map(move |row| (provider, row));
+    providers::ALL.iter().copied().flat_map(rows)
+}
 
 /// What a path leads to.
 pub(crate) enum Found {
@@ -60,7 +197,7 @@ fn matches(pattern: &str, path: &[&str]) -> Option<Vec<String>> {
 pub(crate) fn find(method: &str, path: &str) -> Found {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let mut other = false;
-    for route in TABLE.iter().copied().flatten() {
+    for (_, route) in all() {
         if let Some(params) = matches(route.path, &segments) {
             if route.method == method {
                 return Found::Route(route, params);

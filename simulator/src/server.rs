@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http::{Payload, Reply, Request};
+use crate::http::{Rendered, Reply, Request};
 use crate::managed_identity;
 use crate::pipeline::Shared;
 
@@ -87,7 +87,7 @@ impl Service {
         };
         let head = request.method == "HEAD";
         let reply = if self.tls.is_none() && !managed_identity::serves(&request.path) {
-            Some(Reply::empty(404))
+            Some(Reply::empty(404).render())
         } else {
             self.shared.answer(request).await
         };
@@ -112,17 +112,12 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn response(reply: Reply, head: bool) -> Response<Body> {
-    let (kind, text) = match reply.payload {
-        Payload::Empty => (None, String::new()),
-        Payload::Json(body) => (Some("application/json; charset=utf-8"), body.to_string()),
-        Payload::Text(text) => (Some("text/plain; charset=utf-8"), text),
-    };
-    let mut response = Response::new(if head { Body::empty() } else { Body::from(text) });
+fn response(reply: Rendered, head: bool) -> Response<Body> {
+    let mut response = Response::new(if head { Body::empty() } else { Body::from(reply.body) });
     *response.status_mut() =
         axum::http::StatusCode::from_u16(reply.status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    if let Some(kind) = kind {
+    if let Some(kind) = reply.content_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     for (name, value) in reply.headers {

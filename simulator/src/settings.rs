@@ -189,6 +189,8 @@ pub struct Settings {
     pub latency_ms: u64,
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
+    /// How much memory the request log may take, in megabytes; the oldest requests go first.
+    pub log_megabytes: u32,
 }
 
 impl Default for Settings {
@@ -216,6 +218,8 @@ impl Default for Settings {
             page_size: 100,
             latency_ms: 0,
             clock_speed: 1.0,
+            // Chosen: some ten thousand reads.
+            log_megabytes: 32,
         }
     }
 }

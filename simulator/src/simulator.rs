@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::control;
 use crate::fault::Fault;
-use crate::log::RequestEntry;
+use crate::log::{Exchange, RequestEntry};
 use crate::pipeline::Shared;
 use crate::seed::{Seed, SeedError};
 use crate::server::Service;
@@ -106,12 +106,17 @@ impl Simulator {
 
     /// The ARM requests after the one with this sequence number.
     pub fn requests_since(&self, seq: u64) -> Vec<RequestEntry> {
-        self.shared.world().log.since(seq)
+        self.shared.log().since(seq)
+    }
+
+    /// The newest exchanges with ARM, whole; as many as [`Settings::log_megabytes`] holds.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.log().exchanges().cloned().collect()
     }
 
     /// Forgets the requests so far; sequence numbers go on.
     pub fn clear_requests(&self) {
-        self.shared.world().log.clear();
+        self.shared.log().clear();
     }
 
     /// Changes settings.

@@ -10,11 +10,10 @@ use crate::directory::Directory;
 use crate::error::ArmError;
 use crate::fault::FaultPlan;
 use crate::ids;
-use crate::log::RequestLog;
 use crate::operations::Operations;
-use crate::providers;
 use crate::providers::machine_learning::ManagedNetwork;
 use crate::rbac::Roles;
+use crate::resource_type;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 
@@ -34,7 +33,7 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     pub(crate) subscriptions: BTreeMap<String, Subscription>,
     pub(crate) groups: BTreeMap<String, Value>,
-    /// Resources as stored; what others decide (connections, networks, states) is added by [`providers::render`].
+    /// Resources as stored; what others decide (connections, networks, states) is added by [`resource_type::render`].
     pub(crate) resources: BTreeMap<String, Value>,
     pub(crate) connections: BTreeMap<String, Connection>,
     pub(crate) networks: BTreeMap<String, ManagedNetwork>,
@@ -45,7 +44,6 @@ pub(crate) struct World {
     pub(crate) roles: Roles,
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
-    pub(crate) log: RequestLog,
     pub(crate) throttle: Throttle,
     /// Set while a request is served whose operation must fail, with whether its effect happens nevertheless.
     pub(crate) failing_next_operation: Option<(ArmError, bool)>,
@@ -64,7 +62,7 @@ impl World {
 
     /// A resource as GET shows it.
     pub(crate) fn render(&self, id: &str) -> Option<Value> {
-        self.resources.get(&ids::key(id)).map(|document| providers::render(self, document))
+        self.resources.get(&ids::key(id)).map(|document| resource_type::render(self, document))
     }
 
     /// The resources of a type in a scope, as GET shows them, ordered by id.
@@ -75,7 +73,7 @@ impl World {
                 let id = document["id"].as_str().unwrap_or_default();
                 ids::contains(scope, id) && document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind))
             })
-            .map(|document| providers::render(self, document))
+            .map(|document| resource_type::render(self, document))
             .collect()
     }
 
@@ -103,7 +101,7 @@ impl World {
 
     /// Every ARM object, in a stable order and without times, so that two end states can be compared.
     pub(crate) fn dump(&self) -> Value {
-        let rendered = |document: &Value| providers::render(self, document);
+        let rendered = |document: &Value| resource_type::render(self, document);
         let mut dump = json!({
             "resourceGroups": self.groups,
             "resources": self.resources.iter().map(|(id, doc)| (id.clone(), rendered(doc))).collect::<BTreeMap<_, _>>(),

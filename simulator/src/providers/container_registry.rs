@@ -1,18 +1,16 @@
-//! Microsoft.ContainerRegistry/registries: what a workspace refers to; read only.
+//! Microsoft.ContainerRegistry: registries.
 
-use crate::call::{Answer, Call};
-use crate::http::Reply;
-use crate::routes::Route;
+use crate::resource_type::ResourceType;
+use crate::routes::{Provider, tracked};
 
 const VERSIONS: &[&str] = &["2019-12-01-preview", "2023-07-01", "2025-04-01", "2025-11-01"];
 
-pub(crate) const ROUTES: &[Route] = &[Route {
-    method: "GET",
-    path: "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerRegistry/registries/{}",
-    versions: VERSIONS,
-    run: get,
-}];
+const REGISTRY: ResourceType = ResourceType { kind: "Microsoft.ContainerRegistry/registries", ..ResourceType::DEFAULT };
 
-fn get(call: &mut Call<'_>) -> Answer {
-    Ok(Reply::ok(call.world.resource(&call.path)?.clone()))
-}
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.ContainerRegistry",
+    source: "OpenAPI 2023-07-01",
+    missing: &[],
+    types: &[REGISTRY],
+    routes: &[tracked!("Microsoft.ContainerRegistry/registries", VERSIONS)],
+};

@@ -1,18 +1,16 @@
-//! Microsoft.Insights/components: what a workspace refers to; read only.
+//! Microsoft.Insights: the components that a workspace refers to.
 
-use crate::call::{Answer, Call};
-use crate::http::Reply;
-use crate::routes::Route;
+use crate::resource_type::ResourceType;
+use crate::routes::{Provider, tracked};
 
 const VERSIONS: &[&str] = &["2015-05-01", "2020-02-02"];
 
-pub(crate) const ROUTES: &[Route] = &[Route {
-    method: "GET",
-    path: "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Insights/components/{}",
-    versions: VERSIONS,
-    run: get,
-}];
+const COMPONENT: ResourceType = ResourceType { kind: "Microsoft.Insights/components", ..ResourceType::DEFAULT };
 
-fn get(call: &mut Call<'_>) -> Answer {
-    Ok(Reply::ok(call.world.resource(&call.path)?.clone()))
-}
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.Insights",
+    source: "nothing: no specification was at hand",
+    missing: &["What a component fills in by itself: keys, application id, workspace"],
+    types: &[COMPONENT],
+    routes: &[tracked!("Microsoft.Insights/components", VERSIONS)],
+};

@@ -1,8 +1,9 @@
 //! The resource providers: one module each, its api-versions beside its rows of the route table.
+//!
+//! To add one: a module with a [`Provider`], its types as [`ResourceType`](crate::resource_type::ResourceType)s, its
+//! rows from the macros of [`crate::routes`], and a line in [`ALL`]. `docs/simulator.md` tells more.
 
-use serde_json::Value;
-
-use crate::world::World;
+use crate::routes::Provider;
 
 pub(crate) mod authorization;
 pub(crate) mod container_registry;
@@ -13,19 +14,14 @@ pub(crate) mod network;
 pub(crate) mod resources;
 pub(crate) mod storage;
 
-/// A stored resource as GET shows it.
-pub(crate) fn render(world: &World, document: &Value) -> Value {
-    let kind = document["type"].as_str().unwrap_or_default();
-    let is = |other: &str| kind.eq_ignore_ascii_case(other);
-    if is(machine_learning::WORKSPACE) {
-        machine_learning::render(world, document)
-    } else if is(storage::ACCOUNT) {
-        storage::render(world, document)
-    } else if is(key_vault::VAULT) {
-        key_vault::render(world, document)
-    } else if is(network::ENDPOINT) {
-        network::render(world, document)
-    } else {
-        document.clone()
-    }
-}
+/// All providers.
+pub(crate) const ALL: &[&Provider] = &[
+    &resources::PROVIDER,
+    &authorization::PROVIDER,
+    &machine_learning::PROVIDER,
+    &storage::PROVIDER,
+    &key_vault::PROVIDER,
+    &container_registry::PROVIDER,
+    &insights::PROVIDER,
+    &network::PROVIDER,
+];

@@ -5,13 +5,12 @@ use serde_json::{Map, Value, json};
 use crate::call::{Answer, Call, Style};
 use crate::connections::{self, Request};
 use crate::error::ArmError;
-use crate::http::Reply;
 use crate::ids;
-use crate::operations::{Plan, State};
-use crate::routes::Route;
+use crate::resource_type::{Etag, Proposal, ResourceType, Write};
+use crate::routes::{Provider, Route, row, tracked};
 use crate::world::World;
 
-pub(crate) const ENDPOINT: &str = "Microsoft.Network/privateEndpoints";
+const ENDPOINT: &str = "Microsoft.Network/privateEndpoints";
 
 const VERSIONS: &[&str] = &[
     "2020-11-01",
@@ -26,36 +25,48 @@ const VERSIONS: &[&str] = &[
     "2026-03-01",
 ];
 
-macro_rules! endpoint {
-    ($tail:literal) => {
-        concat!("/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Network/privateEndpoints", $tail)
-    };
-}
-
-pub(crate) const ROUTES: &[Route] = &[
-    Route { method: "GET", path: endpoint!(""), versions: VERSIONS, run: list },
-    Route {
-        method: "GET",
-        path: "/subscriptions/{}/providers/Microsoft.Network/privateEndpoints",
-        versions: VERSIONS,
-        run: list,
-    },
-    Route { method: "GET", path: endpoint!("/{}"), versions: VERSIONS, run: get },
-    Route { method: "PUT", path: endpoint!("/{}"), versions: VERSIONS, run: put },
-    Route { method: "DELETE", path: endpoint!("/{}"), versions: VERSIONS, run: delete },
-    Route {
-        method: "GET",
-        path: "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operations/{}",
-        versions: VERSIONS,
-        run: operation_status,
-    },
-    Route {
-        method: "GET",
-        path: "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operationResults/{}",
-        versions: VERSIONS,
-        run: operation_result,
-    },
+const ROUTES: &[Route] = &[
+    row("GET", "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operations/{}", VERSIONS, operation_status),
+    row(
+        "GET",
+        "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operationResults/{}",
+        VERSIONS,
+        operation_result,
+    ),
 ];
+
+const ENDPOINTS: ResourceType = ResourceType {
+    kind: ENDPOINT,
+    accept,
+    stored,
+    removed,
+    render,
+    create: Write { style: Style::NETWORK_CREATE, ..UPDATE },
+    update: UPDATE,
+    delete: Write {
+        kind: "privateEndpointDelete",
+        seconds: |times| times.private_endpoint_delete,
+        busy: "Deleting",
+        style: Style::NETWORK_DELETE,
+    },
+    etag: Etag::Member,
+    ..ResourceType::DEFAULT
+};
+
+const UPDATE: Write = Write {
+    kind: "privateEndpointPut",
+    seconds: |times| times.private_endpoint,
+    busy: "Updating",
+    style: Style::NETWORK_UPDATE,
+};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.Network",
+    source: "OpenAPI 2024-05-01, recording of private endpoints (2024-03-01)",
+    missing: &[],
+    types: &[ENDPOINTS],
+    routes: &[tracked!("Microsoft.Network/privateEndpoints", VERSIONS), ROUTES],
+};
 
 const AUTOMATIC: &str = "privateLinkServiceConnections";
 const MANUAL: &str = "manualPrivateLinkServiceConnections";
@@ -66,16 +77,6 @@ fn operation_status(call: &mut Call<'_>) -> Answer {
 
 fn operation_result(call: &mut Call<'_>) -> Answer {
     call.operation_result(Some(10))
-}
-
-fn list(call: &mut Call<'_>) -> Answer {
-    let items = call.world.list(ids::list_scope(&call.path), ENDPOINT);
-    Ok(call.page(items, "$skipToken"))
-}
-
-fn get(call: &mut Call<'_>) -> Answer {
-    let document = call.world.resource(&call.path)?;
-    Ok(Reply::ok(render(call.world, document)))
 }
 
 /// What a connection asks for.
@@ -120,11 +121,11 @@ fn wanted(body: &Value) -> Result<Wanted, ArmError> {
 }
 
 /// ARM checks the caller's rights on what a request links to as well.
-fn linked(call: &Call<'_>, action: &str, scope: &str) -> Result<(), ArmError> {
-    if call.world.may(&call.caller.object_id, action, scope) {
+fn linked(world: &World, proposal: &Proposal<'_>, action: &str, scope: &str) -> Result<(), ArmError> {
+    if world.may(&proposal.caller.object_id, action, scope) {
         return Ok(());
     }
-    let (client, object, path) = (&call.caller.client_id, &call.caller.object_id, &call.path);
+    let (client, object, path) = (&proposal.caller.client_id, &proposal.caller.object_id, proposal.id);
     Err(ArmError::new(
         403,
         "LinkedAuthorizationFailed",
@@ -136,89 +137,57 @@ fn linked(call: &Call<'_>, action: &str, scope: &str) -> Result<(), ArmError> {
     ))
 }
 
-fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
-    let path = call.path.clone();
-    let Some(location) = body["location"].as_str().map(str::to_owned) else {
-        return Err(ArmError::new(400, "LocationRequired", "The location property is required for this definition."));
-    };
-    let Some(subnet) = body["properties"]["subnet"]["id"].as_str().map(str::to_owned) else {
+fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
+    let body = proposal.body;
+    let Some(subnet) = body["properties"]["subnet"]["id"].as_str() else {
         return Err(ArmError::new(400, "InvalidRequestFormat", "The private endpoint has no subnet."));
     };
-    let wanted = wanted(&body)?;
-    linked(call, "Microsoft.Network/virtualNetworks/subnets/join/action", &subnet)?;
-    call.world.resource(&wanted.target)?;
+    let wanted = wanted(body)?;
+    linked(world, proposal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet)?;
+    world.resource(&wanted.target)?;
     if !wanted.manual {
         let kind = ids::resource_type(&wanted.target).unwrap_or_default();
-        linked(call, &format!("{kind}/PrivateEndpointConnectionsApproval/action"), &wanted.target)?;
+        linked(world, proposal, &format!("{kind}/PrivateEndpointConnectionsApproval/action"), &wanted.target)?;
     }
-    let created = !call.world.resources.contains_key(&ids::key(&path));
-    if call.world.connection_of(&path, &wanted.target).is_none() {
+    let mut properties = body["properties"].as_object().cloned().unwrap_or_default();
+    properties.entry(AUTOMATIC).or_insert_with(|| json!([]));
+    properties.entry(MANUAL).or_insert_with(|| json!([]));
+    properties.insert("resourceGuid".into(), json!(ids::guid(&["endpoint", proposal.id])));
+    Ok(json!({ "properties": properties }))
+}
+
+/// Raises the connection on the target.
+fn stored(world: &mut World, key: &str) {
+    let Some(document) = world.resources.get(key) else { return };
+    let (Some(id), Ok(wanted)) = (document["id"].as_str().map(str::to_owned), wanted(document)) else { return };
+    if world.connection_of(&id, &wanted.target).is_none() {
         let description = if wanted.manual { wanted.message.as_str() } else { "Auto-Approved" };
-        call.world.connect(Request {
+        world.connect(Request {
             target: &wanted.target,
-            endpoint: &path,
+            endpoint: &id,
             groups: wanted.groups,
             approved: !wanted.manual,
             description,
             rule: None,
         });
     }
-    let mut properties = body["properties"].as_object().cloned().unwrap_or_default();
-    properties.entry(AUTOMATIC).or_insert_with(|| json!([]));
-    properties.entry(MANUAL).or_insert_with(|| json!([]));
-    properties.insert("resourceGuid".into(), json!(ids::guid(&["endpoint", &path])));
-    let document = json!({
-        "id": path, "name": ids::name(&path), "type": ENDPOINT, "location": location,
-        "tags": body["tags"].as_object().cloned().unwrap_or_default(),
-        "properties": properties,
-    });
-    call.world.resources.insert(ids::key(&path), document);
-    let plan = Plan {
-        kind: "privateEndpointPut",
-        resource: ids::key(&path),
-        seconds: call.world.settings.operation_seconds.private_endpoint,
-        effect: Box::new(|_| Ok(())),
-        result: |world, id| world.render(id),
-        overlay: None,
-    };
-    Ok(call.start(plan, Style::NetworkPut { created }, &location).header("Azure-AsyncNotification", "Enabled"))
 }
 
-fn delete(call: &mut Call<'_>) -> Answer {
-    let key = ids::key(&call.path);
-    let Some(document) = call.world.resources.get(&key) else { return Ok(Reply::empty(204)) };
-    let location = document["location"].as_str().unwrap_or_default().to_owned();
-    let plan = Plan {
-        kind: "privateEndpointDelete",
-        resource: key.clone(),
-        seconds: call.world.settings.operation_seconds.private_endpoint_delete,
-        effect: Box::new(move |world| {
-            world.resources.remove(&key);
-            let theirs = |endpoint: &str| ids::key(endpoint) == key;
-            let gone: Vec<String> =
-                world.connections.iter().filter(|(_, c)| theirs(&c.endpoint)).map(|(id, _)| id.clone()).collect();
-            gone.iter().for_each(|connection| world.disconnect(connection));
-            Ok(())
-        }),
-        result: |_, _| None,
-        overlay: None,
-    };
-    Ok(call.start(plan, Style::NetworkDelete, &location))
+/// Takes the endpoint's connections off their targets.
+fn removed(world: &mut World, document: &Value) {
+    let key = ids::key(document["id"].as_str().unwrap_or_default());
+    let theirs = |endpoint: &str| ids::key(endpoint) == key;
+    let gone: Vec<String> =
+        world.connections.iter().filter(|(_, c)| theirs(&c.endpoint)).map(|(id, _)| id.clone()).collect();
+    gone.iter().for_each(|connection| world.disconnect(connection));
 }
 
 /// An endpoint as GET shows it: the state of its connection is what the target says at this moment.
-pub(crate) fn render(world: &World, document: &Value) -> Value {
-    let id = document["id"].as_str().unwrap_or_default();
-    let mut endpoint = document.clone();
-    let state = match world.operations.latest(&ids::key(id)) {
-        Some(("privateEndpointDelete", State::Running)) => "Deleting",
-        Some((_, State::Running)) => "Updating",
-        Some((_, State::Failed(_))) => "Failed",
-        _ => "Succeeded",
-    };
+fn render(world: &World, document: Value) -> Value {
+    let mut endpoint = document;
+    let id = endpoint["id"].as_str().unwrap_or_default().to_owned();
+    let id = id.as_str();
     let Some(properties) = endpoint["properties"].as_object_mut() else { return endpoint };
-    properties.insert("provisioningState".into(), json!(state));
     let nic = format!(
         "{}/networkInterfaces/{}.nic.{}",
         &id[..id.rfind('/').unwrap_or(0)].replace("/privateEndpoints", ""),

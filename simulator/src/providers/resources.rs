@@ -6,16 +6,24 @@ use crate::call::{Answer, Call};
 use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
-use crate::routes::Route;
+use crate::routes::{Provider, Route};
 
 const VERSIONS: &[&str] =
     &["2020-01-01", "2020-06-01", "2021-04-01", "2022-09-01", "2022-12-01", "2024-11-01", "2025-04-01"];
 
-pub(crate) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/subscriptions/{}", versions: VERSIONS, run: subscription },
     Route { method: "GET", path: "/subscriptions/{}/resourceGroups", versions: VERSIONS, run: groups },
     Route { method: "GET", path: "/subscriptions/{}/resourceGroups/{}", versions: VERSIONS, run: group },
 ];
+
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.Resources",
+    source: "ARM RPC, recordings",
+    missing: &[],
+    types: &[],
+    routes: &[ROUTES],
+};
 
 fn subscription(call: &mut Call<'_>) -> Answer {
     let known = call.world.subscriptions.get(&ids::key(call.param(0)));

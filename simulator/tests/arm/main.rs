@@ -6,6 +6,7 @@ mod authorization;
 mod control;
 mod delegation;
 mod endpoints;
+mod exchanges;
 mod federation;
 mod issuer;
 mod lab;

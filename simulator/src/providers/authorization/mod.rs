@@ -5,7 +5,7 @@ mod definitions;
 
 pub(crate) use assignments::CallFacts;
 
-use crate::routes::Route;
+use crate::routes::{Provider, Route};
 
 const ASSIGNMENTS: &[&str] = &["2022-04-01", "2020-04-01-preview"];
 const DEFINITIONS: &[&str] = &["2022-04-01", "2022-05-01-preview", "2018-01-01-preview"];
@@ -23,7 +23,7 @@ macro_rules! route {
     };
 }
 
-pub(crate) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     route!("GET", "roleAssignments", ASSIGNMENTS, assignments::list),
     route!("GET", "roleAssignments/{}", ASSIGNMENTS, assignments::get),
     route!("PUT", "roleAssignments/{}", ASSIGNMENTS, assignments::put),
@@ -34,6 +34,14 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("DELETE", "roleDefinitions/{}", DEFINITIONS, definitions::delete),
     route!("GET", "permissions", PERMISSIONS, definitions::permissions),
 ];
+
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.Authorization",
+    source: "OpenAPI 2022-04-01, recording of role assignments",
+    missing: &["Groups as principals", "Deny assignments", "Management groups", "Role management (PIM)"],
+    types: &[],
+    routes: &[ROUTES],
+};
 
 /// What stands between a prefix, in any case, and a suffix.
 fn quoted<'a>(filter: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {

@@ -7,13 +7,13 @@ mod rules;
 mod validation;
 mod workspace;
 
-pub(crate) use document::{create as create_workspace, render};
+pub(crate) use document::create as create_workspace;
 pub(crate) use network::{ManagedNetwork, Overlay, connection_changed};
 pub(crate) use provision::seed_network;
 
 use crate::call::{Answer, Call};
-use crate::connections;
-use crate::routes::Route;
+use crate::resource_type::ResourceType;
+use crate::routes::{Provider, Route, connectable};
 
 pub(crate) const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
@@ -32,11 +32,7 @@ const fn row(method: &'static str, path: &'static str, run: fn(&mut Call<'_>) ->
     Route { method, path, versions: VERSIONS, run }
 }
 
-const fn connection_row(method: &'static str, path: &'static str, run: fn(&mut Call<'_>) -> Answer) -> Route {
-    Route { method, path, versions: CONNECTION_VERSIONS, run }
-}
-
-pub(crate) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     row("GET", "/subscriptions/{}/providers/Microsoft.MachineLearningServices/workspaces", workspace::list),
     row("GET", workspace!(""), workspace::list),
     row("GET", workspace!("/{}"), workspace::get),
@@ -48,17 +44,27 @@ pub(crate) const ROUTES: &[Route] = &[
     row("GET", workspace!("/{}/outboundRules/{}"), rules::get),
     row("PUT", workspace!("/{}/outboundRules/{}"), rules::put),
     row("DELETE", workspace!("/{}/outboundRules/{}"), rules::delete),
-    connection_row("GET", workspace!("/{}/privateLinkResources"), connections::link_resources),
-    connection_row("GET", workspace!("/{}/privateEndpointConnections"), connections::list),
-    connection_row("GET", workspace!("/{}/privateEndpointConnections/{}"), connections::get),
-    connection_row("PUT", workspace!("/{}/privateEndpointConnections/{}"), connections::put),
-    connection_row("DELETE", workspace!("/{}/privateEndpointConnections/{}"), connections::delete),
     row(
         "GET",
         "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/workspaceOperationsStatus/{}",
         operation,
     ),
 ];
+
+const WORKSPACES: ResourceType = ResourceType {
+    kind: WORKSPACE,
+    shows_state: false,
+    render: |world, document| document::render(world, &document),
+    ..ResourceType::DEFAULT
+};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.MachineLearningServices",
+    source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
+    missing: &[],
+    types: &[WORKSPACES],
+    routes: &[ROUTES, connectable!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS)],
+};
 
 /// One path for both URLs; `type` tells them apart.
 fn operation(call: &mut Call<'_>) -> Answer {

@@ -66,7 +66,7 @@ pub(super) fn post(call: &mut Call<'_>) -> Answer {
         result,
         overlay: None,
     };
-    Ok(call.start(plan, Style::MachineLearning, &location))
+    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
 }
 
 /// Takes over the rules of a seeded workspace, and builds its network if the seed says that it is built.

@@ -242,7 +242,7 @@ fn start(call: &mut Call<'_>, kind: &'static str, workspace: &str, change: Chang
         }),
         result: render,
     };
-    Ok(call.start(plan, Style::MachineLearning, &location))
+    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {

@@ -134,7 +134,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         }),
         result: |world, id| world.render(id),
     };
-    Ok(call.start(plan, Style::MachineLearning, &location))
+    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
 }
 
 /// At creation the identity does not exist yet, so the caller's right counts (recording of azure-ai-ml, 2024).
@@ -214,7 +214,7 @@ fn update(call: &mut Call<'_>, body: &Value, put: bool) -> Answer {
         }),
         result: |world, id| world.render(id),
     };
-    Ok(call.start(plan, Style::MachineLearning, &location))
+    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
 }
 
 /// Removes a workspace and all that lives and dies with it; role assignments of its identity stay, as in ARM.
@@ -255,5 +255,5 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         }),
         result: |_, _| None,
     };
-    Ok(call.start(plan, Style::MachineLearning, &location))
+    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
 }
