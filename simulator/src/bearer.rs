@@ -66,6 +66,7 @@ impl BadToken {
                 );
                 ("InvalidAuthenticationTokenAudience", message)
             }
+            // Chosen: code and sentence for a token from the future.
             Self::NotYetValid => ("InvalidAuthenticationToken", "The access token is not yet valid.".to_owned()),
             Self::Expired => ("ExpiredAuthenticationToken", "The access token expiry is in the past.".to_owned()),
         };

@@ -42,7 +42,7 @@ pub(crate) struct Principal {
     pub(crate) assertions: Vec<String>,
     /// Tokens of other issuers that are accepted as client assertions.
     pub(crate) federated: Vec<FederatedCredential>,
-    /// Whether the metadata service hands out its tokens.
+    /// Whether the metadata service hands out its tokens without being given its resource id.
     pub(crate) managed_identity: bool,
     /// The resource that a managed identity is, or belongs to.
     pub(crate) resource_id: Option<String>,

@@ -213,7 +213,7 @@ fn refused_assertion(error: BadAssertion, now: i64) -> Refusal {
         )
     };
     let (number, text) = match error {
-        // Chosen: what is not a token has no subject that could match.
+        // Chosen: an assertion that is not a token at all is refused like one whose subject does not match.
         BadAssertion::Unreadable => (700_213, unmatched("subject", "")),
         BadAssertion::Issuer(issuer) => (700_211, unmatched("issuer", &issuer)),
         BadAssertion::Audience(audience) => (700_212, unmatched("audience", &audience)),

@@ -1,4 +1,7 @@
 //! Tokens for the machine that runs the client: the instance metadata service, and App Service's form of it.
+//!
+//! Chosen: the machine has every identity that is seeded for it, and whatever user-assigned identity is asked for by its
+//! resource id.
 
 use std::sync::Arc;
 

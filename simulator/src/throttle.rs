@@ -158,7 +158,7 @@ impl From<Throttled> for Reply {
         let name = kind.name();
         let (code, owner, header) = match subscription {
             Some(id) => ("SubscriptionRequestsThrottled", format!("subscription '{id}'"), "subscription"),
-            // Chosen: named like the one for subscriptions.
+            // Chosen: the code for a tenant's empty bucket, after the one for subscriptions.
             None => ("TenantRequestsThrottled", "the tenant".to_owned(), "tenant"),
         };
         let message =

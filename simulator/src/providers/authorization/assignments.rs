@@ -117,6 +117,8 @@ impl Facts for CallFacts<'_> {
                 }
             }
             Source::Resource => {
+                // Chosen: of an assignment that is not there nothing is known, so that a delegate with a condition
+                // who deletes one twice gets 403 the second time.
                 let assignment = call.world.roles.assignments().get(&ids::key(&call.path))?;
                 match name {
                     Name::RoleDefinitionId => Some(assignment.role.clone()),
@@ -136,11 +138,12 @@ fn limit(body: &Value) -> Result<Option<Limit>, ArmError> {
     let Some(text) = body["properties"]["condition"].as_str().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    // Chosen: no source tells the code.
+    // Chosen: the code of a refused condition.
     let refuse = |why: &str| {
         let message = format!("The given role assignment condition is invalid. {why}");
         ArmError::new(400, "InvalidRoleAssignmentCondition", message)
     };
+    // Chosen: a condition without a version is refused, though one page of the documentation speaks of a default.
     if body["properties"]["conditionVersion"].as_str() != Some(VERSION) {
         return Err(refuse("The conditionVersion must be '2.0'."));
     }
@@ -160,7 +163,7 @@ fn principal_type(call: &Call<'_>, wanted: &Wanted) -> Result<String, ArmError> 
     let refuse = |code: &str, message: String| Err(ArmError::new(400, code, message));
     let types = ["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"];
     let Some(stated) = types.into_iter().find(|name| name.eq_ignore_ascii_case(stated)) else {
-        // Chosen: the sentence is Azure's, its code is not known.
+        // Chosen: the code of a principal type that there is not; the sentence is Azure's.
         let text = format!(
             "The PrincipalType property '{stated}' is not valid. It must be 'User', 'Group' or 'ServicePrincipal'."
         );

@@ -71,6 +71,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let body = call.json()?;
     let properties = &body["properties"];
     let id = call.param(1).to_owned();
+    // Chosen: the codes for a role's bad id, for bad scopes, and for a built-in role that somebody changes or deletes.
     if uuid::Uuid::parse_str(&id).is_err() {
         let message = format!("The role definition ID '{id}' is not valid. The role definition ID must be a GUID.");
         return Err(ArmError::new(400, "InvalidRoleDefinitionId", message));
@@ -134,6 +135,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         call.require("Microsoft.Authorization/roleDefinitions/delete", scope)?;
     }
     if call.world.roles.assignments().values().any(|assignment| assignment.role.eq_ignore_ascii_case(&role.id)) {
+        // Chosen: the status; code and sentence are documented.
         let message = "There are existing role assignments referencing role.";
         return Err(ArmError::new(400, "RoleDefinitionHasAssignments", message));
     }
