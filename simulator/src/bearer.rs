@@ -68,18 +68,10 @@ impl BadToken {
             }
             // Chosen: code and sentence for a token from the future.
             Self::NotYetValid => ("InvalidAuthenticationToken", "The access token is not yet valid.".to_owned()),
-            Self::Expired => ("ExpiredAuthenticationToken", "The access token expiry is in the past.".to_owned()),
+            Self::Expired => return ArmError::expired_token(base),
         };
-        unauthorized(base, code, &message)
+        ArmError::bad_token(base, code, &message)
     }
-}
-
-/// 401 with the challenge that says where tokens come from.
-pub(crate) fn unauthorized(base: &str, code: &str, message: &str) -> ArmError {
-    ArmError::new(401, code, message).with_header(
-        "WWW-Authenticate",
-        format!("Bearer authorization_uri=\"{base}\", error=\"invalid_token\", error_description=\"{message}\""),
-    )
 }
 
 /// What was found out about a token when it was first seen.

@@ -10,9 +10,11 @@ mod body;
 mod built_in_roles;
 mod call;
 mod clock;
+mod cloud_metadata;
 mod condition;
 mod connections;
 mod control;
+mod dice;
 mod directory;
 mod entra;
 mod error;
@@ -30,8 +32,8 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
-mod server;
 pub mod served;
+mod server;
 mod settings;
 mod simulator;
 mod throttle;
@@ -40,14 +42,14 @@ mod world;
 
 pub use clock::Clock;
 pub use directory::PrincipalType;
-pub use fault::{Fault, FaultAction, FaultMoment};
+pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
     SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentWrites, Leniency, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

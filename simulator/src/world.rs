@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::condition::Facts;
 use crate::connections::Connection;
+use crate::dice::Dice;
 use crate::directory::Directory;
 use crate::error::ArmError;
-use crate::fault::FaultPlan;
+use crate::fault::{FaultPlan, OperationFault};
 use crate::ids;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
@@ -45,8 +46,9 @@ pub(crate) struct World {
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
     pub(crate) throttle: Throttle,
-    /// Set while a request is served whose operation must fail, with whether its effect happens nevertheless.
-    pub(crate) failing_next_operation: Option<(ArmError, bool)>,
+    pub(crate) dice: Dice,
+    /// Set while a request is served whose operation does not go well.
+    pub(crate) next_operation: Option<OperationFault>,
     /// The kind of the operation that the present request began.
     pub(crate) begun: Option<&'static str>,
 }

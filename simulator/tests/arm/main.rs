@@ -3,10 +3,12 @@
 
 mod approvals;
 mod authorization;
+mod computes;
 mod control;
 mod delegation;
 mod endpoints;
 mod exchanges;
+mod faults;
 mod federation;
 mod issuer;
 mod lab;
