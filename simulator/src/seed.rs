@@ -175,6 +175,9 @@ pub struct SeedConnection {
     /// Sub-resources.
     #[serde(default)]
     pub group_ids: Vec<String>,
+    /// Its name on the target, where it takes the place of any other; left out, the service names it.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// A custom role.
@@ -384,6 +387,12 @@ impl World {
         });
         if let (Some(status), Some(connection)) = (&seed.status, self.connections.get_mut(&key)) {
             connection.status = status.clone();
+        }
+        if let Some(name) = &seed.name
+            && let Some(mut connection) = self.connections.remove(&key)
+        {
+            connection.id = format!("{target}/privateEndpointConnections/{name}");
+            self.connections.insert(ids::key(&connection.id), connection);
         }
         Ok(())
     }
