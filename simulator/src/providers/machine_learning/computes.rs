@@ -19,7 +19,8 @@ const COMPUTE: &str = "Microsoft.MachineLearningServices/workspaces/computes";
 const STATUS: &str = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/computeOperationsStatus/{id}";
 
 /// 201 with the compute and one status URL.
-const CREATE: Style = Style { running: 201, done: 201, status_url: Some((STATUS, "service=new")), ..Style::at_once(201) };
+const CREATE: Style =
+    Style { running: 201, done: 201, status_url: Some((STATUS, "service=new")), ..Style::at_once(201) };
 const UPDATE: Style = Style { running: 200, done: 200, ..CREATE };
 /// 202, the same URL, no `Location` (recorded, though the specification names one).
 const DELETE: Style = Style { running: 202, done: 200, body: false, ..CREATE };
@@ -126,9 +127,11 @@ fn wait_for_network(call: &mut Call<'_>, workspace: &str) -> Result<f64, ArmErro
         return Ok(0.0);
     }
     let now = call.world.now;
-    let building = call.world.operations.running().find(|operation| {
-        operation.kind == provision::KIND && ids::contains(&key, &operation.resource)
-    });
+    let building = call
+        .world
+        .operations
+        .running()
+        .find(|operation| operation.kind == provision::KIND && ids::contains(&key, &operation.resource));
     if let Some(building) = building {
         return Ok(building.due.saturating_sub(now) as f64 / 1000.0);
     }

@@ -277,6 +277,9 @@ mod tests {
         let sent = json!({ "Properties": { "MANAGEDNETWORK": { "outboundrules": {
             "Type": { "TYPE": "FQDN", "Destination": "pypi.org" } } } } });
         let rule = json!({ "type": "FQDN", "destination": "pypi.org" });
-        assert_eq!(canonical(sent), json!({ "properties": { "managedNetwork": { "outboundRules": { "Type": rule } } } }));
+        assert_eq!(
+            canonical(sent),
+            json!({ "properties": { "managedNetwork": { "outboundRules": { "Type": rule } } } })
+        );
     }
 }

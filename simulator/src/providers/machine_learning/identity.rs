@@ -122,7 +122,8 @@ impl World {
             let identity = self.resources.get(&ids::key(user))?;
             identity["properties"]["principalId"].as_str().map(str::to_owned)
         };
-        if let Some(primary) = document["properties"]["primaryUserAssignedIdentity"].as_str().filter(|p| !p.is_empty()) {
+        if let Some(primary) = document["properties"]["primaryUserAssignedIdentity"].as_str().filter(|p| !p.is_empty())
+        {
             return object_id(primary);
         }
         let own = document["identity"]["principalId"].as_str().map(str::to_owned);

@@ -174,6 +174,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         seconds,
         overlay: Some(change.overlay.clone()),
         effect: Box::new(move |world| {
+            // Chosen: a workspace whose creation fails stays, and says so.
+            kinds::check_dependencies(world, &key)?;
             change.apply(world)?;
             world.refresh_service_rules(&key);
             if build { provision::build(world, &key, false) } else { Ok(()) }
