@@ -322,6 +322,30 @@ async fn contradicted_transitions_can_be_switched() {
 }
 
 #[tokio::test]
+async fn a_new_workspace_lets_itself_into_its_vault() {
+    let mut seed = crate::lab::seed();
+    for (n, rbac) in [(2, Some(json!(true))), (1, None)] {
+        let mut resource = SeedResource::new(id("Microsoft.KeyVault/vaults", &format!("policies-{n}")), "westeurope");
+        if let Some(rbac) = rbac {
+            resource = resource.property("enableRbacAuthorization", rbac);
+        }
+        seed.resources.push(resource.property("accessPolicies", json!([])));
+    }
+    let lab = Lab::with(seed, Settings::fast()).await;
+    for (n, expected) in [(1, 1), (2, 0)] {
+        let vault = id("Microsoft.KeyVault/vaults", &format!("policies-{n}"));
+        let mut body = workspace_body("Disabled");
+        body["properties"]["keyVault"] = json!(vault);
+        let made = lab.put(&workspace(&format!("keyed-{n}")), ML, body).await.expect(200).body;
+        let policies = lab.get(&vault, "2024-11-01").await.expect(200).body["properties"]["accessPolicies"].clone();
+        assert_eq!(policies.as_array().unwrap().len(), expected);
+        if expected == 1 {
+            assert_eq!(policies[0]["objectId"], made["identity"]["principalId"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn projects_belong_to_a_hub() {
     let lab = Lab::start(Settings::fast()).await;
     let mut hub = workspace_body("AllowInternetOutbound");

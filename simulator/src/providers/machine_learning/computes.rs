@@ -138,7 +138,7 @@ fn wait_for_network(call: &mut Call<'_>, workspace: &str) -> Result<f64, ArmErro
     provision::caller_may(call, workspace)?;
     let plan = provision::plan(call.world, &key, false);
     let seconds = plan.seconds;
-    call.world.begin(plan, &call.caller.object_id);
+    call.world.begin_beside(plan, &call.caller.object_id);
     Ok(seconds)
 }
 
@@ -215,10 +215,11 @@ pub(super) fn patch(call: &mut Call<'_>) -> Answer {
     operate(call, TYPE.update.kind, UPDATE, &id, None)
 }
 
+/// The specification requires `underlyingResourceAction`; the recording leaves it out, and is answered.
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     match call.request.query("underlyingResourceAction").as_deref() {
-        Some("Delete" | "Detach") => resource_type::delete(call),
-        _ => Err(ArmError::bad_request("underlyingResourceAction must be Delete or Detach.")),
+        None | Some("Delete" | "Detach") => resource_type::delete(call),
+        Some(other) => Err(ArmError::bad_request(format!("underlyingResourceAction cannot be '{other}'."))),
     }
 }
 

@@ -164,6 +164,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         document::sign(document, Some(&call.caller), &crate::clock::rfc3339(call.world.now));
     }
     let mut seconds = call.world.settings.operation_seconds.workspace_create;
+    let grant = identity::vault_grant(&key, seconds);
+    call.world.begin_beside(grant, &call.caller.object_id);
     let change = Change::new(call.world, &key, upserts, Vec::new());
     if build {
         seconds += provision::seconds(call.world, &key);
