@@ -10,7 +10,7 @@ CHART_CRDS := charts/aml-operator/files/crds
 
 export CARGO LOCKED
 .DEFAULT_GOAL := help
-.PHONY: help tools build test demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
+.PHONY: help tools build test test-clients test-az demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
 	contract fmt clean image
 
 help: ## List these targets
@@ -30,6 +30,19 @@ contract: ## Hold the simulator to the specifications in ARM_SPECS_DIR, and show
 	rm -rf "$(DEBUG_DIR)/../tmp/arm-contract"
 	$(CARGO) test $(LOCKED) --package arm-simulator
 	@$(CARGO) run $(LOCKED) --quiet --package arm-contract -- report "$(DEBUG_DIR)/../tmp/arm-contract"
+
+# Microsoft's Python packages come from the Python registry at first use, some hundred megabytes in less than a minute.
+CLIENTS := simulator/tests/clients
+
+test-clients: ## Drive the simulator with Microsoft's Python clients
+	$(CARGO) build $(LOCKED) --package arm-simulator
+	@python=$$(tools/python-environment clients $(CLIENTS)/requirements.txt) && \
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py
+
+test-az: ## Drive the simulator with azure-cli (minutes)
+	$(CARGO) build $(LOCKED) --package arm-simulator
+	@python=$$(tools/python-environment az $(CLIENTS)/requirements-az.txt) && \
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py --az
 
 # Each step says what it is; cargo and `control-plane tools` say how far they are. The programs are run as they were built
 # together: `cargo run` would choose other features for each and compile once more. DEMO=once: end when all is shown.

@@ -5,18 +5,26 @@
 //! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
+mod bearer;
 mod body;
+mod built_in_roles;
 mod call;
 mod clock;
+mod cloud_metadata;
+mod condition;
 mod connections;
 mod control;
+mod dice;
 mod directory;
 mod entra;
 mod error;
 mod fault;
+mod federation;
 mod http;
 mod ids;
+mod jwt;
 mod log;
+mod managed_identity;
 mod operations;
 mod pipeline;
 mod providers;
@@ -24,8 +32,8 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
-mod server;
 pub mod served;
+mod server;
 mod settings;
 mod simulator;
 mod throttle;
@@ -33,13 +41,16 @@ mod tls;
 mod world;
 
 pub use clock::Clock;
-pub use fault::{Fault, FaultAction, FaultMoment};
+pub use directory::PrincipalType;
+pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, RequestEntry};
 pub use seed::{
-    Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
+    Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
+    SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentWrites, Leniency, OperationSeconds, ParallelApprovals, RuleMapPatch,
+    Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

@@ -3,15 +3,21 @@
 
 mod approvals;
 mod authorization;
+mod computes;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod control;
+mod delegation;
 mod endpoints;
 mod exchanges;
+mod faults;
+mod federation;
+mod issuer;
 mod lab;
 mod manners;
 mod operations;
 mod program;
 mod rules;
+mod throttling;
 mod tokens;
 mod workspaces;
