@@ -38,8 +38,6 @@ pub use log::RequestEntry;
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
-pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
-};
+pub use settings::{ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, OperationSeconds, ParallelApprovals, RejectedConnections, RuleMapPatch, SecondApproval, Settings};
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;
