@@ -24,8 +24,8 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
-mod server;
 pub mod served;
+mod server;
 mod settings;
 mod simulator;
 mod throttle;
@@ -38,6 +38,9 @@ pub use log::RequestEntry;
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
-pub use settings::{ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, OperationSeconds, ParallelApprovals, RejectedConnections, RuleMapPatch, SecondApproval, Settings};
+pub use settings::{
+    ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, OperationSeconds, ParallelApprovals,
+    RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+};
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

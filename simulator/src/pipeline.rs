@@ -235,7 +235,9 @@ fn authorize(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
     if !route.path.contains('{') {
         return Ok(());
     }
-    let own = ids::operation(&call.path).and_then(|id| call.world.operations.get(&id)).is_some_and(|op| op.starter == call.caller.object_id);
+    let own = ids::operation(&call.path)
+        .and_then(|id| call.world.operations.get(&id))
+        .is_some_and(|op| op.starter == call.caller.object_id);
     if own { Ok(()) } else { call.require(&route.action(), &route.scope(&call.path)) }
 }
 

@@ -20,10 +20,7 @@ const VERSIONS: &[&str] = &["2019-12-01-preview", "2023-07-01", "2025-04-01", "2
 
 macro_rules! registry {
     ($tail:literal) => {
-        concat!(
-            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerRegistry/registries/{}/",
-            $tail
-        )
+        concat!("/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerRegistry/registries/{}/", $tail)
     };
 }
 
@@ -109,7 +106,9 @@ fn operation(call: &mut Call<'_>) -> Answer {
 
 fn name_fault(name: &str) -> Option<String> {
     let fits = (5..=50).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric());
-    (!fits).then(|| "Registry names may contain alpha numeric characters only and must be between 5 and 50 characters.".to_owned())
+    (!fits).then(|| {
+        "Registry names may contain alpha numeric characters only and must be between 5 and 50 characters.".to_owned()
+    })
 }
 
 /// Names are host names: one in the world.
@@ -118,15 +117,18 @@ fn taken(world: &World, id: &str, name: &str) -> Option<String> {
         let theirs = registry["id"].as_str().unwrap_or_default();
         registry["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
     };
-    world.resources.values().any(other).then(|| {
-        format!("The registry DNS name {}.azurecr.io is already in use.", name.to_ascii_lowercase())
-    })
+    world
+        .resources
+        .values()
+        .any(other)
+        .then(|| format!("The registry DNS name {}.azurecr.io is already in use.", name.to_ascii_lowercase()))
 }
 
 /// Refuses what only premium registries have. The sentence is that of public reports on public access.
 pub(crate) fn needs_premium(code: &str, what: &str, sku: &str) -> ArmError {
-    let message =
-        format!("{what} is not supported for the SKU {sku}. For more information, please visit https://aka.ms/acr/private-link.");
+    let message = format!(
+        "{what} is not supported for the SKU {sku}. For more information, please visit https://aka.ms/acr/private-link."
+    );
     ArmError::new(400, code, message)
 }
 
@@ -189,7 +191,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 /// A registry with what the service fills in (OpenAPI, examples).
 fn render(world: &World, document: Value) -> Value {
     let mut registry = document;
-    let (id, location) = (registry["id"].as_str().unwrap_or_default(), registry["location"].as_str().unwrap_or_default());
+    let (id, location) =
+        (registry["id"].as_str().unwrap_or_default(), registry["location"].as_str().unwrap_or_default());
     let name = ids::name(id).to_ascii_lowercase();
     let has_data = registry["properties"]["dataEndpointEnabled"] == true;
     let hosts: Vec<String> = has_data.then(|| format!("{name}.{location}.data.azurecr.io")).into_iter().collect();

@@ -113,11 +113,14 @@ fn credential(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError>
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if !fits {
-        return Err(ArmError::bad_request(format!("The name '{name}' of the federated identity credential is not valid.")));
+        return Err(ArmError::bad_request(format!(
+            "The name '{name}' of the federated identity credential is not valid."
+        )));
     }
     let properties = body::members(&proposal.body["properties"], &["issuer", "subject", "audiences"]);
     let text = |name: &str| properties[name].as_str().filter(|text| !text.is_empty());
-    let audiences = properties["audiences"].as_array().filter(|all| !all.is_empty() && all.iter().all(Value::is_string));
+    let audiences =
+        properties["audiences"].as_array().filter(|all| !all.is_empty() && all.iter().all(Value::is_string));
     let (Some(issuer), Some(subject), Some(_)) = (text("issuer"), text("subject"), audiences) else {
         return Err(ArmError::bad_request("issuer, subject and audiences are required."));
     };

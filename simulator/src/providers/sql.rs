@@ -149,11 +149,14 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         }
     }
     // What is there keeps its administrator; a new server needs one.
-    if let Some(login) = proposal.existing.map(|old| &old["properties"]["administratorLogin"]).filter(|l| l.is_string()) {
+    if let Some(login) = proposal.existing.map(|old| &old["properties"]["administratorLogin"]).filter(|l| l.is_string())
+    {
         if properties["administratorLogin"].is_null() {
             properties["administratorLogin"] = login.clone();
         }
-    } else if proposal.existing.is_none() && properties["administratorLogin"].is_null() && properties["administrators"].is_null()
+    } else if proposal.existing.is_none()
+        && properties["administratorLogin"].is_null()
+        && properties["administrators"].is_null()
     {
         return Err(ArmError::bad_request("A server needs administratorLogin or administrators."));
     }
@@ -185,7 +188,8 @@ fn render(world: &World, document: Value) -> Value {
 fn firewall_rule(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let address = |name: &str| {
         let text = proposal.body["properties"][name].as_str().unwrap_or_default();
-        text.parse::<std::net::Ipv4Addr>().map_err(|_| ArmError::bad_request(format!("'{name}' is not an IPv4 address.")))
+        text.parse::<std::net::Ipv4Addr>()
+            .map_err(|_| ArmError::bad_request(format!("'{name}' is not an IPv4 address.")))
     };
     let (start, end) = (address("startIpAddress")?, address("endIpAddress")?);
     if start > end {
@@ -199,7 +203,9 @@ fn network_rule(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmErro
     let subnet = properties["virtualNetworkSubnetId"].as_str().unwrap_or_default();
     let ignore = properties["ignoreMissingVnetServiceEndpoint"] == true;
     match network_rules::check_subnet(world, subnet, "Microsoft.Sql") {
-        Err(SubnetFault::BadId) => return Err(ArmError::bad_request("virtualNetworkSubnetId is not the id of a subnet.")),
+        Err(SubnetFault::BadId) => {
+            return Err(ArmError::bad_request("virtualNetworkSubnetId is not the id of a subnet."));
+        }
         // Chosen: code and sentence.
         Err(SubnetFault::Refused(why)) if !ignore => {
             return Err(ArmError::new(400, "VirtualNetworkRuleBadRequest", why));

@@ -158,7 +158,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     if let Some(fault) = taken(world, id, name) {
         return Err(ArmError::new(409, "StorageAccountAlreadyTaken", fault));
     }
-    let busy = world.operations.running().any(|op| op.kind.starts_with("storageAccount") && op.resource == ids::key(id));
+    let busy =
+        world.operations.running().any(|op| op.kind.starts_with("storageAccount") && op.resource == ids::key(id));
     if busy && world.settings.concurrent_account_writes == ConcurrentAccountWrites::Refuse {
         return Err(ArmError::new(
             409,
@@ -229,7 +230,9 @@ fn validate(world: &World, wanted: &Value) -> Result<(), ArmError> {
     if !list("ipRules").all(|rule| rule["value"].as_str().is_some_and(network_rules::is_range)) {
         return Err(invalid("networkAcls.ipRules[*].value"));
     }
-    if !list("resourceAccessRules").all(|rule| rule["resourceId"].as_str().is_some_and(|id| ids::resource_type(id).is_some())) {
+    if !list("resourceAccessRules")
+        .all(|rule| rule["resourceId"].as_str().is_some_and(|id| ids::resource_type(id).is_some()))
+    {
         return Err(invalid("networkAcls.resourceAccessRules[*].resourceId"));
     }
     for rule in list("virtualNetworkRules") {

@@ -139,9 +139,9 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     }
     let now = rfc3339(world.now);
     let created = proposal.existing.map(|old| &old["systemData"]).filter(|data| data.is_object());
-    let mut system = created.cloned().unwrap_or_else(|| {
-        json!({ "createdBy": proposal.caller.client_id, "createdByType": "Application", "createdAt": now })
-    });
+    let mut system = created.cloned().unwrap_or_else(
+        || json!({ "createdBy": proposal.caller.client_id, "createdByType": "Application", "createdAt": now }),
+    );
     system["lastModifiedBy"] = json!(proposal.caller.client_id);
     system["lastModifiedByType"] = json!("Application");
     system["lastModifiedAt"] = json!(now);
@@ -152,7 +152,8 @@ fn validate(world: &World, properties: &Value) -> Result<(), ArmError> {
     if properties["tenantId"].as_str().is_none_or(str::is_empty) {
         return Err(bad("tenantId"));
     }
-    if !matches!(properties["sku"]["name"].as_str(), Some("standard" | "premium")) || properties["sku"]["family"] != "A" {
+    if !matches!(properties["sku"]["name"].as_str(), Some("standard" | "premium")) || properties["sku"]["family"] != "A"
+    {
         return Err(bad("sku"));
     }
     // Required unless roles decide (OpenAPI, VaultProperties: or the vault is recovered, which brings its own).
@@ -252,7 +253,8 @@ fn render(world: &World, document: Value) -> Value {
 pub(super) fn check_name(call: &mut Call<'_>) -> Answer {
     let body = call.json()?;
     let name = body["name"].as_str().unwrap_or_default();
-    let gone = || deleted::find(call.world, &call.path, name).map(|_| "A vault with the same name is in deleted state.");
+    let gone =
+        || deleted::find(call.world, &call.path, name).map(|_| "A vault with the same name is in deleted state.");
     let fault = name_fault(name).map(|fault| ("AccountNameInvalid", fault));
     let fault = fault.or_else(|| taken(call.world, "", name).map(|fault| ("AlreadyExists", fault)));
     let fault = fault.or_else(|| gone().map(|fault| ("AlreadyExists", fault.to_owned())));

@@ -152,7 +152,8 @@ fn empty(world: &mut World, group: &str) -> Result<(), ArmError> {
                 world.remove(id);
             }
         }
-        let stuck: Vec<&str> = left.iter().map(|(_, id)| id.as_str()).filter(|id| world.resources.contains_key(*id)).collect();
+        let stuck: Vec<&str> =
+            left.iter().map(|(_, id)| id.as_str()).filter(|id| world.resources.contains_key(*id)).collect();
         if stuck.is_empty() {
             world.groups.remove(group);
             world.roles.assignments.retain(|_, assignment| !ids::contains(group, &assignment.scope));

@@ -107,7 +107,10 @@ fn change(call: &mut Call<'_>, to: Option<Option<i64>>) -> Answer {
 pub(super) fn refuse(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
     let namespace = route.path.rsplit_once("/providers/").and_then(|(_, tail)| tail.split('/').next());
     let (Some(namespace), Some(subscription)) = (namespace, ids::subscription(&call.path)) else { return Ok(()) };
-    let (state, tail) = (state(call.world, subscription, namespace), "See https://aka.ms/rps-not-found for how to register subscriptions.");
+    let (state, tail) = (
+        state(call.world, subscription, namespace),
+        "See https://aka.ms/rps-not-found for how to register subscriptions.",
+    );
     let message = match state {
         "Registered" => return Ok(()),
         "NotRegistered" => format!("The subscription is not registered to use namespace '{namespace}'. {tail}"),
