@@ -8,8 +8,10 @@
 mod body;
 mod call;
 mod clock;
+mod cloud_metadata;
 mod connections;
 mod control;
+mod dice;
 mod directory;
 mod entra;
 mod error;
@@ -33,14 +35,14 @@ mod tls;
 mod world;
 
 pub use clock::Clock;
-pub use fault::{Fault, FaultAction, FaultMoment};
-pub use log::RequestEntry;
+pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
+pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, OperationSeconds, ParallelApprovals,
-    RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
+    ParallelApprovals, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

@@ -1,9 +1,16 @@
-//! The request log: what reached ARM, in the order in which it took effect.
+//! The request log: what reached ARM and what it was told, in the order in which it took effect.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One ARM request.
+use crate::http::Rendered;
+
+/// One ARM request, in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestEntry {
@@ -29,24 +36,173 @@ pub struct RequestEntry {
     pub started_operation: Option<String>,
 }
 
+/// One ARM request and its answer, whole. Secrets in headers read `REDACTED`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exchange {
+    /// Counts from 1 and is never reused.
+    pub seq: u64,
+    /// Simulated time of the effect, in milliseconds since the Unix epoch.
+    pub at: i64,
+    /// Real time from the request's last byte to the answer's first, waits of the fault plan included; zero while the
+    /// answer is being made.
+    pub duration: Duration,
+    /// `https://{host}` as the client spelled it.
+    pub base: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path as the client spelled it, percent-decoded, without the query.
+    pub path: String,
+    /// The query as the client spelled it.
+    pub query: String,
+    /// The request's headers, names in lower case.
+    pub request_headers: Vec<(String, String)>,
+    /// The request's body; of a very large one the first megabyte.
+    pub request_body: Bytes,
+    /// The object id of the caller; `None` if it was not authenticated.
+    pub caller: Option<String>,
+    /// The status answered; `None` if the connection was dropped.
+    pub status: Option<u16>,
+    /// The answer's headers.
+    pub response_headers: Vec<(String, String)>,
+    /// The answer's body; of a very large one the first megabyte.
+    pub response_body: Bytes,
+    /// The kind of the long-running operation that ARM began, even if the client was not told.
+    pub started_operation: Option<String>,
+}
+
+impl Exchange {
+    /// The exchange in short.
+    pub fn entry(&self) -> RequestEntry {
+        RequestEntry {
+            seq: self.seq,
+            at: self.at,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            status: self.status,
+            caller: self.caller.clone(),
+            body: serde_json::from_slice(&self.request_body).ok(),
+            started_operation: self.started_operation.clone(),
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        let headers = self.request_headers.iter().chain(&self.response_headers);
+        size_of::<Self>()
+            + [&self.base, &self.method, &self.path, &self.query].map(String::len).iter().sum::<usize>()
+            + headers.map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len()).sum::<usize>()
+            + self.request_body.len()
+            + self.response_body.len()
+    }
+}
+
+/// As much of a body as is kept. Chosen: more than any answer of ARM, less than would push out everything else.
+const BODY_KEPT: usize = 1_000_000;
+
+/// A body as the log keeps it; it shares the memory of what was sent unless that is too much.
+pub(crate) fn kept(body: &Bytes) -> Bytes {
+    if body.len() > BODY_KEPT { Bytes::copy_from_slice(&body[..BODY_KEPT]) } else { body.clone() }
+}
+
+/// Headers whose values open something.
+const SECRET_HEADERS: &[&str] =
+    &["authorization", "x-ms-authorization-auxiliary", "x-identity-header", "cookie", "set-cookie"];
+
+/// Headers as the log keeps them.
+pub(crate) fn redacted(headers: &HeaderMap) -> Vec<(String, String)> {
+    let kept = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+        let secret = SECRET_HEADERS.contains(&name.as_str());
+        let value = if secret { "REDACTED".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+        (name.as_str().to_owned(), value)
+    };
+    headers.iter().map(kept).collect()
+}
+
+/// The newest exchanges, as many as fit.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
-    entries: Vec<RequestEntry>,
+    exchanges: VecDeque<Exchange>,
     last: u64,
+    /// The sum of the exchanges' sizes.
+    bytes: usize,
+    /// What [`Self::bytes`] may come to.
+    limit: usize,
 }
 
 impl RequestLog {
-    pub(crate) fn push(&mut self, mut entry: RequestEntry) {
-        self.last += 1;
-        entry.seq = self.last;
-        self.entries.push(entry);
+    pub(crate) fn set_limit(&mut self, megabytes: u32) {
+        self.limit = usize::try_from(megabytes).unwrap_or(usize::MAX).saturating_mul(1_000_000);
+        self.trim();
     }
 
+    /// Notes a request that has just taken effect and returns its number. It is noted before it is answered, so that
+    /// whoever has seen an effect also finds its cause.
+    pub(crate) fn push(&mut self, mut exchange: Exchange) -> u64 {
+        self.last += 1;
+        exchange.seq = self.last;
+        self.bytes += exchange.size();
+        self.exchanges.push_back(exchange);
+        self.trim();
+        self.last
+    }
+
+    /// Adds what the client is told.
+    pub(crate) fn answered(&mut self, seq: u64, answer: Option<&Rendered>, duration: Duration) {
+        // Numbers have no gaps, so the place follows from the oldest one that is kept.
+        let Some(first) = self.exchanges.front().map(|exchange| exchange.seq) else { return };
+        let place = seq.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        let Some(exchange) = place.and_then(|place| self.exchanges.get_mut(place)) else { return };
+        self.bytes -= exchange.size();
+        exchange.duration = duration;
+        if let Some(answer) = answer {
+            exchange.response_headers = answer.logged_headers();
+            exchange.response_body = kept(&answer.body);
+        }
+        self.bytes += exchange.size();
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while self.bytes > self.limit {
+            let Some(oldest) = self.exchanges.pop_front() else { return };
+            self.bytes -= oldest.size();
+        }
+    }
+
+    pub(crate) fn exchanges(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        self.exchanges.iter()
+    }
+
+    /// The requests after the one with this number.
     pub(crate) fn since(&self, seq: u64) -> Vec<RequestEntry> {
-        self.entries.iter().filter(|entry| entry.seq > seq).cloned().collect()
+        self.exchanges.iter().filter(|exchange| exchange.seq > seq).map(Exchange::entry).collect()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.entries.clear();
+        self.exchanges.clear();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_when_it_is_full_and_late_answers_find_their_request() {
+        let mut log = RequestLog::default();
+        log.set_limit(1);
+        let body = |byte: u8| Bytes::from(vec![byte; 300_000]);
+        for byte in 1..=9 {
+            log.push(Exchange { request_body: body(byte), ..Exchange::default() });
+        }
+        let kept: Vec<u64> = log.exchanges().map(|exchange| exchange.seq).collect();
+        assert_eq!(kept, [7, 8, 9]);
+        log.answered(1, None, Duration::from_secs(9));
+        log.answered(8, None, Duration::from_secs(1));
+        assert_eq!(log.exchanges().map(|exchange| exchange.duration.as_secs()).collect::<Vec<_>>(), [0, 1, 0]);
+        log.clear();
+        assert_eq!(log.push(Exchange::default()), 10, "numbers go on");
     }
 }

@@ -1,11 +1,12 @@
 //! Long-running operations: started with an effect that is applied when the simulated clock reaches their end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::ArmError;
+use crate::fault::OperationFault;
 use crate::providers::machine_learning::Overlay;
 use crate::world::World;
 
@@ -49,14 +50,23 @@ pub(crate) struct Operation {
     pub(crate) overlay: Option<Overlay>,
     pub(crate) result: ResultOf,
     effect: Option<Effect>,
-    /// Ends as failed with this; the flag says whether the effect happens nevertheless.
-    planned_failure: Option<(ArmError, bool)>,
+    fault: Option<OperationFault>,
     order: u64,
 }
 
+/// How many finished operations are kept, so that their status can be read. Chosen; not by age, because a clock that is
+/// moved by hand would make a status unreadable before anybody has asked for it.
+const KEPT: usize = 10_000;
+
 #[derive(Default)]
 pub(crate) struct Operations {
-    all: BTreeMap<Uuid, Operation>,
+    all: HashMap<Uuid, Operation>,
+    /// What runs, in the order of the ends: time, then who began first.
+    running: BTreeMap<(i64, u64), Uuid>,
+    /// The last operation begun on each resource.
+    latest: HashMap<String, Uuid>,
+    /// What has ended, oldest first.
+    finished: VecDeque<Uuid>,
     started: u64,
 }
 
@@ -66,33 +76,74 @@ impl Operations {
     }
 
     pub(crate) fn running(&self) -> impl Iterator<Item = &Operation> {
-        self.all.values().filter(|operation| matches!(operation.state, State::Running))
+        self.running.values().filter_map(|id| self.all.get(id))
     }
 
     /// Ends running operations without their effect.
     pub(crate) fn cancel(&mut self, mut which: impl FnMut(&Operation) -> bool) {
-        for operation in self.all.values_mut() {
-            if matches!(operation.state, State::Running) && which(operation) {
+        let all = &self.all;
+        let canceled: Vec<_> = self
+            .running
+            .iter()
+            .filter(|(_, id)| all.get(id).is_some_and(&mut which))
+            .map(|(place, id)| (*place, *id))
+            .collect();
+        for (place, id) in canceled {
+            self.running.remove(&place);
+            self.finished.push_back(id);
+            if let Some(operation) = self.all.get_mut(&id) {
                 operation.state = State::Canceled;
-                operation.effect = None;
+                (operation.effect, operation.overlay) = (None, None);
             }
         }
     }
 
+    fn insert(&mut self, id: Uuid, operation: Operation) {
+        self.latest.insert(operation.resource.clone(), id);
+        self.running.insert((operation.due, operation.order), id);
+        self.all.insert(id, operation);
+    }
+
+    /// Takes the next operation to end by `now` off the list of those that run.
     fn next_due(&mut self, now: i64) -> Option<Uuid> {
-        self.all
-            .iter()
-            .filter(|(_, operation)| matches!(operation.state, State::Running) && operation.due <= now)
-            .min_by_key(|(_, operation)| (operation.due, operation.order))
-            .map(|(id, _)| *id)
+        let entry = self.running.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let id = entry.remove();
+        self.finished.push_back(id);
+        Some(id)
+    }
+
+    /// Forgets what ended long ago. A failure stays while it is the last that was done to its resource: the resource
+    /// shows it.
+    fn forget_old(&mut self) {
+        while self.finished.len() > KEPT {
+            let Some(id) = self.finished.pop_front() else { return };
+            let Some(operation) = self.all.get(&id) else { continue };
+            let is_latest = self.latest.get(&operation.resource) == Some(&id);
+            if is_latest && matches!(operation.state, State::Failed(_)) {
+                continue;
+            }
+            if is_latest {
+                self.latest.remove(&operation.resource);
+            }
+            self.all.remove(&id);
+        }
+    }
+
+    /// The last operation begun on a resource, and where it stands.
+    pub(crate) fn latest(&self, resource: &str) -> Option<(&'static str, State)> {
+        let operation = self.all.get(self.latest.get(resource)?)?;
+        Some((operation.kind, operation.state.clone()))
     }
 }
 
 impl World {
     /// Begins an operation; its effect happens at once if it takes no time.
     pub(crate) fn begin(&mut self, plan: Plan, starter: &str) -> Uuid {
-        let planned_failure = self.failing_next_operation.take();
-        let due = self.now.saturating_add((plan.seconds * 1000.0) as i64);
+        let fault = self.next_operation.take();
+        let due = match fault {
+            Some(OperationFault::Endless) => i64::MAX,
+            _ => self.now.saturating_add((plan.seconds * 1000.0) as i64),
+        };
         self.operations.started += 1;
         let operation = Operation {
             kind: plan.kind,
@@ -103,12 +154,12 @@ impl World {
             overlay: plan.overlay,
             result: plan.result,
             effect: Some(plan.effect),
-            planned_failure,
+            fault,
             order: self.operations.started,
         };
-        let id = Uuid::new_v4();
+        let id = self.dice.guid();
         self.begun = Some(operation.kind);
-        self.operations.all.insert(id, operation);
+        self.operations.insert(id, operation);
         self.settle(self.now);
         id
     }
@@ -120,28 +171,46 @@ impl World {
             self.now = operation.due;
             // Not running any more while its effect is applied: the effect must not see itself as a concurrent write.
             operation.state = State::Succeeded;
-            let (effect, failure) = (operation.effect.take(), operation.planned_failure.take());
-            let applies = failure.as_ref().is_none_or(|(_, applies)| *applies);
+            operation.overlay = None;
+            let effect = operation.effect.take();
+            let (failure, applies) = match operation.fault.take() {
+                Some(OperationFault::Fails { error, applies }) => (Some(error), applies),
+                Some(OperationFault::Endless) | None => (None, true),
+            };
             let outcome = match effect {
                 Some(effect) if applies => effect(self),
                 _ => Ok(()),
             };
-            let error = failure.map(|(error, _)| error).or(outcome.err());
-            if let (Some(error), Some(operation)) = (error, self.operations.all.get_mut(&id)) {
+            if let (Some(error), Some(operation)) = (failure.or(outcome.err()), self.operations.all.get_mut(&id)) {
                 operation.state = State::Failed(error);
             }
         }
+        self.operations.forget_old();
         self.now = now;
     }
 }
 
-impl Operations {
-    /// The last operation begun on a resource, and where it stands.
-    pub(crate) fn latest(&self, resource: &str) -> Option<(&'static str, State)> {
-        self.all
-            .values()
-            .filter(|operation| operation.resource == resource)
-            .max_by_key(|operation| operation.order)
-            .map(|operation| (operation.kind, operation.state.clone()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(resource: &str, seconds: f64, fails: bool) -> Plan {
+        let effect: Effect = Box::new(move |_| if fails { Err(ArmError::conflict("")) } else { Ok(()) });
+        Plan { kind: "test", resource: resource.to_owned(), seconds, effect, result: |_, _| None, overlay: None }
+    }
+
+    #[test]
+    fn finished_operations_are_forgotten_but_not_failures_that_show_and_nothing_that_runs() {
+        let mut world = World::default();
+        let failed = world.begin(plan("/failed", 0.0, true), "me");
+        let running = world.begin(plan("/running", 60.0, false), "me");
+        let first = world.begin(plan("/other", 0.0, false), "me");
+        for _ in 0..KEPT {
+            world.begin(plan("/busy", 0.0, false), "me");
+        }
+        let known = [failed, running, first].map(|id| world.operations.get(&id).is_some());
+        assert_eq!(known, [true, true, false]);
+        assert!(matches!(world.operations.latest("/failed"), Some((_, State::Failed(_)))));
+        assert_eq!(world.operations.all.len(), KEPT + 2);
     }
 }

@@ -1,34 +1,80 @@
 //! From a request to its reply: faults, tokens, throttling, access, route, log.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
+use crate::cloud_metadata;
 use crate::control;
+use crate::dice::Dice;
 use crate::directory::{BadToken, Principal};
 use crate::entra;
 use crate::error::ArmError;
-use crate::fault::{Fault, FaultAction, FaultMoment};
-use crate::http::{Reply, Request};
+use crate::fault::{Fault, Struck};
+use crate::http::{Rendered, Reply, Request};
 use crate::ids;
-use crate::log::RequestEntry;
+use crate::log::{self, Exchange, RequestLog};
 use crate::providers::{locks, resources};
 use crate::routes::{self, Found, Route};
+use crate::seed::{Seed, SeedError};
+use crate::settings::Settings;
 use crate::throttle::{self, Throttle};
 use crate::world::World;
 
+/// What a simulator begins with, and goes back to.
+pub(crate) struct Start {
+    pub(crate) seed: Seed,
+    pub(crate) settings: Settings,
+}
+
+impl Start {
+    fn clock(&self) -> Clock {
+        Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some())
+    }
+
+    fn world(&self, clock: &Clock) -> Result<World, SeedError> {
+        let (settings, dice) = (self.settings.clone(), Dice::new(self.settings.random_seed));
+        let mut world = World { settings, now: clock.now_ms(), dice, ..World::default() };
+        world.add(self.seed.clone())?;
+        Ok(world)
+    }
+}
+
 /// What the listeners and the library's handle share.
 pub(crate) struct Shared {
+    start: Start,
     world: Mutex<World>,
+    /// Apart from the world, so that bodies are written out and kept while the world serves the next request. Whoever
+    /// holds both locks took the world's first.
+    log: Mutex<RequestLog>,
     pub(crate) clock: Clock,
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, clock: Clock) -> Self {
-        Self { world: Mutex::new(world), clock }
+    pub(crate) fn start(start: Start) -> Result<Self, SeedError> {
+        let clock = start.clock();
+        let world = start.world(&clock)?;
+        let mut log = RequestLog::default();
+        log.set_limit(world.settings.log_megabytes);
+        Ok(Self { start, world: Mutex::new(world), log: Mutex::new(log), clock })
+    }
+
+    /// Puts everything back to how it was at the start.
+    pub(crate) fn reset(&self) -> Result<(), SeedError> {
+        let mut world = self.world();
+        self.clock.restart(self.start.settings.clock_speed, self.start.settings.random_seed.is_some());
+        *world = self.start.world(&self.clock)?;
+        let mut log = self.log();
+        log.clear();
+        log.set_limit(world.settings.log_megabytes);
+        Ok(())
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The world at the present simulated time, with everything applied that has come to its end.
@@ -39,22 +85,28 @@ impl Shared {
     }
 
     /// Answers a request; `None` means that the connection is to be dropped.
-    pub(crate) async fn answer(&self, request: Request) -> Option<Reply> {
+    pub(crate) async fn answer(&self, request: Request) -> Option<Rendered> {
         if control::is_control(&request.path) {
-            return Some(control::answer(self, &request));
+            return Some(control::answer(self, &request).render());
         }
-        let (fault, latency) = {
+        let began = Instant::now();
+        let (struck, latency) = {
             let mut world = self.world();
-            (world.faults.take(&request), world.settings.latency_ms)
+            (world.struck(&request), world.settings.latency_ms)
         };
-        let delay = |moment| match &fault {
-            Some(Fault { moment: m, action: FaultAction::Latency { ms }, .. }) if *m == moment => *ms,
-            _ => 0,
+        pause(latency.saturating_add(struck.before_ms)).await;
+        let (reply, seq) = {
+            let mut world = self.world();
+            let (reply, exchange) = world.serve(&request, struck.fault.as_ref());
+            // Still under the world's lock: the log's order is the order of effects.
+            (reply, exchange.map(|exchange| self.log().push(exchange)))
         };
-        pause(latency + delay(FaultMoment::Before)).await;
-        let reply = self.world().serve(&request, fault.as_ref());
-        pause(delay(FaultMoment::After)).await;
-        reply
+        let answer = reply.map(Reply::render);
+        if let Some(seq) = seq {
+            self.log().answered(seq, answer.as_ref(), began.elapsed() + Duration::from_millis(struck.after_ms));
+        }
+        pause(struck.after_ms).await;
+        answer
     }
 }
 
@@ -71,45 +123,45 @@ struct Trace {
 }
 
 impl World {
-    /// Serves one request under the lock, so that requests take effect one after the other.
-    fn serve(&mut self, request: &Request, fault: Option<&Fault>) -> Option<Reply> {
+    /// What the fault plan has for this request; it is counted.
+    fn struck(&mut self, request: &Request) -> Struck {
+        let caller = if self.faults.asks_for_caller() { self.authenticate(request).ok() } else { None };
+        self.faults.take(request, caller.as_ref(), &mut self.dice)
+    }
+
+    /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM are to be
+    /// logged, requests for tokens are not.
+    fn serve(&mut self, request: &Request, fault: Option<&Fault>) -> (Option<Reply>, Option<Exchange>) {
         self.begun = None;
-        self.failing_next_operation = None;
+        self.next_operation = fault.and_then(Fault::operation);
         let mut trace = Trace::default();
-        let before = fault.filter(|fault| fault.moment == FaultMoment::Before);
-        let replaced = |fault: &Fault| match fault.action {
-            FaultAction::Drop => Some(None),
-            _ => fault.reply().map(Some),
-        };
-        let reply = match before.and_then(replaced) {
-            Some(reply) => reply,
+        let reply = match fault.and_then(|fault| fault.instead(request)) {
+            Some(replacement) => replacement,
             None => {
-                if let Some(Fault { action: FaultAction::FailOperation { code, message }, moment, .. }) = fault {
-                    let error = ArmError::new(400, code.clone(), message.clone());
-                    self.failing_next_operation = Some((error, *moment == FaultMoment::After));
+                let reply = self.dispatch(request, &mut trace);
+                match fault {
+                    Some(fault) => fault.afterwards(reply, request),
+                    None => Some(reply),
                 }
-                let real = self.dispatch(request, &mut trace);
-                let after = fault.filter(|fault| fault.moment == FaultMoment::After);
-                after.and_then(replaced).unwrap_or(Some(real))
             }
         };
-        self.failing_next_operation = None;
+        self.next_operation = None;
         let is_arm = entra::token_tenant(&request.path).is_none() && !entra::is_imds(&request.path);
-        if is_arm {
-            let started_operation = self.begun.take().map(str::to_owned);
-            self.log.push(RequestEntry {
-                seq: 0,
-                at: self.now,
-                method: request.method.clone(),
-                path: request.path.clone(),
-                query: request.raw_query.clone(),
-                status: reply.as_ref().map(|reply| reply.status),
-                caller: trace.caller,
-                body: request.json(),
-                started_operation,
-            });
-        }
-        reply.map(|reply| with_request_ids(reply, request))
+        let exchange = is_arm.then(|| Exchange {
+            at: self.now,
+            base: request.base.clone(),
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query: request.raw_query.clone(),
+            request_headers: log::redacted(&request.headers),
+            request_body: log::kept(&request.body),
+            caller: trace.caller,
+            status: reply.as_ref().map(|reply| reply.status),
+            started_operation: self.begun.take().map(str::to_owned),
+            ..Exchange::default()
+        });
+        let id = self.dice.guid().to_string();
+        (reply.map(|reply| with_request_ids(reply, request, &id)), exchange)
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
@@ -118,6 +170,9 @@ impl World {
         }
         if entra::is_imds(&request.path) {
             return entra::imds(self, request);
+        }
+        if cloud_metadata::serves(&request.path) {
+            return cloud_metadata::answer(request);
         }
         let caller = match self.authenticate(request) {
             Ok(caller) => caller,
@@ -150,15 +205,7 @@ impl World {
     }
 
     fn authenticate(&self, request: &Request) -> Result<Principal, ArmError> {
-        let refuse = |code: &str, message: &str| {
-            ArmError::new(401, code, message).with_header(
-                "WWW-Authenticate",
-                format!(
-                    "Bearer authorization_uri=\"{}\", error=\"invalid_token\", error_description=\"{message}\"",
-                    request.base
-                ),
-            )
-        };
+        let refuse = |code: &str, message: &str| ArmError::bad_token(&request.base, code, message);
         let token = request.header("Authorization").and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
@@ -172,9 +219,7 @@ impl World {
         match self.directory.holder(token) {
             Ok(principal) => Ok(principal.clone()),
             Err(BadToken::Unknown) => Err(refuse("InvalidAuthenticationToken", "The access token is invalid.")),
-            Err(BadToken::Expired) => {
-                Err(refuse("ExpiredAuthenticationToken", "The access token expiry is in the past."))
-            }
+            Err(BadToken::Expired) => Err(ArmError::expired_token(&request.base)),
         }
     }
 
@@ -260,11 +305,10 @@ fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmErro
 }
 
 /// The headers by which a request is found again (ARM RPC, common-api-details).
-fn with_request_ids(reply: Reply, request: &Request) -> Reply {
-    let id = Uuid::new_v4().to_string();
-    let correlation = request.header("x-ms-correlation-request-id").unwrap_or(&id).to_owned();
+fn with_request_ids(reply: Reply, request: &Request, id: &str) -> Reply {
+    let correlation = request.header("x-ms-correlation-request-id").unwrap_or(id).to_owned();
     let mut reply = reply
-        .header("x-ms-request-id", &id)
+        .header("x-ms-request-id", id)
         .header("x-ms-correlation-request-id", correlation)
         .header("x-ms-routing-request-id", format!("SIMULATOR:{id}"));
     let echo = request.header("x-ms-return-client-request-id").is_some_and(|value| value.eq_ignore_ascii_case("true"));

@@ -30,8 +30,19 @@ pub enum ConcurrentWrites {
     /// 409 `Conflict`.
     #[default]
     Conflict,
+    /// 429 `RetryableErrorDueToAnotherOperation`, as the network provider answers when a target is locked.
+    Retry,
     /// Accepted; the operation that ends last writes back the rules it saw when it began, and loses the others.
     LoseRules,
+}
+
+/// Whether something is allowed that one source allows and another forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leniency {
+    /// Allowed.
+    Allow,
+    /// 400 `ValidationError`.
+    Refuse,
 }
 
 /// What an approval does to another one still in progress on the same target.
@@ -92,6 +103,10 @@ pub struct OperationSeconds {
     pub rule: f64,
     /// A rule on a network that is not yet built: it is only stored.
     pub rule_inactive: f64,
+    /// Creating, changing, deleting, starting or stopping a compute.
+    pub compute: f64,
+    /// Diagnosing a workspace.
+    pub diagnose: f64,
     /// Creating or changing a private endpoint.
     pub private_endpoint: f64,
     /// Deleting a private endpoint.
@@ -128,6 +143,8 @@ impl Default for OperationSeconds {
             firewall: 600.0,
             rule: 120.0,
             rule_inactive: 5.0,
+            compute: 60.0,
+            diagnose: 5.0,
             private_endpoint: 15.0,
             private_endpoint_delete: 10.0,
             approval: 0.0,
@@ -155,6 +172,8 @@ impl OperationSeconds {
             firewall: seconds,
             rule: seconds,
             rule_inactive: seconds,
+            compute: seconds,
+            diagnose: seconds,
             private_endpoint: seconds,
             private_endpoint_delete: seconds,
             approval: seconds,
@@ -223,6 +242,12 @@ pub struct Settings {
     pub rule_map_patch: RuleMapPatch,
     /// See [`ConcurrentWrites`].
     pub concurrent_writes: ConcurrentWrites,
+    /// Whether a managed network may go from `AllowInternetOutbound` to `AllowOnlyApprovedOutbound`.
+    pub isolation_tightening: Leniency,
+    /// Whether a managed network may go from `AllowInternetOutbound` back to `Disabled`.
+    pub isolation_disabling: Leniency,
+    /// Whether a managed network may be enabled while the workspace has computes.
+    pub isolation_with_computes: Leniency,
     /// See [`ParallelApprovals`].
     pub parallel_approvals: ParallelApprovals,
     /// See [`SecondApproval`].
@@ -233,7 +258,8 @@ pub struct Settings {
     pub concurrent_account_writes: ConcurrentAccountWrites,
     /// Namespaces that no subscription is registered to use until it asks for them, in any case.
     pub unregistered_providers: Vec<String>,
-    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged.
+    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
+    /// is over.
     pub soft_delete: bool,
     /// Every request is checked against the caller's role assignments.
     pub enforce_rbac: bool,
@@ -253,6 +279,11 @@ pub struct Settings {
     pub latency_ms: u64,
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
+    /// What decides everything random that a client can see: two runs of one story with the same number answer with the
+    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Left out, every run differs.
+    pub random_seed: Option<u64>,
+    /// How much memory the request log may take, in megabytes; the oldest requests go first.
+    pub log_megabytes: u32,
 }
 
 impl Default for Settings {
@@ -266,6 +297,9 @@ impl Default for Settings {
             approver_missing: ApproverMissing::default(),
             rule_map_patch: RuleMapPatch::default(),
             concurrent_writes: ConcurrentWrites::default(),
+            isolation_tightening: Leniency::Allow,
+            isolation_disabling: Leniency::Refuse,
+            isolation_with_computes: Leniency::Refuse,
             parallel_approvals: ParallelApprovals::default(),
             sql_second_approval: SecondApproval::default(),
             rejected_connections: RejectedConnections::default(),
@@ -282,6 +316,9 @@ impl Default for Settings {
             page_size: 100,
             latency_ms: 0,
             clock_speed: 1.0,
+            random_seed: None,
+            // Chosen: some ten thousand reads.
+            log_megabytes: 32,
         }
     }
 }

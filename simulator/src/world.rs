@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::connections::Connection;
+use crate::dice::Dice;
 use crate::directory::Directory;
 use crate::error::ArmError;
-use crate::fault::FaultPlan;
+use crate::fault::{FaultPlan, OperationFault};
 use crate::ids;
-use crate::log::RequestLog;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
 use crate::providers::resources::Registrations;
@@ -47,10 +47,10 @@ pub(crate) struct World {
     pub(crate) roles: Roles,
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
-    pub(crate) log: RequestLog,
     pub(crate) throttle: Throttle,
-    /// Set while a request is served whose operation must fail, with whether its effect happens nevertheless.
-    pub(crate) failing_next_operation: Option<(ArmError, bool)>,
+    pub(crate) dice: Dice,
+    /// Set while a request is served whose operation does not go well.
+    pub(crate) next_operation: Option<OperationFault>,
     /// The kind of the operation that the present request began.
     pub(crate) begun: Option<&'static str>,
 }

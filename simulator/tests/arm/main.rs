@@ -3,8 +3,11 @@
 
 mod approvals;
 mod authorization;
+mod computes;
 mod control;
 mod endpoints;
+mod exchanges;
+mod faults;
 mod identities;
 mod lab;
 mod manners;

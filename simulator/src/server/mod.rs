@@ -1,5 +1,7 @@
 //! The listeners: HTTPS for everything, plain HTTP for the instance metadata service.
 
+mod cut;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::entra;
-use crate::http::{Payload, Reply, Request};
+use crate::http::{Rendered, Reply, Request};
 use crate::pipeline::Shared;
+use crate::server::cut::Cut;
 
 /// ARM takes bodies of up to 4 MB.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -87,7 +90,7 @@ impl Service {
         };
         let head = request.method == "HEAD";
         let reply = if self.tls.is_none() && !entra::is_imds(&request.path) {
-            Some(Reply::empty(404))
+            Some(Reply::empty(404).render())
         } else {
             self.shared.answer(request).await
         };
@@ -112,18 +115,21 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn response(reply: Reply, head: bool) -> Response<Body> {
-    let (kind, text) = match reply.payload {
-        Payload::Empty => (None, String::new()),
-        Payload::Json(body) => (Some("application/json; charset=utf-8"), body.to_string()),
-        Payload::Text(text) => (Some("text/plain; charset=utf-8"), text),
+fn response(reply: Rendered, head: bool) -> Response<Body> {
+    let body = match reply.announced {
+        _ if head => Body::empty(),
+        Some(_) => Body::new(Cut::new(reply.body)),
+        None => Body::from(reply.body),
     };
-    let mut response = Response::new(if head { Body::empty() } else { Body::from(text) });
+    let mut response = Response::new(body);
     *response.status_mut() =
         axum::http::StatusCode::from_u16(reply.status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    if let Some(kind) = kind {
+    if let Some(kind) = reply.content_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    if let Some(announced) = reply.announced {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(announced));
     }
     for (name, value) in reply.headers {
         let name = axum::http::HeaderName::from_bytes(name.as_bytes());
