@@ -3,8 +3,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::cloud_metadata;

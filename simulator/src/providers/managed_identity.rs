@@ -133,8 +133,8 @@ fn credential(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError>
         .filter(|document| document["type"] == CREDENTIAL)
         .filter(|document| document["id"].as_str().is_some_and(|id| ids::key(id) != ids::key(proposal.id)))
         .collect();
-    let same = |other: &&Value| other["properties"]["issuer"] == issuer && other["properties"]["subject"] == subject;
-    if others.iter().any(|other| same(&other)) {
+    let same = |other: &Value| other["properties"]["issuer"] == issuer && other["properties"]["subject"] == subject;
+    if others.iter().copied().any(same) {
         // Chosen: the code; the sentence is that of public reports.
         let message = "Issuer and subject combination already exists for this Managed Identity.";
         return Err(ArmError::new(409, "Conflict", message));

@@ -12,18 +12,17 @@ use crate::ids;
 use crate::operations::Plan;
 use crate::world::World;
 
-/// Simulated milliseconds of its deletion, kept beside the document.
-const DELETED_AT: &str = "deletedAt";
-
 const DAY_MS: i64 = 86_400_000;
 
 /// Retention if the vault does not state one (OpenAPI, VaultProperties).
 const DEFAULT_DAYS: i64 = 90;
 
-/// A deleted vault stays, whatever became of its group.
+/// A deleted vault stays, whatever became of its group: its document, when it was deleted, and until when it stays, in
+/// simulated milliseconds.
 pub(super) fn keep(world: &mut World, document: &Value) {
-    let mut kept = document.clone();
-    kept[DELETED_AT] = json!(world.now);
+    let days = document["properties"]["softDeleteRetentionInDays"].as_i64().unwrap_or(DEFAULT_DAYS);
+    let until = world.now.saturating_add(days.saturating_mul(DAY_MS));
+    let kept = json!({ "document": document, "deletedAt": world.now, "until": until });
     world.soft_deleted.insert(ids::key(document["id"].as_str().unwrap_or_default()), kept);
 }
 
@@ -32,25 +31,26 @@ pub(super) fn recovered(world: &mut World, key: &str) {
     world.soft_deleted.remove(key);
 }
 
-fn purged_at(vault: &Value) -> i64 {
-    let days = vault["properties"]["softDeleteRetentionInDays"].as_i64().unwrap_or(DEFAULT_DAYS);
-    vault[DELETED_AT].as_i64().unwrap_or_default().saturating_add(days.saturating_mul(DAY_MS))
-}
-
 /// The deleted vaults of a subscription whose time has not come.
 fn all<'a>(world: &'a World, subscription: &str) -> impl Iterator<Item = &'a Value> {
     let scope = format!("/subscriptions/{subscription}");
-    world.soft_deleted.values().filter(move |vault| {
+    world.soft_deleted.values().filter(move |kept| {
+        let vault = &kept["document"];
         vault["type"] == KIND
-            && purged_at(vault) > world.now
+            && kept["until"].as_i64().is_some_and(|until| until > world.now)
             && ids::contains(&scope, vault["id"].as_str().unwrap_or_default())
     })
 }
 
-/// The deleted vault of a name, in the subscription that a path lies in.
-pub(super) fn find<'a>(world: &'a World, path: &str, name: &str) -> Option<&'a Value> {
-    let same = |vault: &&Value| vault["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name));
+/// What is kept of the deleted vault of a name, in the subscription that a path lies in.
+fn kept<'a>(world: &'a World, path: &str, name: &str) -> Option<&'a Value> {
+    let same = |kept: &&Value| kept["document"]["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name));
     all(world, ids::subscription(path).unwrap_or_default()).find(same)
+}
+
+/// The document of the deleted vault of a name, in the subscription that a path lies in.
+pub(super) fn find<'a>(world: &'a World, path: &str, name: &str) -> Option<&'a Value> {
+    kept(world, path, name).map(|kept| &kept["document"])
 }
 
 /// Text as recorded.
@@ -66,7 +66,8 @@ pub(super) fn not_found(name: &str) -> ArmError {
     )
 }
 
-fn document(vault: &Value) -> Value {
+fn document(kept: &Value) -> Value {
+    let vault = &kept["document"];
     let (id, name, location) = (&vault["id"], &vault["name"], &vault["location"]);
     let subscription = id.as_str().and_then(ids::subscription).unwrap_or_default();
     let path = format!(
@@ -78,8 +79,8 @@ fn document(vault: &Value) -> Value {
         "vaultId": id,
         "location": location,
         "tags": vault["tags"],
-        "deletionDate": rfc3339(vault[DELETED_AT].as_i64().unwrap_or_default()),
-        "scheduledPurgeDate": rfc3339(purged_at(vault)),
+        "deletionDate": rfc3339(kept["deletedAt"].as_i64().unwrap_or_default()),
+        "scheduledPurgeDate": rfc3339(kept["until"].as_i64().unwrap_or_default()),
     });
     if vault["properties"]["enablePurgeProtection"] == true {
         properties["purgeProtectionEnabled"] = json!(true);
@@ -90,9 +91,9 @@ fn document(vault: &Value) -> Value {
 /// The one that a path names, if it lies in the path's region.
 fn asked<'a>(call: &'a Call<'_>) -> Result<&'a Value, ArmError> {
     let (location, name) = (call.param(1), call.param(2));
-    let vault = find(call.world, &call.path, name);
-    let here = |vault: &&Value| vault["location"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(location));
-    vault.filter(here).ok_or_else(|| not_found(name))
+    let at =
+        |kept: &&Value| kept["document"]["location"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(location));
+    kept(call.world, &call.path, name).filter(at).ok_or_else(|| not_found(name))
 }
 
 /// `GET` of those of a subscription.
@@ -103,12 +104,12 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 
 /// `GET` of one.
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
-    asked(call).map(|vault| Reply::ok(document(vault)))
+    asked(call).map(|kept| Reply::ok(document(kept)))
 }
 
 /// `POST` that makes the deletion final; not for a vault with purge protection.
 pub(super) fn purge(call: &mut Call<'_>) -> Answer {
-    let vault = asked(call)?;
+    let vault = &asked(call)?["document"];
     if vault["properties"]["enablePurgeProtection"] == true {
         // Chosen: code and sentence.
         return Err(ArmError::new(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed."));
