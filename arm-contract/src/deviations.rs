@@ -21,6 +21,7 @@ pub struct Deviation {
     pub source: &'static str,
 }
 
+const AML_CLIENT_RECORDINGS: &str = "public recordings of azure-ai-ml's own tests";
 const AML_RECORDING: &str = "recording of AML workspaces, api-version 2024-04-01";
 
 /// All of them.
@@ -89,6 +90,7 @@ pub const DEVIATIONS: &[Deviation] = &[
         places: &[
             "response body */properties/applicationInsights",
             "response body */properties/imageBuildCompute",
+            "response body */properties/notebookInfo/notebookPreparationError",
             "response body */properties/serverlessComputeSettings",
         ],
         status: None,
@@ -159,6 +161,33 @@ pub const DEVIATIONS: &[Deviation] = &[
         status: Some(202),
         reason: "the service takes a deletion without it",
         source: AML_RECORDING,
+    },
+    Deviation {
+        target: "Microsoft.MachineLearningServices/workspaces/computes",
+        rule: Rule::UnknownProperty,
+        places: &["response body */properties/properties/enableBatchPrivateLink"],
+        status: None,
+        reason: "the service shows more than its specification says",
+        source: AML_CLIENT_RECORDINGS,
+    },
+    Deviation {
+        target: "Microsoft.MachineLearningServices/workspaces/computes",
+        rule: Rule::Null,
+        places: &[
+            "response body */properties/properties/address",
+            "response body */properties/properties/scaleSettings/nodeIdleTimeBeforeScaleDown",
+        ],
+        status: None,
+        reason: "computes are shown in full, with what was not given as null",
+        source: AML_CLIENT_RECORDINGS,
+    },
+    Deviation {
+        target: "Microsoft.MachineLearningServices/workspaces",
+        rule: Rule::UnknownProperty,
+        places: &["request body /properties/allowRecoverSoftDeletedWorkspace"],
+        status: None,
+        reason: "Microsoft's own client sends it with a version that does not have it, and the service takes it",
+        source: "azure-ai-ml 1.35 with api-version 2025-12-01",
     },
     Deviation {
         target: "Microsoft.MachineLearningServices/workspaces/connections",
