@@ -266,7 +266,9 @@ fn a_client_may_be_sloppier_than_the_service() {
 fn parameters_are_held_to_their_descriptions() {
     let get = |rest: &str, body: Value| found("GET", rest, Value::Null, 200, body);
     let page = json!({"value": []});
-    assert_eq!(get("ponds/FROGS?api-version=2020-01-01", pond(json!({}))), violation(Rule::Form, "request path pond"));
+    let pond = || pond(json!({}));
+    assert_eq!(get("ponds/f?api-version=2020-01-01", pond()), violation(Rule::Form, "request path pond"));
+    assert_eq!(get("ponds/FROGS?api-version=2020-01-01", pond()), warning(Rule::Spelling, "request path pond"));
     assert_eq!(get("ponds?API-Version=2020-01-01&$top=9", page.clone()), []);
     assert_eq!(get("ponds?api-version=2020-01-01&$top=11", page.clone()), violation(Rule::Form, "request query $top"));
     assert_eq!(get("ponds?api-version=2020-01-01&$top=all", page.clone()), violation(Rule::Type, "request query $top"));
