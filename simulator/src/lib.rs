@@ -24,8 +24,8 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
-mod server;
 pub mod served;
+mod server;
 mod settings;
 mod simulator;
 mod throttle;
@@ -39,7 +39,8 @@ pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, ParallelNetworkWrites,
+    RuleMapPatch, Settings, UnknownNetworkProperties, ZoneGroupRecords,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;
