@@ -4,10 +4,12 @@
 mod approvals;
 mod authorization;
 mod control;
+mod dns;
 mod endpoints;
 mod exchanges;
 mod lab;
 mod manners;
+mod networks;
 mod operations;
 mod program;
 mod rules;

@@ -215,7 +215,7 @@ mod tests {
                 "*.westeurope.inference.ml.azure.com",
             ]
         );
-        let names = |zone: &str| records(&all, zone).into_iter().map(|(index, name)| (index, name)).collect::<Vec<_>>();
+        let names = |zone: &str| records(&all, zone);
         assert_eq!(
             names("privatelink.api.azureml.ms"),
             [(0, format!("{guid}.workspace.westeurope")), (2, format!("*.{guid}.inference.westeurope"))]

@@ -174,17 +174,15 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 }
 
 /// Two rules of one direction must differ in priority (specification). Chosen: the code.
-fn distinct<'a>(rule: &Value, others: impl Iterator<Item = &'a Value>) -> Result<(), ArmError> {
+fn distinct<'a>(rule: &Value, others: impl IntoIterator<Item = &'a Value>) -> Result<(), ArmError> {
     let place = |rule: &Value| (rule["properties"]["priority"].clone(), rule["properties"]["direction"].clone());
-    for other in others.filter(|other| place(other) == place(rule)) {
-        let message = format!(
-            "Security rule {} conflicts with rule {}. Rules cannot have the same Priority and Direction.",
-            rule["name"].as_str().unwrap_or_default(),
-            other["name"].as_str().unwrap_or_default()
-        );
-        return Err(ArmError::new(400, "SecurityRuleConflict", message));
-    }
-    Ok(())
+    let Some(other) = others.into_iter().find(|other| place(other) == place(rule)) else { return Ok(()) };
+    let message = format!(
+        "Security rule {} conflicts with rule {}. Rules cannot have the same Priority and Direction.",
+        rule["name"].as_str().unwrap_or_default(),
+        other["name"].as_str().unwrap_or_default()
+    );
+    Err(ArmError::new(400, "SecurityRuleConflict", message))
 }
 
 fn accept_rule(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
@@ -194,7 +192,7 @@ fn accept_rule(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError
     let parent = ids::parent(proposal.id);
     let others = world
         .children(&parent, RULE)
-        .filter(|other| !other["id"].as_str().is_some_and(|id| ids::key(id) == ids::key(proposal.id)));
+        .filter(|other| other["id"].as_str().is_none_or(|id| ids::key(id) != ids::key(proposal.id)));
     distinct(&rule, others)?;
     Ok(rule)
 }
