@@ -66,12 +66,6 @@ pub(crate) struct Unplayed {
 
 pub(crate) const UNPLAYED: &[Unplayed] = &[
     Unplayed { method: "PUT", path: "/providers/Microsoft.Compute/", why: "virtual machines are not served" },
-    Unplayed { method: "PUT", path: "/publicIPAddresses/", why: "public addresses are not served" },
-    Unplayed {
-        method: "PUT",
-        path: "/networkInterfaces/",
-        why: "interfaces of virtual machines are not served, only those of private endpoints",
-    },
     Unplayed { method: "PUT", path: "/connections/", why: "workspace connections are not served" },
     Unplayed { method: "POST", path: "/listKeys", why: "no keys are handed out" },
 ];
