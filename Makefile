@@ -10,7 +10,7 @@ CHART_CRDS := charts/aml-operator/files/crds
 
 export CARGO LOCKED
 .DEFAULT_GOAL := help
-.PHONY: help tools build test demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
+.PHONY: help tools build test test-clients test-az demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
 	fmt clean image
 
 help: ## List these targets
@@ -24,6 +24,19 @@ build: ## Build the operator, optimized
 
 test: tools ## Run all tests, against a real control plane and the simulator
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
+
+# Microsoft's Python packages come from the Python registry at first use, some hundred megabytes in less than a minute.
+CLIENTS := simulator/tests/clients
+
+test-clients: ## Drive the simulator with Microsoft's Python clients
+	$(CARGO) build $(LOCKED) --package arm-simulator
+	@python=$$(tools/python-environment clients $(CLIENTS)/requirements.txt) && \
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py
+
+test-az: ## Drive the simulator with azure-cli (minutes)
+	$(CARGO) build $(LOCKED) --package arm-simulator
+	@python=$$(tools/python-environment az $(CLIENTS)/requirements-az.txt) && \
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py --az
 
 # Each step says what it is; cargo and `control-plane tools` say how far they are. The programs are run as they were built
 # together: `cargo run` would choose other features for each and compile once more. DEMO=once: end when all is shown.

@@ -3,6 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// 2026-01-01T00:00:00Z. Chosen.
+const EPOCH_MS: i64 = 1_767_225_600_000;
+
 /// A clock that starts at the wall clock's time, runs with a speed factor and can be moved forward.
 ///
 /// Operations end when this clock reaches their time, not when somebody polls them: `az` approves a
@@ -18,6 +21,16 @@ struct Inner {
 }
 
 impl Inner {
+    fn start(speed: f64, reproducible: bool) -> Self {
+        let simulated_ms = if reproducible && speed == 0.0 {
+            EPOCH_MS
+        } else {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)
+        };
+        Self { real: Instant::now(), simulated_ms, speed }
+    }
+
     fn now_ms(&self) -> i64 {
         let elapsed = self.real.elapsed().as_secs_f64() * 1000.0 * self.speed;
         self.simulated_ms.saturating_add(elapsed as i64)
@@ -25,10 +38,15 @@ impl Inner {
 }
 
 impl Clock {
-    pub(crate) fn new(speed: f64) -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let simulated_ms = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
-        Self(Arc::new(Mutex::new(Inner { real: Instant::now(), simulated_ms, speed })))
+    /// A clock that runs `speed` times as fast as the wall's. It starts at the wall's time, unless the run is to be the
+    /// same each time: a clock that stands still then starts at [`EPOCH_MS`].
+    pub(crate) fn new(speed: f64, reproducible: bool) -> Self {
+        Self(Arc::new(Mutex::new(Inner::start(speed, reproducible))))
+    }
+
+    /// Starts anew.
+    pub(crate) fn restart(&self, speed: f64, reproducible: bool) {
+        self.with(|inner| *inner = Inner::start(speed, reproducible));
     }
 
     /// The simulated time, in milliseconds since the Unix epoch.

@@ -57,6 +57,18 @@ impl ArmError {
         Self::new(409, "Conflict", message)
     }
 
+    /// A bearer token that is not accepted, with the header by which clients learn where to get another one.
+    pub(crate) fn bad_token(base: &str, code: &str, message: &str) -> Self {
+        Self::new(401, code, message).with_header(
+            "WWW-Authenticate",
+            format!("Bearer authorization_uri=\"{base}\", error=\"invalid_token\", error_description=\"{message}\""),
+        )
+    }
+
+    pub(crate) fn expired_token(base: &str) -> Self {
+        Self::bad_token(base, "ExpiredAuthenticationToken", "The access token expiry is in the past.")
+    }
+
     /// Text and header as seen in public recordings of azure-ai-ml.
     pub(crate) fn not_found(id: &str) -> Self {
         let what = ids::provider_path(id).unwrap_or(id);

@@ -54,11 +54,13 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) payload: Payload,
+    /// After how many bytes of the body the connection closes although more were announced; the inner `None` is half.
+    pub(crate) cut: Option<Option<usize>>,
 }
 
 impl Reply {
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), payload: Payload::Empty }
+        Self { status, headers: Vec::new(), payload: Payload::Empty, cut: None }
     }
 
     pub(crate) fn json(status: u16, body: Value) -> Self {
@@ -82,17 +84,27 @@ pub(crate) struct Rendered {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) content_type: Option<&'static str>,
     pub(crate) body: Bytes,
+    /// The `Content-Length` of a body that is cut off.
+    pub(crate) announced: Option<usize>,
 }
 
 impl Reply {
     /// Writes the body out. It takes longer than most requests do, so nobody should hold the world's lock meanwhile.
     pub(crate) fn render(self) -> Rendered {
-        let (content_type, body) = match self.payload {
+        let (content_type, mut body) = match self.payload {
             Payload::Empty => (None, Bytes::new()),
             Payload::Json(body) => (Some("application/json; charset=utf-8"), Bytes::from(body.to_string())),
             Payload::Text(text) => (Some("text/plain; charset=utf-8"), Bytes::from(text)),
         };
-        Rendered { status: self.status, headers: self.headers, content_type, body }
+        // A stated type overrules the usual one.
+        let stated = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let content_type = content_type.filter(|_| !stated);
+        let announced = self.cut.map(|at| {
+            let whole = body.len();
+            body.truncate(at.unwrap_or(whole / 2));
+            whole.max(body.len() + 1)
+        });
+        Rendered { status: self.status, headers: self.headers, content_type, body, announced }
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Exchange {
     pub query: String,
     /// The request's headers, names in lower case.
     pub request_headers: Vec<(String, String)>,
-    /// The request's body.
+    /// The request's body; of a very large one the first megabyte.
     pub request_body: Bytes,
     /// The object id of the caller; `None` if it was not authenticated.
     pub caller: Option<String>,
@@ -64,7 +64,7 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// The answer's headers.
     pub response_headers: Vec<(String, String)>,
-    /// The answer's body.
+    /// The answer's body; of a very large one the first megabyte.
     pub response_body: Bytes,
     /// The kind of the long-running operation that ARM began, even if the client was not told.
     pub started_operation: Option<String>,
@@ -95,6 +95,14 @@ impl Exchange {
             + self.request_body.len()
             + self.response_body.len()
     }
+}
+
+/// As much of a body as is kept. Chosen: more than any answer of ARM, less than would push out everything else.
+const BODY_KEPT: usize = 1_000_000;
+
+/// A body as the log keeps it; it shares the memory of what was sent unless that is too much.
+pub(crate) fn kept(body: &Bytes) -> Bytes {
+    if body.len() > BODY_KEPT { Bytes::copy_from_slice(&body[..BODY_KEPT]) } else { body.clone() }
 }
 
 /// Headers whose values open something.
@@ -149,7 +157,7 @@ impl RequestLog {
         exchange.duration = duration;
         if let Some(answer) = answer {
             exchange.response_headers = answer.logged_headers();
-            exchange.response_body = answer.body.clone();
+            exchange.response_body = kept(&answer.body);
         }
         self.bytes += exchange.size();
         self.trim();

@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::ArmError;
+use crate::fault::OperationFault;
 use crate::providers::machine_learning::Overlay;
 use crate::world::World;
 
@@ -49,8 +50,7 @@ pub(crate) struct Operation {
     pub(crate) overlay: Option<Overlay>,
     pub(crate) result: ResultOf,
     effect: Option<Effect>,
-    /// Ends as failed with this; the flag says whether the effect happens nevertheless.
-    planned_failure: Option<(ArmError, bool)>,
+    fault: Option<OperationFault>,
     order: u64,
 }
 
@@ -139,8 +139,11 @@ impl Operations {
 impl World {
     /// Begins an operation; its effect happens at once if it takes no time.
     pub(crate) fn begin(&mut self, plan: Plan, starter: &str) -> Uuid {
-        let planned_failure = self.failing_next_operation.take();
-        let due = self.now.saturating_add((plan.seconds * 1000.0) as i64);
+        let fault = self.next_operation.take();
+        let due = match fault {
+            Some(OperationFault::Endless) => i64::MAX,
+            _ => self.now.saturating_add((plan.seconds * 1000.0) as i64),
+        };
         self.operations.started += 1;
         let operation = Operation {
             kind: plan.kind,
@@ -151,14 +154,21 @@ impl World {
             overlay: plan.overlay,
             result: plan.result,
             effect: Some(plan.effect),
-            planned_failure,
+            fault,
             order: self.operations.started,
         };
-        let id = Uuid::new_v4();
+        let id = self.dice.guid();
         self.begun = Some(operation.kind);
         self.operations.insert(id, operation);
         self.settle(self.now);
         id
+    }
+
+    /// Begins an operation that the present request causes besides its own: planned failures and the log mean the own.
+    pub(crate) fn begin_beside(&mut self, plan: Plan, starter: &str) {
+        let (failing, begun) = (self.failing_next_operation.take(), self.begun);
+        self.begin(plan, starter);
+        (self.failing_next_operation, self.begun) = (failing, begun);
     }
 
     /// Applies what has come to its end by `now`, in the order of the ends, and leaves the world at `now`.
@@ -169,14 +179,16 @@ impl World {
             // Not running any more while its effect is applied: the effect must not see itself as a concurrent write.
             operation.state = State::Succeeded;
             operation.overlay = None;
-            let (effect, failure) = (operation.effect.take(), operation.planned_failure.take());
-            let applies = failure.as_ref().is_none_or(|(_, applies)| *applies);
+            let effect = operation.effect.take();
+            let (failure, applies) = match operation.fault.take() {
+                Some(OperationFault::Fails { error, applies }) => (Some(error), applies),
+                Some(OperationFault::Endless) | None => (None, true),
+            };
             let outcome = match effect {
                 Some(effect) if applies => effect(self),
                 _ => Ok(()),
             };
-            let error = failure.map(|(error, _)| error).or(outcome.err());
-            if let (Some(error), Some(operation)) = (error, self.operations.all.get_mut(&id)) {
+            if let (Some(error), Some(operation)) = (failure.or(outcome.err()), self.operations.all.get_mut(&id)) {
                 operation.state = State::Failed(error);
             }
         }

@@ -1,26 +1,52 @@
 //! From a request to its reply: faults, tokens, throttling, access, route, log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use crate::bearer::{self, Expected};
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
+use crate::cloud_metadata;
 use crate::control;
-use crate::directory::{BadToken, Principal};
+use crate::dice::Dice;
+use crate::directory::Principal;
 use crate::entra;
 use crate::error::ArmError;
-use crate::fault::{Fault, FaultAction, FaultMoment};
+use crate::fault::{Fault, Struck};
 use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
+use crate::managed_identity;
 use crate::routes::{self, Found, Route};
-use crate::throttle::{self, Throttle};
+use crate::seed::{Seed, SeedError};
+use crate::settings::Settings;
+use crate::throttle::{Kind, Remaining};
 use crate::world::World;
+
+/// What a simulator begins with, and goes back to.
+pub(crate) struct Start {
+    pub(crate) seed: Seed,
+    pub(crate) settings: Settings,
+}
+
+impl Start {
+    fn clock(&self) -> Clock {
+        Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some())
+    }
+
+    fn world(&self, clock: &Clock) -> Result<World, SeedError> {
+        let (settings, dice) = (self.settings.clone(), Dice::new(self.settings.random_seed));
+        let mut world = World { settings, now: clock.now_ms(), dice, ..World::default() };
+        world.add(self.seed.clone())?;
+        Ok(world)
+    }
+}
 
 /// What the listeners and the library's handle share.
 pub(crate) struct Shared {
+    start: Start,
     world: Mutex<World>,
     /// Apart from the world, so that bodies are written out and kept while the world serves the next request. Whoever
     /// holds both locks took the world's first.
@@ -29,10 +55,23 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, clock: Clock) -> Self {
+    pub(crate) fn start(start: Start) -> Result<Self, SeedError> {
+        let clock = start.clock();
+        let world = start.world(&clock)?;
         let mut log = RequestLog::default();
         log.set_limit(world.settings.log_megabytes);
-        Self { world: Mutex::new(world), log: Mutex::new(log), clock }
+        Ok(Self { start, world: Mutex::new(world), log: Mutex::new(log), clock })
+    }
+
+    /// Puts everything back to how it was at the start.
+    pub(crate) fn reset(&self) -> Result<(), SeedError> {
+        let mut world = self.world();
+        self.clock.restart(self.start.settings.clock_speed, self.start.settings.random_seed.is_some());
+        *world = self.start.world(&self.clock)?;
+        let mut log = self.log();
+        log.clear();
+        log.set_limit(world.settings.log_megabytes);
+        Ok(())
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
@@ -52,27 +91,22 @@ impl Shared {
             return Some(control::answer(self, &request).render());
         }
         let began = Instant::now();
-        let (fault, latency) = {
+        let (struck, latency) = {
             let mut world = self.world();
-            (world.faults.take(&request), world.settings.latency_ms)
+            (world.struck(&request), world.settings.latency_ms)
         };
-        let delay = |moment| match &fault {
-            Some(Fault { moment: m, action: FaultAction::Latency { ms }, .. }) if *m == moment => *ms,
-            _ => 0,
-        };
-        pause(latency + delay(FaultMoment::Before)).await;
+        pause(latency.saturating_add(struck.before_ms)).await;
         let (reply, seq) = {
             let mut world = self.world();
-            let (reply, exchange) = world.serve(&request, fault.as_ref());
+            let (reply, exchange) = world.serve(&request, struck.fault.as_ref());
             // Still under the world's lock: the log's order is the order of effects.
             (reply, exchange.map(|exchange| self.log().push(exchange)))
         };
         let answer = reply.map(Reply::render);
-        let held_back = delay(FaultMoment::After);
         if let Some(seq) = seq {
-            self.log().answered(seq, answer.as_ref(), began.elapsed() + Duration::from_millis(held_back));
+            self.log().answered(seq, answer.as_ref(), began.elapsed() + Duration::from_millis(struck.after_ms));
         }
-        pause(held_back).await;
+        pause(struck.after_ms).await;
         answer
     }
 }
@@ -90,31 +124,30 @@ struct Trace {
 }
 
 impl World {
+    /// What the fault plan has for this request; it is counted.
+    fn struck(&mut self, request: &Request) -> Struck {
+        let caller = if self.faults.asks_for_caller() { self.authenticate(request).ok() } else { None };
+        self.faults.take(request, caller.as_deref(), &mut self.dice)
+    }
+
     /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM are to be
     /// logged, requests for tokens are not.
     fn serve(&mut self, request: &Request, fault: Option<&Fault>) -> (Option<Reply>, Option<Exchange>) {
         self.begun = None;
-        self.failing_next_operation = None;
+        self.next_operation = fault.and_then(Fault::operation);
         let mut trace = Trace::default();
-        let before = fault.filter(|fault| fault.moment == FaultMoment::Before);
-        let replaced = |fault: &Fault| match fault.action {
-            FaultAction::Drop => Some(None),
-            _ => fault.reply().map(Some),
-        };
-        let reply = match before.and_then(replaced) {
-            Some(reply) => reply,
+        let reply = match fault.and_then(|fault| fault.instead(request)) {
+            Some(replacement) => replacement,
             None => {
-                if let Some(Fault { action: FaultAction::FailOperation { code, message }, moment, .. }) = fault {
-                    let error = ArmError::new(400, code.clone(), message.clone());
-                    self.failing_next_operation = Some((error, *moment == FaultMoment::After));
+                let reply = self.dispatch(request, &mut trace);
+                match fault {
+                    Some(fault) => fault.afterwards(reply, request),
+                    None => Some(reply),
                 }
-                let real = self.dispatch(request, &mut trace);
-                let after = fault.filter(|fault| fault.moment == FaultMoment::After);
-                after.and_then(replaced).unwrap_or(Some(real))
             }
         };
-        self.failing_next_operation = None;
-        let is_arm = entra::token_tenant(&request.path).is_none() && !entra::is_imds(&request.path);
+        self.next_operation = None;
+        let is_arm = !entra::serves(&request.path) && !managed_identity::serves(&request.path);
         let exchange = is_arm.then(|| Exchange {
             at: self.now,
             base: request.base.clone(),
@@ -122,82 +155,59 @@ impl World {
             path: request.path.clone(),
             query: request.raw_query.clone(),
             request_headers: log::redacted(&request.headers),
-            request_body: request.body.clone(),
+            request_body: log::kept(&request.body),
             caller: trace.caller,
             status: reply.as_ref().map(|reply| reply.status),
             started_operation: self.begun.take().map(str::to_owned),
             ..Exchange::default()
         });
-        (reply.map(|reply| with_request_ids(reply, request)), exchange)
+        let id = self.dice.guid().to_string();
+        (reply.map(|reply| with_request_ids(reply, request, &id)), exchange)
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(tenant) = entra::token_tenant(&request.path) {
-            return entra::token(self, request, tenant);
+        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+            return reply;
         }
-        if entra::is_imds(&request.path) {
-            return entra::imds(self, request);
+        if cloud_metadata::serves(&request.path) {
+            return cloud_metadata::answer(request);
         }
         let caller = match self.authenticate(request) {
             Ok(caller) => caller,
             Err(error) => return error.into(),
         };
         trace.caller = Some(caller.object_id.clone());
-        let kind = throttle::kind(&request.method);
+        let kind = Kind::of(&request.method);
+        // What is outside a subscription that is there counts for the tenant.
         let subscription = ids::subscription(&request.path).map(ids::key);
-        let remaining = match (&subscription, self.settings.throttle) {
-            (Some(subscription), true) => {
-                self.throttle.take(&self.settings.buckets, &caller.object_id, subscription, kind, self.now)
-            }
-            _ => Ok(Throttle::untouched(&self.settings.buckets, kind)),
+        let subscription = subscription.filter(|id| self.subscriptions.contains_key(id));
+        let remaining = if self.settings.throttle {
+            let (buckets, now) = (&self.settings.buckets, self.now);
+            self.throttle.take(buckets, &caller.object_id, subscription.as_deref(), kind, now)
+        } else {
+            Ok(Remaining::untouched(&self.settings.buckets, subscription.is_some(), kind))
         };
-        let reply = match remaining {
-            Ok(_) => self.arm(request, caller).unwrap_or_else(Reply::from),
-            Err(wait) => {
-                let subscription = subscription.as_deref().unwrap_or_default();
-                ArmError::new(
-                    429,
-                    "SubscriptionRequestsThrottled",
-                    format!("Number of {kind} for subscription '{subscription}' exceeded the limit. Please try again after '{wait}' seconds."),
-                )
-                .with_header("Retry-After", wait.to_string())
-                .into()
-            }
-        };
-        let scope = if subscription.is_some() { "subscription" } else { "tenant" };
-        reply.header(&format!("x-ms-ratelimit-remaining-{scope}-{kind}"), remaining.unwrap_or(0).to_string())
+        match remaining {
+            Ok(remaining) => remaining.headers(self.arm(request, caller).unwrap_or_else(Reply::from)),
+            Err(throttled) => throttled.into(),
+        }
     }
 
-    fn authenticate(&self, request: &Request) -> Result<Principal, ArmError> {
-        let refuse = |code: &str, message: &str| {
-            ArmError::new(401, code, message).with_header(
-                "WWW-Authenticate",
-                format!(
-                    "Bearer authorization_uri=\"{}\", error=\"invalid_token\", error_description=\"{message}\"",
-                    request.base
-                ),
-            )
-        };
+    fn authenticate(&mut self, request: &Request) -> Result<Arc<Principal>, ArmError> {
         let token = request.header("Authorization").and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
         let Some(token) = token else {
-            return Err(refuse(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            ));
+            let message = "Authentication failed. The 'Authorization' header is missing.";
+            return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
         };
-        match self.directory.holder(token) {
-            Ok(principal) => Ok(principal.clone()),
-            Err(BadToken::Unknown) => Err(refuse("InvalidAuthenticationToken", "The access token is invalid.")),
-            Err(BadToken::Expired) => {
-                Err(refuse("ExpiredAuthenticationToken", "The access token expiry is in the past."))
-            }
-        }
+        let expected =
+            Expected { base: &request.base, now: bearer::real_seconds(), unsigned: self.settings.unsigned_tokens };
+        self.directory.holder(token, expected).map_err(|error| error.refusal(&request.base))
     }
 
-    fn arm(&mut self, request: &Request, caller: Principal) -> Answer {
+    fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {
         let path = request.path.trim_end_matches('/').to_owned();
         let api_version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
             ArmError::new(
@@ -210,10 +220,11 @@ impl World {
             let known = self.subscriptions.get(&ids::key(id)).ok_or_else(|| ArmError::subscription_not_found(id))?;
             if !known.tenant.eq_ignore_ascii_case(&caller.tenant) {
                 let message = format!(
-                    "The access token is from the wrong issuer. It must match the tenant '{}' associated with this subscription.",
-                    known.tenant
+                    "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this subscription.",
+                    bearer::issuer(&caller.tenant),
+                    bearer::issuer(&known.tenant)
                 );
-                return Err(ArmError::new(401, "InvalidAuthenticationTokenTenant", message));
+                return Err(ArmError::bad_token(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
         let (route, params) = match routes::find(&request.method, &path) {
@@ -266,11 +277,10 @@ fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmErro
 }
 
 /// The headers by which a request is found again (ARM RPC, common-api-details).
-fn with_request_ids(reply: Reply, request: &Request) -> Reply {
-    let id = Uuid::new_v4().to_string();
-    let correlation = request.header("x-ms-correlation-request-id").unwrap_or(&id).to_owned();
+fn with_request_ids(reply: Reply, request: &Request, id: &str) -> Reply {
+    let correlation = request.header("x-ms-correlation-request-id").unwrap_or(id).to_owned();
     let mut reply = reply
-        .header("x-ms-request-id", &id)
+        .header("x-ms-request-id", id)
         .header("x-ms-correlation-request-id", correlation)
         .header("x-ms-routing-request-id", format!("SIMULATOR:{id}"));
     let echo = request.header("x-ms-return-client-request-id").is_some_and(|value| value.eq_ignore_ascii_case("true"));

@@ -30,8 +30,19 @@ pub enum ConcurrentWrites {
     /// 409 `Conflict`.
     #[default]
     Conflict,
+    /// 429 `RetryableErrorDueToAnotherOperation`, as the network provider answers when a target is locked.
+    Retry,
     /// Accepted; the operation that ends last writes back the rules it saw when it began, and loses the others.
     LoseRules,
+}
+
+/// Whether something is allowed that one source allows and another forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leniency {
+    /// Allowed.
+    Allow,
+    /// 400 `ValidationError`.
+    Refuse,
 }
 
 /// What an approval does to another one still in progress on the same target.
@@ -94,6 +105,10 @@ pub struct OperationSeconds {
     pub rule: f64,
     /// A rule on a network that is not yet built: it is only stored.
     pub rule_inactive: f64,
+    /// Creating, changing, deleting, starting or stopping a compute.
+    pub compute: f64,
+    /// Diagnosing a workspace.
+    pub diagnose: f64,
     /// Creating or changing a private endpoint.
     pub private_endpoint: f64,
     /// Deleting a private endpoint.
@@ -121,6 +136,8 @@ impl Default for OperationSeconds {
             firewall: 600.0,
             rule: 120.0,
             rule_inactive: 5.0,
+            compute: 60.0,
+            diagnose: 5.0,
             private_endpoint: 15.0,
             private_endpoint_delete: 10.0,
             network: 3.0,
@@ -143,6 +160,8 @@ impl OperationSeconds {
             firewall: seconds,
             rule: seconds,
             rule_inactive: seconds,
+            compute: seconds,
+            diagnose: seconds,
             private_endpoint: seconds,
             private_endpoint_delete: seconds,
             network: seconds,
@@ -164,7 +183,8 @@ pub struct Bucket {
     pub refill_per_second: f64,
 }
 
-/// ARM's buckets for one principal and one subscription (Microsoft's page on ARM throttling).
+/// ARM's buckets for one principal and one subscription, or for one principal outside any (Microsoft's page on ARM
+/// throttling). All principals of a subscription together have fifteen times as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Buckets {
@@ -206,6 +226,12 @@ pub struct Settings {
     pub rule_map_patch: RuleMapPatch,
     /// See [`ConcurrentWrites`].
     pub concurrent_writes: ConcurrentWrites,
+    /// Whether a managed network may go from `AllowInternetOutbound` to `AllowOnlyApprovedOutbound`.
+    pub isolation_tightening: Leniency,
+    /// Whether a managed network may go from `AllowInternetOutbound` back to `Disabled`.
+    pub isolation_disabling: Leniency,
+    /// Whether a managed network may be enabled while the workspace has computes.
+    pub isolation_with_computes: Leniency,
     /// See [`ParallelApprovals`].
     pub parallel_approvals: ParallelApprovals,
     /// See [`ParallelNetworkWrites`].
@@ -216,7 +242,8 @@ pub struct Settings {
     pub unknown_network_properties: UnknownNetworkProperties,
     /// `customDnsConfigs` of a private endpoint is empty while it has a DNS zone group. No source says.
     pub zone_group_empties_dns_configs: bool,
-    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged.
+    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
+    /// is over.
     pub soft_delete: bool,
     /// Every request is checked against the caller's role assignments.
     pub enforce_rbac: bool,
@@ -226,6 +253,11 @@ pub struct Settings {
     pub principal_replication_seconds: f64,
     /// How long a bearer token is good for, in real seconds: clients judge its age by their own clock.
     pub token_lifetime_seconds: u64,
+    /// Tokens without a signature are taken at their word: their claims are checked all the same. For clients that
+    /// make their own.
+    pub unsigned_tokens: bool,
+    /// What App Service's form of the metadata service wants to see in `X-IDENTITY-HEADER`.
+    pub identity_header: String,
     /// Empties the buckets and answers 429.
     pub throttle: bool,
     /// Sizes of the buckets.
@@ -236,6 +268,9 @@ pub struct Settings {
     pub latency_ms: u64,
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
+    /// What decides everything random that a client can see: two runs of one story with the same number answer with the
+    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Left out, every run differs.
+    pub random_seed: Option<u64>,
     /// How much memory the request log may take, in megabytes; the oldest requests go first.
     pub log_megabytes: u32,
 }
@@ -251,6 +286,9 @@ impl Default for Settings {
             approver_missing: ApproverMissing::default(),
             rule_map_patch: RuleMapPatch::default(),
             concurrent_writes: ConcurrentWrites::default(),
+            isolation_tightening: Leniency::Allow,
+            isolation_disabling: Leniency::Refuse,
+            isolation_with_computes: Leniency::Refuse,
             parallel_approvals: ParallelApprovals::default(),
             parallel_network_writes: ParallelNetworkWrites::default(),
             zone_group_records: ZoneGroupRecords::default(),
@@ -262,11 +300,14 @@ impl Default for Settings {
             role_assignment_delay_seconds: 0.0,
             principal_replication_seconds: 0.0,
             token_lifetime_seconds: 3600,
+            unsigned_tokens: false,
+            identity_header: "simulated-identity-header".into(),
             throttle: false,
             buckets: Buckets::default(),
             page_size: 100,
             latency_ms: 0,
             clock_speed: 1.0,
+            random_seed: None,
             // Chosen: some ten thousand reads.
             log_megabytes: 32,
         }

@@ -13,12 +13,11 @@ use crate::clock::Clock;
 use crate::control;
 use crate::fault::Fault;
 use crate::log::{Exchange, RequestEntry};
-use crate::pipeline::Shared;
+use crate::pipeline::{Shared, Start};
 use crate::seed::{Seed, SeedError};
 use crate::server::Service;
 use crate::settings::Settings;
 use crate::tls::{self, TlsError};
-use crate::world::World;
 
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -65,10 +64,7 @@ impl Simulator {
             return Err(StartError::NotLoopback(listen));
         }
         let (config, ca_pem) = tls::make()?;
-        let clock = Clock::new(settings.clock_speed);
-        let mut world = World { settings, now: clock.now_ms(), ..World::default() };
-        world.add(seed)?;
-        let shared = Arc::new(Shared::new(world, clock));
+        let shared = Arc::new(Shared::start(Start { seed, settings })?);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let listener = TcpListener::bind(listen).await?;
         let imds = TcpListener::bind(SocketAddr::from((listen.ip(), 0))).await?;
@@ -152,6 +148,15 @@ impl Simulator {
     /// See [`SeedError`]; what came before the faulty object stays.
     pub fn seed(&self, seed: Seed) -> Result<(), SeedError> {
         self.shared.world().add(seed)
+    }
+
+    /// Puts everything back to how it was at the start: objects, settings, clock and chance. There are no faults, no
+    /// tokens and no requests any more; the requests' numbers go on.
+    ///
+    /// # Errors
+    /// See [`SeedError`]; what could be started can be started again.
+    pub fn reset(&self) -> Result<(), SeedError> {
+        self.shared.reset()
     }
 
     /// Makes every token handed out so far invalid.

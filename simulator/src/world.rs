@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::condition::Facts;
 use crate::connections::Connection;
+use crate::dice::Dice;
 use crate::directory::Directory;
 use crate::error::ArmError;
-use crate::fault::FaultPlan;
+use crate::fault::{FaultPlan, OperationFault};
 use crate::ids;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
@@ -44,8 +46,9 @@ pub(crate) struct World {
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
     pub(crate) throttle: Throttle,
-    /// Set while a request is served whose operation must fail, with whether its effect happens nevertheless.
-    pub(crate) failing_next_operation: Option<(ArmError, bool)>,
+    pub(crate) dice: Dice,
+    /// Set while a request is served whose operation does not go well.
+    pub(crate) next_operation: Option<OperationFault>,
     /// The kind of the operation that the present request began.
     pub(crate) begun: Option<&'static str>,
 }
@@ -86,6 +89,11 @@ impl World {
         !self.settings.enforce_rbac || self.roles.allowed(principal, action, resource, self.now)
     }
 
+    /// [`Self::may`] for one call, about which conditions can ask.
+    pub(crate) fn may_with(&self, principal: &str, action: &str, resource: &str, facts: &dyn Facts) -> bool {
+        !self.settings.enforce_rbac || self.roles.allowed_with(principal, action, resource, self.now, facts)
+    }
+
     /// Counts the creations of `id`: 1 the first time.
     pub(crate) fn next_generation(&mut self, id: &str) -> u32 {
         let generation = self.generations.entry(ids::key(id)).or_default();
@@ -103,7 +111,7 @@ impl World {
                 self.connections.iter().map(|(id, c)| (id.clone(), c.render())).collect::<BTreeMap<_, _>>(),
             "outboundRules": self.networks.keys().map(|id| (id.clone(), self.rules_document(id))).collect::<BTreeMap<_, _>>(),
             "roleAssignments":
-                self.roles.assignments.iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
+                self.roles.assignments().iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
             "softDeleted": self.soft_deleted.keys().collect::<Vec<_>>(),
         });
         strip_times(&mut dump);

@@ -60,6 +60,129 @@ async fn everything_can_be_driven_without_the_library() {
 }
 
 #[tokio::test]
+async fn the_log_can_be_searched_and_taken_away_as_an_archive() {
+    let lab = Lab::start(Settings::fast()).await;
+    let guest = lab.sign_in("guest").await;
+    let id = workspace("logged");
+    lab.put(&id, ML, workspace_body("Disabled")).await.expect(200);
+    lab.get(&id, ML).await.expect(200);
+    lab.send("GET", &format!("{id}?api-version={ML}"), &guest, None).await.unwrap().expect(403);
+    lab.get(GROUP, "2021-04-01").await.expect(200);
+    let search = |query: &'static str| {
+        let lab = &lab;
+        async move { lab.send("GET", &format!("/_simulator/requests?{query}"), "", None).await.unwrap() }
+    };
+    for (query, found) in [
+        ("", vec![1, 2, 3, 4]),
+        ("since=2", vec![3, 4]),
+        ("method=put", vec![1]),
+        ("path=WORKSPACES/log.*d$", vec![1, 2, 3]),
+        ("caller=guest-object", vec![3]),
+        ("status=403", vec![3]),
+        ("method=GET&limit=2", vec![3, 4]),
+    ] {
+        let list = search(query).await.expect(200).body;
+        let seqs: Vec<u64> = list.as_array().unwrap().iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, found, "{query}");
+    }
+    for wrong in ["since=x", "status=99999", "path=(", "format=xml"] {
+        search(wrong).await.expect(400);
+    }
+
+    let har = search("format=har&limit=3").await.expect(200);
+    assert!(!har.text.contains(&guest));
+    let log = &har.body["log"];
+    assert_eq!((&log["version"], log["entries"].as_array().unwrap().len()), (&json!("1.2"), 3));
+    let har = search("format=har&method=PUT").await.expect(200).body;
+    let put = &har["log"]["entries"][0];
+    assert_eq!(put["request"]["url"], format!("{}{id}?api-version={ML}", lab.sim.endpoint()));
+    assert_eq!(put["request"]["queryString"], json!([{ "name": "api-version", "value": ML }]));
+    assert_eq!(put["request"]["postData"]["mimeType"], "application/json");
+    let sent: serde_json::Value = serde_json::from_str(put["request"]["postData"]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(sent, workspace_body("Disabled"));
+    assert_eq!((&put["response"]["status"], &put["response"]["statusText"]), (&json!(200), &json!("OK")));
+    let told: serde_json::Value = serde_json::from_str(put["response"]["content"]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(told["id"], id);
+    assert!(put["startedDateTime"].as_str().unwrap().ends_with('Z') && put["time"].is_f64());
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_reach_the_controls() {
+    let lab = Lab::start(Settings::fast()).await;
+    let port = lab.sim.endpoint().rsplit(':').next().unwrap().to_owned();
+    for (name, value, status) in [
+        ("Accept", "*/*".to_owned(), 204),
+        ("Host", format!("localhost:{port}"), 204),
+        ("Host", format!("[::1]:{port}"), 204),
+        ("Sec-Fetch-Site", "none".to_owned(), 204),
+        ("Origin", "https://page.example".to_owned(), 403),
+        ("Origin", "null".to_owned(), 403),
+        ("Sec-Fetch-Site", "cross-site".to_owned(), 403),
+        ("Host", format!("rebound.example:{port}"), 403),
+        ("Host", "localhost.example".to_owned(), 403),
+        ("Host", "management.azure.com".to_owned(), 403),
+    ] {
+        lab.sim.add_fault(arm_simulator::Fault::status(503, "Down").path("nowhere"));
+        let request = lab.client.delete(format!("{}/_simulator/faults", lab.sim.endpoint())).header(name, &value);
+        assert_eq!(request.send().await.unwrap().status(), status, "{name}: {value}");
+        let left = lab.send("GET", "/_simulator/faults", "", None).await.unwrap().body;
+        assert_eq!(left.as_array().unwrap().is_empty(), status == 204, "{name}: {value}");
+        lab.sim.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn a_reset_goes_back_to_the_start() {
+    let lab = Lab::start(Settings { random_seed: Some(1), clock_speed: 0.0, ..Settings::fast() }).await;
+    let start = lab.sim.state_json();
+    let first = lab.get(GROUP, "2021-04-01").await.expect(200);
+    lab.workspace("passing", "Disabled").await;
+    lab.sim.add_fault(arm_simulator::Fault::status(503, "Down").always());
+    lab.sim.settings(|settings| settings.page_size = 1);
+    lab.sim.clock().advance(std::time::Duration::from_secs(5));
+    lab.send("POST", "/_simulator/reset", "", None).await.unwrap().expect(204);
+    assert_eq!(lab.sim.state_json(), start);
+    assert!(lab.sim.requests().is_empty());
+    let settings = lab.send("GET", "/_simulator/settings", "", None).await.unwrap().body;
+    assert_eq!((&settings["pageSize"], &settings["randomSeed"]), (&json!(100), &json!(1)));
+    let token = lab.sign_in("owner").await;
+    let url = format!("{GROUP}?api-version=2021-04-01");
+    let again = lab.send("GET", &url, &token, None).await.unwrap().expect(200);
+    assert_eq!(lab.sim.requests()[0].at, 1_767_225_600_000, "the clock, too");
+    // Two sign-ins drew the same numbers before each of the two.
+    assert_eq!(again.header("x-ms-request-id"), first.header("x-ms-request-id"));
+}
+
+#[tokio::test]
+async fn faults_come_alone_or_in_lists_and_are_checked() {
+    let lab = Lab::start(Settings::fast()).await;
+    let post = |body| {
+        let lab = &lab;
+        async move { lab.send("POST", "/_simulator/faults", "", Some(body)).await.unwrap() }
+    };
+    let down =
+        |path: &str| json!({ "path": path, "times": 2, "action": { "kind": "status", "status": 503, "code": "Down" } });
+    post(json!([down("rg1$"), down("nothing")])).await.expect(204);
+    lab.get(GROUP, "2021-04-01").await.expect(503);
+    let faults = lab.send("GET", "/_simulator/faults", "", None).await.unwrap().body;
+    assert_eq!(
+        (&faults[0]["struck"], &faults[0]["path"], &faults[1]["matched"]),
+        (&json!(1), &json!("rg1$"), &json!(0))
+    );
+    for (wrong, why) in [
+        (json!({ "path": "(", "action": { "kind": "drop" } }), "not a regular expression"),
+        (json!({ "probability": 2, "action": { "kind": "drop" } }), "not from 0 to 1"),
+        (json!({ "every": 0, "action": { "kind": "drop" } }), "every is 0"),
+        (json!({ "action": { "kind": "status", "status": 100, "code": "" } }), "100"),
+        (json!({ "action": { "kind": "explode" } }), "explode"),
+        (json!([{ "colour": "red", "action": { "kind": "drop" } }]), "colour"),
+    ] {
+        let refused = post(wrong).await.expect(400);
+        assert!(refused.message().contains(why), "{}", refused.text);
+    }
+}
+
+#[tokio::test]
 async fn the_same_story_ends_in_the_same_state() {
     let mut ends = Vec::new();
     for _ in 0..2 {

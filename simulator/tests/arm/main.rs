@@ -3,15 +3,21 @@
 
 mod approvals;
 mod authorization;
+mod computes;
 mod control;
+mod delegation;
 mod dns;
 mod endpoints;
 mod exchanges;
+mod faults;
+mod federation;
+mod issuer;
 mod lab;
 mod manners;
 mod networks;
 mod operations;
 mod program;
 mod rules;
+mod throttling;
 mod tokens;
 mod workspaces;

@@ -1,17 +1,19 @@
-//! `/_simulator/*`: what tests and tools ask of the simulator itself. Loopback only, no token.
+//! `/_simulator/*`: what tests and tools ask of the simulator itself. For programs on this machine only, no token.
+
+mod requests;
 
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::dice::Dice;
 use crate::error::ArmError;
 use crate::fault::Fault;
 use crate::http::{Reply, Request};
 use crate::pipeline::Shared;
 use crate::seed::Seed;
 use crate::settings::Settings;
-use crate::world::World;
 
 const PREFIX: &str = "/_simulator/";
 
@@ -21,23 +23,46 @@ pub(crate) fn is_control(path: &str) -> bool {
 
 /// Answers a request of the control interface.
 pub(crate) fn answer(shared: &Shared, request: &Request) -> Reply {
-    if !request.from_loopback {
-        return ArmError::new(403, "Forbidden", "The control interface answers on loopback only.").into();
+    match admit(request).and_then(|()| run(shared, request)) {
+        Ok(reply) => reply,
+        Err(error) => error.into(),
     }
-    run(shared, request).unwrap_or_else(Reply::from)
+}
+
+/// Refuses everybody who is not a program on this machine. A web page that is open in a browser on it could otherwise
+/// send requests here, by the name of its own host if it lets that name point at loopback (DNS rebinding). Browsers
+/// state the page's origin or where the request comes from (Fetch standard, Fetch Metadata); a name is in `Host`.
+fn admit(request: &Request) -> Result<(), ArmError> {
+    let refuse = |why: &str| Err(ArmError::new(403, "Forbidden", format!("The control interface {why}.")));
+    if !request.from_loopback {
+        return refuse("answers on loopback only");
+    }
+    let page = request.header("Sec-Fetch-Site").is_some_and(|site| !site.eq_ignore_ascii_case("none"));
+    if page || request.headers.contains_key("Origin") {
+        return refuse("does not answer web pages");
+    }
+    let named = request.header("Host").and_then(|host| url::Url::parse(&format!("https://{host}/")).ok());
+    let loopback = named.is_some_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    });
+    if loopback { Ok(()) } else { refuse("answers only to the name localhost or a loopback address") }
 }
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, ArmError> {
     serde_json::from_slice(&request.body).map_err(|error| ArmError::bad_request(error.to_string()))
 }
 
+fn parsed<T: DeserializeOwned>(value: Value) -> Result<T, ArmError> {
+    serde_json::from_value(value).map_err(|error| ArmError::bad_request(error.to_string()))
+}
+
 fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
     let what = request.path.strip_prefix(PREFIX).unwrap_or_default();
     match (request.method.as_str(), what) {
-        ("GET", "requests") => {
-            let since = request.query("since").and_then(|since| since.parse().ok()).unwrap_or(0);
-            Ok(Reply::ok(json!(shared.log().since(since))))
-        }
+        ("GET", "requests") => Ok(Reply::ok(requests::answer(request, shared.log().exchanges())?)),
         ("DELETE", "requests") => {
             shared.log().clear();
             Ok(Reply::empty(204))
@@ -48,10 +73,17 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
             apply_settings(shared, settings.clone());
             Ok(Reply::ok(json!(settings)))
         }
-        ("GET", "faults") => Ok(Reply::ok(json!(shared.world().faults.all()))),
+        ("GET", "faults") => Ok(Reply::ok(json!(shared.world().faults))),
         ("POST", "faults") => {
-            let fault: Fault = body(request)?;
-            shared.world().faults.add(fault);
+            let faults: Vec<Fault> = match body::<Value>(request)? {
+                list @ Value::Array(_) => parsed(list)?,
+                one => vec![parsed(one)?],
+            };
+            for fault in &faults {
+                fault.check().map_err(|error| ArmError::bad_request(error.to_string()))?;
+            }
+            let mut world = shared.world();
+            faults.into_iter().for_each(|fault| world.faults.add(fault));
             Ok(Reply::empty(204))
         }
         ("DELETE", "faults") => {
@@ -74,6 +106,10 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
         ("POST", "seed") => {
             let seed: Seed = body(request)?;
             shared.world().add(seed).map_err(|error| ArmError::bad_request(error.to_string()))?;
+            Ok(Reply::empty(204))
+        }
+        ("POST", "reset") => {
+            shared.reset().map_err(|error| ArmError::bad_request(error.to_string()))?;
             Ok(Reply::empty(204))
         }
         ("DELETE", "tokens") => {
@@ -101,17 +137,20 @@ fn patched(settings: &Settings, patch: Value) -> Result<Settings, ArmError> {
     }
     let mut merged = json!(settings);
     lay_over(&mut merged, patch);
-    serde_json::from_value(merged).map_err(|error| ArmError::bad_request(error.to_string()))
+    parsed(merged)
 }
 
 /// Puts settings in force; buckets are full again.
 pub(crate) fn apply_settings(shared: &Shared, settings: Settings) {
-    let mut world: std::sync::MutexGuard<'_, World> = shared.world();
+    let mut world = shared.world();
     if (settings.clock_speed - world.settings.clock_speed).abs() > f64::EPSILON {
         shared.clock.set_speed(settings.clock_speed);
     }
     if settings.throttle != world.settings.throttle || settings.buckets != world.settings.buckets {
         world.throttle.reset();
+    }
+    if settings.random_seed != world.settings.random_seed {
+        world.dice = Dice::new(settings.random_seed);
     }
     if settings.log_megabytes != world.settings.log_megabytes {
         shared.log().set_limit(settings.log_megabytes);

@@ -1,5 +1,7 @@
 //! The listeners: HTTPS for everything, plain HTTP for the instance metadata service.
 
+mod cut;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,9 +16,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::entra;
 use crate::http::{Rendered, Reply, Request};
+use crate::managed_identity;
 use crate::pipeline::Shared;
+use crate::server::cut::Cut;
 
 /// ARM takes bodies of up to 4 MB.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -86,7 +89,7 @@ impl Service {
             from_loopback: peer.ip().is_loopback(),
         };
         let head = request.method == "HEAD";
-        let reply = if self.tls.is_none() && !entra::is_imds(&request.path) {
+        let reply = if self.tls.is_none() && !managed_identity::serves(&request.path) {
             Some(Reply::empty(404).render())
         } else {
             self.shared.answer(request).await
@@ -113,12 +116,20 @@ fn decoded(path: &str) -> String {
 }
 
 fn response(reply: Rendered, head: bool) -> Response<Body> {
-    let mut response = Response::new(if head { Body::empty() } else { Body::from(reply.body) });
+    let body = match reply.announced {
+        _ if head => Body::empty(),
+        Some(_) => Body::new(Cut::new(reply.body)),
+        None => Body::from(reply.body),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() =
         axum::http::StatusCode::from_u16(reply.status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     if let Some(kind) = reply.content_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    if let Some(announced) = reply.announced {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(announced));
     }
     for (name, value) in reply.headers {
         let name = axum::http::HeaderName::from_bytes(name.as_bytes());
