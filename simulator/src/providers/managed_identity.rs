@@ -117,11 +117,9 @@ fn stored(world: &mut World, key: &str) {
         tenant: tenant.clone(),
         client_id: client_id.clone(),
         object_id: object_id.clone(),
-        secret: None,
-        assertions: Vec::new(),
-        // Chosen: no machine has it, so that the metadata service does not hand out its tokens.
-        managed_identity: false,
+        resource_id: Some(id),
         known_at: world.now.saturating_add(delay),
+        ..Principal::default()
     });
     if let Some(document) = world.resources.get_mut(key) {
         document["properties"] = json!({ "tenantId": tenant, "principalId": object_id, "clientId": client_id });
