@@ -156,10 +156,11 @@ fn empty(world: &mut World, group: &str) -> Result<(), ArmError> {
             left.iter().map(|(_, id)| id.as_str()).filter(|id| world.resources.contains_key(*id)).collect();
         if stuck.is_empty() {
             world.groups.remove(group);
-            let roles = world.roles.assignments().iter();
-            let inside = roles.filter(|(_, assignment)| ids::contains(group, &assignment.scope));
+            let inside = world.roles.assignments().iter().filter(|(_, one)| ids::contains(group, &one.scope));
             let inside: Vec<String> = inside.map(|(key, _)| key.clone()).collect();
-            inside.iter().for_each(|key| drop(world.roles.unassign(key)));
+            for key in inside {
+                world.roles.unassign(&key);
+            }
             return Ok(());
         }
         if stuck.len() == before {
