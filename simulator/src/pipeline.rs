@@ -158,6 +158,7 @@ impl World {
             caller: trace.caller,
             status: reply.as_ref().map(|reply| reply.status),
             started_operation: self.begun.take().map(str::to_owned),
+            fault: fault.is_some(),
             ..Exchange::default()
         });
         let id = self.dice.guid().to_string();

@@ -193,6 +193,10 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 /// A registry with what the service fills in (OpenAPI, examples).
 fn render(world: &World, document: Value) -> Value {
     let mut registry = document;
+    // Every registry has a tier, also that of a seed that does not say which; Premium is the one with private endpoints.
+    if registry["sku"].is_null() {
+        registry["sku"] = json!({ "name": "Premium", "tier": "Premium" });
+    }
     let (id, location) =
         (registry["id"].as_str().unwrap_or_default(), registry["location"].as_str().unwrap_or_default());
     let name = ids::name(id).to_ascii_lowercase();

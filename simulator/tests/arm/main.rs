@@ -4,6 +4,8 @@
 mod approvals;
 mod authorization;
 mod computes;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod control;
 mod delegation;
 mod dns;
