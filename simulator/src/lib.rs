@@ -50,7 +50,8 @@ pub use seed::{
 };
 pub use settings::{
     ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
-    ParallelApprovals, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    ParallelApprovals, ParallelNetworkWrites, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    UnknownNetworkProperties, ZoneGroupRecords,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

@@ -13,6 +13,7 @@ use crate::federation::FederatedCredential;
 use crate::ids;
 use crate::providers::machine_learning::{self, WORKSPACE};
 use crate::rbac::{Limit, Made, Permission, RoleAssignment, RoleDefinition};
+use crate::resource_type;
 use crate::world::{Subscription, World};
 
 /// Objects of the simulated cloud. JSON and YAML use camelCase names; every list may be left out.
@@ -344,7 +345,9 @@ impl World {
     }
 
     fn add_resource(&mut self, resource: SeedResource) -> Result<(), SeedError> {
-        let kind = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let spelled = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let known = resource_type::find(&spelled);
+        let kind = known.map_or(spelled, |kind| kind.kind.to_owned());
         let mut document = json!({
             "id": resource.id, "name": ids::name(&resource.id), "type": kind, "location": resource.location,
             "tags": resource.tags, "properties": resource.properties,
@@ -356,7 +359,12 @@ impl World {
                 document[name] = value;
             }
         }
-        self.resources.insert(ids::key(&resource.id), document);
+        let key = ids::key(&resource.id);
+        self.resources.insert(key.clone(), document);
+        if let Some(kind) = known {
+            self.renew_etag(&key);
+            (kind.stored)(self, &key);
+        }
         Ok(())
     }
 

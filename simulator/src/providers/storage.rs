@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules::{self, SubnetFault};
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::Reply;
@@ -44,13 +44,14 @@ const ROUTES: &[Route] = &[
 const CREATE: Style = Style {
     running: 202,
     done: 200,
-    body: false,
+    body: Shown::Nothing,
     status_url: None,
     location_url: Some((
         "/subscriptions/{subscription}/providers/Microsoft.Storage/locations/{location}/asyncoperations/{id}",
         "monitor=true",
     )),
     retry_after: Some(17),
+    ..Style::at_once(200)
 };
 
 /// Answered at once, whatever goes on behind it.

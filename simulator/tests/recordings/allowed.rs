@@ -22,7 +22,18 @@ pub(crate) struct Field {
 /// - ids that the service made up (UUIDs that no request had named before): another one, but consistently so, through
 ///   bodies, headers and later requests;
 /// - times: another time, written in any form of RFC 3339.
-pub(crate) const FIELDS: &[Field] = &[];
+pub(crate) const FIELDS: &[Field] = &[
+    Field {
+        pointer: "/properties/dnsSettings/internalDomainNameSuffix",
+        may: May::BeNamedOtherwise,
+        why: "a random word of the virtual network",
+    },
+    Field {
+        pointer: "/properties/ipAddress",
+        may: May::Vary,
+        why: "a public address that Azure happens to have free; the simulator hands out documentation addresses",
+    },
+];
 
 /// A header of Azure's answers that is not compared.
 pub(crate) struct Header {
@@ -66,12 +77,6 @@ pub(crate) struct Unplayed {
 
 pub(crate) const UNPLAYED: &[Unplayed] = &[
     Unplayed { method: "PUT", path: "/providers/Microsoft.Compute/", why: "virtual machines are not served" },
-    Unplayed { method: "PUT", path: "/publicIPAddresses/", why: "public addresses are not served" },
-    Unplayed {
-        method: "PUT",
-        path: "/networkInterfaces/",
-        why: "interfaces of virtual machines are not served, only those of private endpoints",
-    },
     Unplayed { method: "PUT", path: "/connections/", why: "workspace connections are not served" },
     Unplayed { method: "POST", path: "/listKeys", why: "no keys are handed out" },
 ];
