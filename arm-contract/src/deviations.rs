@@ -21,6 +21,7 @@ pub struct Deviation {
     pub source: &'static str,
 }
 
+const NETWORK_RECORDING: &str = "recording of private endpoints, api-version 2024-03-01";
 const AML_CLIENT_RECORDINGS: &str = "public recordings of azure-ai-ml's own tests";
 const AML_RECORDING: &str = "recording of AML workspaces, api-version 2024-04-01";
 
@@ -45,10 +46,32 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         target: "Microsoft.Network/privateEndpoints",
         rule: Rule::UnknownProperty,
-        places: &["response body */properties/resourceGuid"],
+        places: &["response body */properties/isIPv6EnabledPrivateEndpoint", "response body */properties/resourceGuid"],
         status: None,
         reason: "the service shows more than its specification says",
-        source: "recording of private endpoints, api-version 2024-03-01",
+        source: NETWORK_RECORDING,
+    },
+    Deviation {
+        target: "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+        rule: Rule::UnknownProperty,
+        places: &[
+            "response body */type",
+            "response body */properties/privateDnsZoneConfigs/*/etag",
+            "response body */properties/privateDnsZoneConfigs/*/id",
+            "response body */properties/privateDnsZoneConfigs/*/properties/provisioningState",
+            "response body */properties/privateDnsZoneConfigs/*/type",
+        ],
+        status: None,
+        reason: "the service shows more than its specification says",
+        source: NETWORK_RECORDING,
+    },
+    Deviation {
+        target: "Microsoft.Network/networkInterfaces",
+        rule: Rule::UnknownProperty,
+        places: &["response body */kind", "response body */managedBy", "response body */properties/allowPort25Out"],
+        status: None,
+        reason: "the service shows more than its specification says",
+        source: NETWORK_RECORDING,
     },
     Deviation {
         target: "Microsoft.Authorization/roleAssignments",
