@@ -25,6 +25,7 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
+mod seed_check;
 pub mod served;
 mod server;
 mod settings;
@@ -32,6 +33,7 @@ mod simulator;
 mod throttle;
 mod tls;
 mod world;
+mod worlds;
 
 pub use clock::Clock;
 pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
@@ -39,8 +41,10 @@ pub use log::{Exchange, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
+pub use seed_check::SeedProblem;
 pub use settings::{
     ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;
+pub use worlds::{ReadyWorld, WORLDS};

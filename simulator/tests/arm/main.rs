@@ -3,6 +3,7 @@
 
 mod approvals;
 mod authorization;
+mod command_line;
 mod control;
 mod endpoints;
 mod exchanges;
