@@ -10,8 +10,8 @@ CHART_CRDS := charts/aml-operator/files/crds
 
 export CARGO LOCKED
 .DEFAULT_GOAL := help
-.PHONY: help tools build test demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
-	fmt clean image
+.PHONY: help tools build test test-clients test-az demo simulator bench-simulator bench generate check check-fmt \
+	check-clippy check-generated check-chart check-deny fmt clean image
 
 help: ## List these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,19 @@ build: ## Build the operator, optimized
 test: tools ## Run all tests, against a real control plane and the simulator
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 
+# Microsoft's Python packages come from the Python registry at first use, some hundred megabytes in less than a minute.
+CLIENTS := simulator/tests/clients
+
+test-clients: ## Drive the simulator with Microsoft's Python clients
+	$(CARGO) build $(LOCKED) --package arm-simulator
+	@python=$$(tools/python-environment clients $(CLIENTS)/requirements.txt) && \
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py
+
+test-az: ## Drive the simulator with azure-cli (minutes)
+	$(CARGO) build $(LOCKED) --package arm-simulator
+	@python=$$(tools/python-environment az $(CLIENTS)/requirements-az.txt) && \
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py --az
+
 # Each step says what it is; cargo and `control-plane tools` say how far they are. The programs are run as they were built
 # together: `cargo run` would choose other features for each and compile once more. DEMO=once: end when all is shown.
 DEBUG_DIR = $$($(CARGO) metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug
@@ -36,6 +49,14 @@ demo: ## See the operator at work on a real control plane and a simulated Azure
 	@"$(DEBUG_DIR)/control-plane" tools >/dev/null
 	@echo '[3/3] Running'
 	@exec "$(DEBUG_DIR)/demo"
+
+simulator: ## Serve a simulated Azure with a hub and two spokes, and say how clients are pointed at it
+	$(CARGO) build $(LOCKED) --quiet --package arm-simulator
+	@exec "$(DEBUG_DIR)/arm-simulator" serve --world hub-spoke --tls-dir "$(DEBUG_DIR)/simulator-tls" --explain
+
+bench-simulator: ## Measure how fast and how frugal the simulator is
+	$(CARGO) build $(LOCKED) --release --package arm-simulator
+	$(CARGO) bench $(LOCKED) --profile release --package arm-simulator --bench load
 
 bench: tools build ## Measure how fast and how frugal it is
 	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers

@@ -202,8 +202,9 @@ impl Call<'_> {
             Some(body) => Reply::json(status, body),
             None => Reply::empty(status),
         };
-        if done {
+        if done && status != 202 {
             // A `Location` would make clients poll even on a 200: there is none when the work is done.
+            // A 202 without a URL, on the other hand, would make them poll the request's own.
             return reply;
         }
         let mut reply = self.retry_headers(reply, style.retry_after);

@@ -8,7 +8,7 @@ use crate::http::Reply;
 use crate::ids;
 use crate::operations::Plan;
 use crate::providers::machine_learning;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// The kind of the operation by which a connection is approved or rejected.
 const DECISION: &str = "connectionDecision";
@@ -167,9 +167,8 @@ impl World {
     }
 
     /// The connections on a target, ordered by name.
-    pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> {
-        let target = ids::key(target);
-        self.connections.values().filter(move |connection| ids::key(&connection.target) == target)
+    pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> + use<'_> {
+        world::below(&self.connections, &format!("{}/privateEndpointConnections", target.trim_end_matches('/')))
     }
 
     pub(crate) fn render_connection(&self, connection: &Connection) -> Value {

@@ -8,6 +8,7 @@
 mod body;
 mod call;
 mod clock;
+mod cloud_metadata;
 mod connections;
 mod control;
 mod dice;
@@ -43,7 +44,8 @@ pub use seed::{
 };
 pub use seed_check::SeedProblem;
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentWrites, Leniency, OperationSeconds, ParallelApprovals, RuleMapPatch,
+    Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

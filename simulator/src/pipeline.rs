@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
+use crate::cloud_metadata;
 use crate::control;
 use crate::dice::Dice;
 use crate::directory::{BadToken, Principal};
@@ -169,6 +170,9 @@ impl World {
         }
         if entra::is_imds(&request.path) {
             return entra::imds(self, request);
+        }
+        if cloud_metadata::serves(&request.path) {
+            return cloud_metadata::answer(request);
         }
         let caller = match self.authenticate(request) {
             Ok(caller) => caller,

@@ -30,8 +30,19 @@ pub enum ConcurrentWrites {
     /// 409 `Conflict`.
     #[default]
     Conflict,
+    /// 429 `RetryableErrorDueToAnotherOperation`, as the network provider answers when a target is locked.
+    Retry,
     /// Accepted; the operation that ends last writes back the rules it saw when it began, and loses the others.
     LoseRules,
+}
+
+/// Whether something is allowed that one source allows and another forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leniency {
+    /// Allowed.
+    Allow,
+    /// 400 `ValidationError`.
+    Refuse,
 }
 
 /// What an approval does to another one still in progress on the same target.
@@ -62,6 +73,10 @@ pub struct OperationSeconds {
     pub rule: f64,
     /// A rule on a network that is not yet built: it is only stored.
     pub rule_inactive: f64,
+    /// Creating, changing, deleting, starting or stopping a compute.
+    pub compute: f64,
+    /// Diagnosing a workspace.
+    pub diagnose: f64,
     /// Creating or changing a private endpoint.
     pub private_endpoint: f64,
     /// Deleting a private endpoint.
@@ -82,6 +97,8 @@ impl Default for OperationSeconds {
             firewall: 600.0,
             rule: 120.0,
             rule_inactive: 5.0,
+            compute: 60.0,
+            diagnose: 5.0,
             private_endpoint: 15.0,
             private_endpoint_delete: 10.0,
             approval: 0.0,
@@ -101,6 +118,8 @@ impl OperationSeconds {
             firewall: seconds,
             rule: seconds,
             rule_inactive: seconds,
+            compute: seconds,
+            diagnose: seconds,
             private_endpoint: seconds,
             private_endpoint_delete: seconds,
             approval: seconds,
@@ -161,9 +180,16 @@ pub struct Settings {
     pub rule_map_patch: RuleMapPatch,
     /// See [`ConcurrentWrites`].
     pub concurrent_writes: ConcurrentWrites,
+    /// Whether a managed network may go from `AllowInternetOutbound` to `AllowOnlyApprovedOutbound`.
+    pub isolation_tightening: Leniency,
+    /// Whether a managed network may go from `AllowInternetOutbound` back to `Disabled`.
+    pub isolation_disabling: Leniency,
+    /// Whether a managed network may be enabled while the workspace has computes.
+    pub isolation_with_computes: Leniency,
     /// See [`ParallelApprovals`].
     pub parallel_approvals: ParallelApprovals,
-    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged.
+    /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
+    /// is over.
     pub soft_delete: bool,
     /// Every request is checked against the caller's role assignments.
     pub enforce_rbac: bool,
@@ -201,6 +227,9 @@ impl Default for Settings {
             approver_missing: ApproverMissing::default(),
             rule_map_patch: RuleMapPatch::default(),
             concurrent_writes: ConcurrentWrites::default(),
+            isolation_tightening: Leniency::Allow,
+            isolation_disabling: Leniency::Refuse,
+            isolation_with_computes: Leniency::Refuse,
             parallel_approvals: ParallelApprovals::default(),
             // Chosen: on, which is the harder case for a client that deletes and creates again.
             soft_delete: true,

@@ -4,6 +4,7 @@
 mod approvals;
 mod authorization;
 mod command_line;
+mod computes;
 mod control;
 mod endpoints;
 mod exchanges;
@@ -12,6 +13,7 @@ mod lab;
 mod manners;
 mod operations;
 mod program;
+mod robustness;
 mod rules;
 mod tokens;
 mod workspaces;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use arm_simulator::{ApproverMissing, ConcurrentWrites, OperationSeconds, RuleMapPatch, Settings};
+use arm_simulator::{
+    ApproverMissing, ConcurrentWrites, OperationSeconds, RuleMapPatch, Seed, SeedResource, SeedRole, Settings,
+};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, ML, endpoint_rule, fqdn_rule, status_of, storage, vault, workspace};
@@ -22,7 +24,9 @@ async fn rules_are_judged_as_the_service_judges_them() {
         (&strict, "fqdn-star", fqdn_rule("*"), 400),
         (&strict, "fqdn-url", fqdn_rule("https://pypi.org"), 400),
         (&strict, "fqdn-storage", fqdn_rule("lake.blob.core.windows.net"), 400),
+        (&strict, "fqdn-vscode", fqdn_rule("vscode.blob.core.windows.net"), 200),
         (&strict, "tag-ok", tag_rule("TCP", "80, 8080-8089"), 200),
+        (&strict, "tag-backwards", tag_rule("TCP", "8089-8080"), 400),
         (&strict, "tag-port", tag_rule("TCP", "eighty"), 400),
         (&strict, "tag-protocol", tag_rule("tcp", "80"), 400),
         (&strict, "no", fqdn_rule("pypi.org"), 400),
@@ -181,15 +185,20 @@ async fn isolation_and_rules_can_come_in_one_patch() {
 
 #[tokio::test]
 async fn overlapping_writes_conflict_or_lose_rules() {
-    for (mode, second, expected) in
-        [(ConcurrentWrites::Conflict, 409, vec!["one"]), (ConcurrentWrites::LoseRules, 202, vec!["two"])]
-    {
+    for (mode, second, expected) in [
+        (ConcurrentWrites::Conflict, 409, vec!["one"]),
+        (ConcurrentWrites::Retry, 429, vec!["one"]),
+        (ConcurrentWrites::LoseRules, 202, vec!["two"]),
+    ] {
         let settings = Settings { concurrent_writes: mode, clock_speed: 0.0, ..Settings::fast() };
         let lab = Lab::start(settings).await;
         let ws = lab.built("busy", "AllowOnlyApprovedOutbound").await;
         lab.sim.settings(|settings| settings.operation_seconds = OperationSeconds::all(10.0));
         lab.rule(&ws, "one", fqdn_rule("one.org")).await.expect(202);
         let answer = lab.rule(&ws, "two", fqdn_rule("two.org")).await.expect(second);
+        if second == 429 {
+            assert_eq!(answer.code(), "RetryableErrorDueToAnotherOperation");
+        }
         if second == 409 {
             assert_eq!(answer.code(), "Conflict");
             lab.patch(&ws, json!({ "tags": {} })).await.expect(409);
@@ -241,4 +250,132 @@ async fn a_users_rule_that_comes_with_the_workspace_stands_in_for_the_services_o
     let to_blob = |rule: &&Value| rule["properties"]["destination"]["subresourceTarget"] == "blob";
     let names: Vec<_> = list["value"].as_array().unwrap().iter().filter(to_blob).map(|rule| &rule["name"]).collect();
     assert_eq!(names, ["mine"]);
+}
+
+#[tokio::test]
+async fn a_registry_needs_more_than_the_approver_role() {
+    let mut seed = crate::lab::seed();
+    let registry = crate::lab::id("Microsoft.ContainerRegistry/registries", "acr1");
+    seed.resources.push(SeedResource::new(registry.clone(), "westeurope"));
+    for missing in [ApproverMissing::Refuse, ApproverMissing::Pending] {
+        let lab = Lab::with(seed.clone(), Settings { approver_missing: missing, ..Settings::fast() }).await;
+        let ws = lab.built("images", "AllowInternetOutbound").await;
+        lab.let_approve(&ws, &registry).await;
+        let rule = endpoint_rule(&registry, "registry");
+        if missing == ApproverMissing::Refuse {
+            lab.rule(&ws, "acr", rule.clone()).await.expect(400);
+        } else {
+            lab.rule(&ws, "early", rule.clone()).await.expect(200);
+            assert_eq!(lab.rule_status(&ws, "early").await.as_deref(), Some("Inactive"));
+            lab.delete(&format!("{ws}/outboundRules/early"), ML).await.expect(200);
+        }
+        let identity = lab.get(&ws, ML).await.body["identity"]["principalId"].as_str().unwrap().to_owned();
+        let reader = crate::lab::assignment(&registry, "Reader", &identity);
+        lab.sim.seed(Seed { role_assignments: vec![reader], ..Seed::default() }).unwrap();
+        lab.rule(&ws, "acr", rule).await.expect(200);
+        assert_eq!(lab.rule_status(&ws, "acr").await.as_deref(), Some("Active"), "{missing:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_fqdn_rule_makes_the_firewall() {
+    let lab = Lab::start(Settings::fast()).await;
+    let ws = lab.built("walled", "AllowOnlyApprovedOutbound").await;
+    let network = || async { lab.get(&ws, ML).await.body["properties"]["managedNetwork"].clone() };
+    assert_eq!(
+        (&network().await["firewallSku"], network().await.get("firewallPublicIpAddress")),
+        (&json!("Standard"), None)
+    );
+    lab.rule(&ws, "pypi", fqdn_rule("pypi.org")).await.expect(200);
+    assert!(network().await["firewallPublicIpAddress"].is_string());
+}
+
+#[tokio::test]
+async fn a_lock_lets_the_services_own_calls_fail() {
+    let mut seed = crate::lab::seed();
+    let scope = workspace("locked");
+    seed.resources.push(SeedResource::new(format!("{scope}/providers/Microsoft.Authorization/locks/keep"), ""));
+    let lab = Lab::with(seed, Settings::fast()).await;
+    let ws = lab.workspace("locked", "AllowOnlyApprovedOutbound").await;
+    let accepted = lab.provision(&ws).await.expect(202);
+    let status = lab.send("GET", accepted.header("Azure-AsyncOperation").unwrap(), &lab.token, None).await.unwrap();
+    assert_eq!((&status.body["status"], &status.body["error"]["code"]), (&json!("Failed"), &json!("ScopeLocked")));
+    let network = lab.get(&ws, ML).await.body["properties"]["managedNetwork"]["status"].clone();
+    assert_eq!(network["status"], "Inactive");
+}
+
+#[tokio::test]
+async fn a_workspace_is_no_target_of_its_own_before_it_exists() {
+    let lab = Lab::start(Settings::fast()).await;
+    let id = workspace("self");
+    let mut body = crate::lab::workspace_body("AllowInternetOutbound");
+    body["properties"]["managedNetwork"]["outboundRules"] = json!({ "self": endpoint_rule(&id, "amlworkspace") });
+    lab.put(&id, ML, body).await.expect(400);
+    let ws = lab.built("self", "AllowInternetOutbound").await;
+    lab.rule(&ws, "self", endpoint_rule(&id, "amlworkspace")).await.expect(200);
+    assert_eq!(lab.rule_status(&ws, "self").await.as_deref(), Some("Active"));
+}
+
+#[tokio::test]
+async fn strangers_networks_share_a_subscription_and_groups() {
+    let lab = Lab::start(Settings::fast()).await;
+    let mut groups = std::collections::BTreeSet::new();
+    for n in 0..3 {
+        lab.built(&format!("neighbour-{n}"), "AllowOnlyApprovedOutbound").await;
+    }
+    let connections = lab.connections(&storage("own")).await;
+    for connection in &connections {
+        assert_eq!(connection["properties"].get("groupIds"), None, "nothing says which sub-resource is asked for");
+        let endpoint = connection["properties"]["privateEndpoint"]["id"].as_str().unwrap();
+        groups.insert(endpoint.split("/providers/").next().unwrap().to_owned());
+    }
+    assert_eq!(connections.len(), 6);
+    assert!(groups.len() < 3, "{groups:?}");
+}
+
+#[tokio::test]
+async fn previews_have_the_network_as_a_child() {
+    const PREVIEW: &str = "2026-03-15-preview";
+    for (mode, expected) in [(RuleMapPatch::Merge, vec!["one", "two"]), (RuleMapPatch::Replace, vec!["two"])] {
+        let lab = Lab::start(Settings { rule_map_patch: mode, ..Settings::fast() }).await;
+        let ws = lab.workspace("nested", "AllowOnlyApprovedOutbound").await;
+        let path = format!("{ws}/managedNetworks/default");
+        let network = lab.get(&path, PREVIEW).await.expect(200).body;
+        assert_eq!(network["id"], path);
+        assert_eq!(network["properties"]["provisioningState"], "Deferred");
+        assert_eq!(network["properties"]["managedNetwork"]["changeableIsolationModes"], json!([]));
+        lab.get(&path, ML).await.expect(400);
+        lab.get(&format!("{ws}/managedNetworks/other"), PREVIEW).await.expect(404);
+
+        let rule = format!("{path}/outboundRules/one");
+        let body = json!({ "properties": fqdn_rule("one.org") });
+        assert_eq!(lab.put(&rule, PREVIEW, body).await.expect(200).body["id"], rule);
+        let batch = json!({ "properties": { "outboundRules": { "two": fqdn_rule("two.org") } } });
+        let url = format!("{path}/batchOutboundRules?api-version={PREVIEW}");
+        let rules = lab.send("POST", &url, &lab.token, Some(batch)).await.unwrap().expect(200).body;
+        let own = rules["value"].as_array().unwrap().iter().filter(|r| r["properties"]["category"] == "UserDefined");
+        assert_eq!(own.map(|rule| rule["name"].as_str().unwrap()).collect::<Vec<_>>(), expected, "{mode:?}");
+        assert_eq!(lab.user_rules(&ws).await, expected);
+        let body = json!({ "properties": { "managedNetwork": { "firewallSku": "Basic" } } });
+        lab.put(&path, PREVIEW, body).await.expect(200);
+        assert_eq!(lab.get(&ws, ML).await.body["properties"]["managedNetwork"]["firewallSku"], "Basic");
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_network_built_needs_a_right_on_connections() {
+    let mut seed = crate::lab::seed();
+    let actions = ["read", "write", "provisionManagedNetwork/action"];
+    seed.role_definitions.push(SeedRole {
+        name: "aaaaaaaa-0000-0000-0000-000000000009".into(),
+        role_name: "builder".into(),
+        actions: actions.map(|verb| format!("Microsoft.MachineLearningServices/workspaces/{verb}")).to_vec(),
+        ..SeedRole::default()
+    });
+    seed.role_assignments.push(crate::lab::assignment("/", "builder", "guest-object"));
+    let mut lab = Lab::with(seed, Settings::fast()).await;
+    let ws = lab.workspace("narrow", "AllowInternetOutbound").await;
+    lab.token = lab.sign_in("guest").await;
+    let refused = lab.provision(&ws).await.expect(403);
+    assert!(refused.message().contains("privateEndpointConnections/read"), "{}", refused.text);
 }

@@ -8,14 +8,20 @@ mod compare;
 mod replay;
 mod rules;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use cassette::Cassette;
 
+/// Says something also when the test passes: the test harness keeps back only what `println!` writes.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "recordings: {line}");
+}
+
 #[tokio::test]
 async fn azures_recorded_answers_are_the_simulators() {
     let Some(folder) = std::env::var_os("ARM_RECORDINGS_DIR").map(PathBuf::from) else {
-        println!("skipped: ARM_RECORDINGS_DIR is not set");
+        say("skipped: ARM_RECORDINGS_DIR is not set");
         return;
     };
     let cassettes = Cassette::all_in(&folder).unwrap();
@@ -23,13 +29,8 @@ async fn azures_recorded_answers_are_the_simulators() {
     let mut differing = 0;
     for cassette in &cassettes {
         let outcome = replay::play(cassette).await;
-        println!(
-            "{}: {} compared, {} differ, {} not played",
-            outcome.name,
-            outcome.compared,
-            outcome.differing.len(),
-            outcome.unplayed.len()
-        );
+        let (differ, unplayed) = (outcome.differing.len(), outcome.unplayed.len());
+        say(&format!("{}: {} compared, {differ} differ, {unplayed} not played", outcome.name, outcome.compared));
         for (request, differences) in &outcome.differing {
             println!("  differs: {request}");
             differences.iter().for_each(|difference| println!("    {difference}"));

@@ -1,7 +1,9 @@
 //! A workspace as a document: what the service fills in, what a body may set, what GET shows.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::body;
+use crate::clock::rfc3339;
 use crate::directory::Principal;
 use crate::error::ArmError;
 use crate::ids;
@@ -9,22 +11,30 @@ use crate::operations::State;
 use crate::world::World;
 
 use super::WORKSPACE;
-use super::network::{Isolation, ManagedNetwork};
+use super::identity;
+use super::isolation::Isolation;
+use super::kinds;
+use super::network::ManagedNetwork;
 
-/// What PATCH takes (models of 2025-12-01); everything else in its properties is ignored.
+/// What PATCH takes (models of 2025-12-01, and the previews' own); everything else in its properties is ignored.
 const PATCHABLE: &[&str] = &[
+    "allowRoleAssignmentOnRG",
     "applicationInsights",
     "containerRegistry",
     "description",
     "enableDataIsolation",
+    "enableSoftwareBillOfMaterials",
     "encryption",
     "featureStoreSettings",
     "friendlyName",
     "imageBuildCompute",
+    "ipAllowlist",
+    "networkAcls",
     "primaryUserAssignedIdentity",
     "publicNetworkAccess",
     "serverlessComputeSettings",
     "serviceManagedResourcesSettings",
+    "softDeleteRetentionInDays",
     "systemDatastoresAuthMode",
     "v1LegacyMode",
 ];
@@ -33,85 +43,155 @@ const PATCHABLE: &[&str] = &[
 const ONLY_PUT: &[&str] = &[
     "allowPublicAccessWhenBehindVnet",
     "associatedWorkspaces",
+    "containerRegistries",
     "enableServiceSideCMKEncryption",
+    "enableSimplifiedCmk",
+    "existingWorkspaces",
     "hbiWorkspace",
     "hubResourceId",
     "keyVault",
+    "keyVaults",
     "sharedPrivateLinkResources",
     "storageAccount",
+    "storageAccounts",
     "workspaceHubConfig",
 ];
+
+/// Names of the members that are neither of these.
+const OTHER: &[&str] = &[
+    "action",
+    "addressPrefixes",
+    "allowRecoverSoftDeletedWorkspace",
+    "category",
+    "defaultAction",
+    "destination",
+    "enableNetworkMonitor",
+    "firewallSku",
+    "fqdns",
+    "identityClientId",
+    "includeSpark",
+    "ipRules",
+    "isolationMode",
+    "keyIdentifier",
+    "keyVaultArmId",
+    "keyVaultProperties",
+    "managedNetwork",
+    "managedNetworkKind",
+    "outboundRules",
+    "portRanges",
+    "protocol",
+    "provisionNetworkNow",
+    "serviceResourceId",
+    "serviceTag",
+    "sparkEnabled",
+    "status",
+    "subresourceTarget",
+    "tier",
+    "userAssignedIdentity",
+    "value",
+];
+
+/// A body with the names as the specification spells them. Names of rules are the user's own; the members of rules not.
+pub(super) fn canonical(sent: Value) -> Value {
+    let names: Vec<&str> = [PATCHABLE, ONLY_PUT, OTHER].into_iter().flatten().copied().collect();
+    let mut sent = body::canonical(sent, &names);
+    // The map of rules stands in the network, and the network at three depths: of a workspace, of the child resource
+    // `managedNetworks`, and as the whole properties of a batch.
+    for path in ["/properties/managedNetwork/outboundRules", "/properties/outboundRules"] {
+        for rule in sent.pointer_mut(path).and_then(Value::as_object_mut).into_iter().flatten() {
+            *rule.1 = body::canonical(rule.1.take(), &names);
+        }
+    }
+    sent
+}
+
+/// The host name of the notebooks, whose label is cut to 63 characters as in the recording.
+fn notebook_host(name: &str, location: &str, guid: &str) -> String {
+    let fixed = "ml---".len() + location.len() + guid.len();
+    let short: String = name.chars().take(63_usize.saturating_sub(fixed)).collect();
+    format!("ml-{short}-{location}-{guid}.{location}.notebooks.azure.net")
+}
+
+/// What the service says of a new workspace before its body is read (recording of workspaces, 2024-04-01).
+fn defaults(world: &World, id: &str, location: &str, kind: &str, guid: uuid::Uuid) -> Value {
+    let notebook = ids::guid(&["notebook", &guid.to_string()]).simple().to_string();
+    let telemetry = ids::guid(&["telemetry", location]);
+    json!({
+        "friendlyName": "", "description": "", "hbiWorkspace": false, "applicationInsights": null,
+        "imageBuildCompute": null, "publicNetworkAccess": "Enabled", "v1LegacyMode": false,
+        // On for hubs and projects, off for others (Microsoft's page on identity-based service authentication).
+        "enableDataIsolation": matches!(kind, kinds::HUB | kinds::PROJECT),
+        "softDeleteEnabled": world.settings.soft_delete, "tenantId": world.tenant_of(id).unwrap_or_default(),
+        "storageHnsEnabled": false, "workspaceId": guid, "systemDatastoresAuthMode": "accesskey",
+        "allowRoleAssignmentOnRG": true, "enableSoftwareBillOfMaterials": false, "ipAllowlist": [],
+        "networkAcls": { "defaultAction": "Allow", "ipRules": [] }, "serverlessComputeSettings": null,
+        "linkedModelInventoryArmId": null, "sasGetterUri": "", "sdkTelemetryAppInsightsKey": telemetry,
+        "discoveryUrl": format!("https://{location}.api.azureml.ms/discovery"),
+        "mlFlowTrackingUri": format!("azureml://{location}.api.azureml.ms/mlflow/v1.0{id}"),
+        "notebookInfo": {
+            "resourceId": notebook, "isPrivateLinkEnabled": false, "notebookPreparationError": null,
+            "fqdn": notebook_host(ids::name(id), location, &guid.to_string()),
+        },
+        "creationTime": rfc3339(world.now),
+    })
+}
 
 /// Stores a new workspace with everything the service adds, and its network without user-defined rules.
 pub(crate) fn create(world: &mut World, id: &str, body: &Value) -> Result<(), ArmError> {
     let key = ids::key(id);
-    let name = ids::name(id).to_owned();
     let generation = world.next_generation(id).to_string();
-    let tenant = world.tenant_of(id).unwrap_or_default().to_owned();
-    let location = body["location"].as_str().unwrap_or_default().to_lowercase().replace(' ', "");
-    let workspace_id = ids::guid(&["workspace", id, &generation]);
-    let mut properties = json!({
-        "friendlyName": name, "description": "", "hbiWorkspace": false, "applicationInsights": null,
-        "containerRegistry": null, "imageBuildCompute": null, "publicNetworkAccess": "Enabled", "v1LegacyMode": false,
-        "enableDataIsolation": false, "allowPublicAccessWhenBehindVnet": false, "softDeleteEnabled": false,
-        "tenantId": tenant, "storageHnsEnabled": false, "workspaceId": workspace_id,
-        "systemDatastoresAuthMode": "accesskey",
-        "discoveryUrl": format!("https://{location}.api.azureml.ms/discovery"),
-        "mlFlowTrackingUri": format!("azureml://{location}.api.azureml.ms/mlflow/v1.0{id}"),
-        "notebookInfo": {
-            "resourceId": workspace_id.simple().to_string(), "isPrivateLinkEnabled": false,
-            "fqdn": format!("ml-{name}-{location}-{workspace_id}.{location}.notebooks.azure.net"),
-            "notebookPreparationError": null,
-        },
-        "creationTime": crate::clock::rfc3339(world.now),
-    });
-    properties["softDeleteEnabled"] = json!(world.settings.soft_delete);
-    let kind = body["kind"].as_str().unwrap_or("Default");
+    let location = body::location(body["location"].as_str().unwrap_or_default());
+    let guid = ids::guid(&["workspace", id, &generation]);
+    let kind = kinds::canonical(body["kind"].as_str())?;
     let document = json!({
-        "id": id, "name": name, "type": WORKSPACE, "location": location, "etag": null,
-        "tags": {}, "kind": kind, "sku": { "name": "Basic", "tier": "Basic" }, "properties": properties,
-        "systemData": { "createdAt": crate::clock::rfc3339(world.now), "createdByType": "Application" },
+        "id": id, "name": ids::name(id), "type": WORKSPACE, "location": location, "etag": null,
+        // Recorded: whatever is sent, the SKU is Basic.
+        "tags": {}, "kind": kind, "sku": { "name": "Basic", "tier": "Basic" },
+        "properties": defaults(world, id, &location, kind, guid), "systemData": {},
     });
     world.resources.insert(key.clone(), document);
-    let network_id = ids::guid(&["managed network", id, &generation]).to_string();
-    world.networks.insert(key, ManagedNetwork { network_id, ..ManagedNetwork::default() });
-    store(world, id, body, true)
-}
-
-fn sub_object<'a>(document: &'a mut Value, name: &str) -> Option<&'a mut Map<String, Value>> {
-    document[name].as_object_mut()
+    if kind != kinds::PROJECT {
+        let network_id = ids::guid(&["managed network", id, &generation]).to_string();
+        world.networks.insert(key, ManagedNetwork { network_id, ..ManagedNetwork::default() });
+    }
+    kinds::inherit(world, id, body)?;
+    store(world, id, body, true, None)
 }
 
 /// Takes over what a PUT or PATCH may set, the network's rules excepted.
-pub(super) fn store(world: &mut World, id: &str, body: &Value, put: bool) -> Result<(), ArmError> {
+pub(super) fn store(
+    world: &mut World,
+    id: &str,
+    body: &Value,
+    put: bool,
+    author: Option<&Principal>,
+) -> Result<(), ArmError> {
     let key = ids::key(id);
-    let identity = identity(world, id, body)?;
+    let identity = identity::resulting(world, id, body)?;
+    let now = rfc3339(world.now);
     let document = world.resource_mut(id)?;
     if let Some(identity) = identity {
         document["identity"] = identity;
     }
     // Tags are replaced as a whole wherever they are given (ARM RPC, resource-api-reference); a PUT without clears them.
     if body["tags"].is_object() || put {
-        document["tags"] = body["tags"].as_object().cloned().unwrap_or_default().into();
+        document["tags"] = body::tags(&body["tags"])?;
     }
-    if body["sku"].is_object() {
-        document["sku"] = body["sku"].clone();
-    }
+    sign(document, author, &now);
     let taken = |name: &str| PATCHABLE.contains(&name) || (put && ONLY_PUT.contains(&name));
     let given = body["properties"].as_object().cloned().unwrap_or_default();
-    if let Some(properties) = sub_object(document, "properties") {
-        for (name, value) in given {
-            // Chosen: what a PUT leaves out or nulls stays as it was; on the registry an empty string erases.
-            if !taken(&name) || value.is_null() {
-                continue;
-            }
-            let erased = name == "containerRegistry" && value == json!("");
-            let slot = properties.entry(name).or_insert(Value::Null);
-            if erased {
-                *slot = Value::Null;
-            } else {
-                merge(slot, value);
-            }
+    for (name, value) in given {
+        // Chosen: what a PUT leaves out or nulls stays as it was. An empty string erases the registry and the build
+        // compute (azure-ai-ml's models, Microsoft's page on managed networks).
+        if !taken(&name) || value.is_null() {
+            continue;
+        }
+        let erasable = ["containerRegistry", "imageBuildCompute"].contains(&name.as_str());
+        let slot = &mut document["properties"][name];
+        if erasable && value == json!("") {
+            *slot = Value::Null;
+        } else {
+            body::merge(slot, &value, &[]);
         }
     }
     let wanted = &body["properties"]["managedNetwork"];
@@ -127,81 +207,25 @@ pub(super) fn store(world: &mut World, id: &str, body: &Value, put: bool) -> Res
     Ok(())
 }
 
-/// JSON merge-patch (RFC 7396), which ARM asks of a PATCH of `properties`.
-fn merge(target: &mut Value, patch: Value) {
-    match patch {
-        Value::Object(members) => {
-            if !target.is_object() {
-                *target = json!({});
-            }
-            for (name, value) in members {
-                if value.is_null() {
-                    target.as_object_mut().map(|object| object.remove(&name));
-                } else {
-                    merge(&mut target[name], value);
-                }
-            }
-        }
-        other => *target = other,
+/// Notes in `systemData` who wrote, and when.
+pub(super) fn sign(document: &mut Value, author: Option<&Principal>, now: &str) {
+    let who = author.map_or("", |author| &author.client_id);
+    let data = &mut document["systemData"];
+    if !data["createdAt"].is_string() {
+        *data = json!({ "createdAt": now, "createdBy": who, "createdByType": "Application" });
     }
+    data["lastModifiedAt"] = json!(now);
+    data["lastModifiedBy"] = json!(who);
+    data["lastModifiedByType"] = json!("Application");
 }
 
-/// The identity that results from a body, with the guids that the directory gives it. `None` if nothing changes.
-fn identity(world: &mut World, id: &str, body: &Value) -> Result<Option<Value>, ArmError> {
-    let existing = world.resource(id)?["identity"].clone();
-    let wanted = body["identity"]["type"].as_str();
-    // Chosen: a workspace created without a word about identity gets a system-assigned one.
-    let kind = match (wanted, existing["type"].as_str()) {
-        (Some(kind), _) => kind.to_owned(),
-        (None, Some(_)) => return Ok(None),
-        (None, None) => "SystemAssigned".to_owned(),
-    };
-    let tenant = world.tenant_of(id).unwrap_or_default().to_owned();
-    let mut identity = json!({ "type": kind });
-    if kind.contains("SystemAssigned") {
-        let object_id = match existing["principalId"].as_str() {
-            Some(existing) => existing.to_owned(),
-            None => {
-                let workspace_id =
-                    world.resource(id)?["properties"]["workspaceId"].as_str().unwrap_or_default().to_owned();
-                ids::guid(&["system identity", &workspace_id]).to_string()
-            }
-        };
-        if world.directory.principal(&object_id).is_none() {
-            let delay = (world.settings.principal_replication_seconds * 1000.0) as i64;
-            world.directory.add_principal(Principal {
-                tenant: tenant.clone(),
-                client_id: ids::guid(&["client", &object_id]).to_string(),
-                object_id: object_id.clone(),
-                secret: None,
-                assertions: Vec::new(),
-                managed_identity: false,
-                known_at: world.now.saturating_add(delay),
-            });
-        }
-        identity["principalId"] = json!(object_id);
-        identity["tenantId"] = json!(tenant);
-    } else if let Some(gone) = existing["principalId"].as_str() {
-        world.directory.remove_principal(gone);
-    }
-    if kind.contains("UserAssigned") {
-        let given = body["identity"]["userAssignedIdentities"].as_object();
-        let mut assigned = Map::new();
-        for user in given.into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
-            let properties = world.resource(user)?["properties"].clone();
-            let shown = json!({ "principalId": properties["principalId"], "clientId": properties["clientId"] });
-            assigned.insert(user.clone(), shown);
-        }
-        identity["userAssignedIdentities"] = assigned.into();
-    }
-    Ok(Some(identity))
-}
+/// Members that the recording does not have while they say nothing.
+const SILENT: &[&str] = &["containerRegistry", "allowPublicAccessWhenBehindVnet"];
 
 /// A workspace as GET shows it.
-pub(crate) fn render(world: &World, document: &Value) -> Value {
-    let mut workspace = document.clone();
-    let id = document["id"].as_str().unwrap_or_default();
-    let key = ids::key(id);
+pub(crate) fn render(world: &World, mut workspace: Value) -> Value {
+    let id = workspace["id"].as_str().unwrap_or_default().to_owned();
+    let key = ids::key(&id);
     let state = match world.operations.latest(&key) {
         Some(("workspaceCreate", State::Running)) => "Creating",
         Some(("workspaceDelete", State::Running)) => "Deleting",
@@ -209,11 +233,53 @@ pub(crate) fn render(world: &World, document: &Value) -> Value {
         Some((_, State::Failed(_))) => "Failed",
         _ => "Succeeded",
     };
-    let approved = world.connections_on(id).filter(|connection| connection.status == "Approved").count();
-    let properties = &mut workspace["properties"];
-    properties["provisioningState"] = json!(state);
-    properties["privateEndpointConnections"] = world.render_connections(id).into();
-    properties["privateLinkCount"] = json!(approved);
-    properties["managedNetwork"] = world.network_document(&key);
+    let approved = world.connections_on(&id).filter(|connection| connection.status == "Approved").count();
+    let connections = world.render_connections(&id);
+    let network = kinds::network(world, &workspace).unwrap_or_else(|| world.network_document(&key));
+    if workspace["kind"] == kinds::HUB {
+        workspace["properties"]["associatedWorkspaces"] = kinds::projects(world, &key).into();
+    }
+    if let Some(properties) = workspace["properties"].as_object_mut() {
+        properties.retain(|name, value| !(SILENT.contains(&name.as_str()) && (value.is_null() || *value == false)));
+        properties.insert("provisioningState".into(), json!(state));
+        properties.insert("privateLinkCount".into(), json!(approved));
+        properties.insert("managedNetwork".into(), network);
+        if !connections.is_empty() {
+            properties.insert("privateEndpointConnections".into(), connections.into());
+        }
+        // The service spells these two in its own way (recording).
+        if let Some(vault) = properties.get("keyVault").and_then(Value::as_str) {
+            let vault = vault.replace("/Microsoft.KeyVault/", "/Microsoft.Keyvault/");
+            properties.insert("keyVault".into(), json!(vault));
+        }
+        if let Some(flag) = properties.get("enableSoftwareBillOfMaterials").cloned() {
+            properties.insert("EnableSoftwareBillOfMaterials".into(), flag);
+            properties.remove("enableSoftwareBillOfMaterials");
+        }
+    }
     workspace
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notebook_label_is_cut_as_recorded() {
+        let host = notebook_host("asotestworklvjvhi", "westus3", "79a5ed1b-0f02-4baa-89c2-23dad085bce8");
+        assert!(host.starts_with("ml-asotestworklvjv-westus3-79a5ed1b-0f02-4baa-89c2-23dad085bce8."), "{host}");
+        let long = notebook_host("w", "germanywestcentral", "79a5ed1b-0f02-4baa-89c2-23dad085bce8");
+        assert!(long.starts_with("ml-w-germanywestcentral-"), "{long}");
+    }
+
+    #[test]
+    fn rules_keep_their_names_and_lose_their_spelling() {
+        let sent = json!({ "Properties": { "MANAGEDNETWORK": { "outboundrules": {
+            "Type": { "TYPE": "FQDN", "Destination": "pypi.org" } } } } });
+        let rule = json!({ "type": "FQDN", "destination": "pypi.org" });
+        assert_eq!(
+            canonical(sent),
+            json!({ "properties": { "managedNetwork": { "outboundRules": { "Type": rule } } } })
+        );
+    }
 }

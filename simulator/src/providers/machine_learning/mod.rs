@@ -1,26 +1,57 @@
-//! Microsoft.MachineLearningServices: workspaces, their managed networks and outbound rules.
+//! Microsoft.MachineLearningServices: workspaces, their managed networks, outbound rules and computes.
 
+mod access;
+mod actions;
+mod compute_properties;
+mod computes;
 mod document;
+mod endpoints;
+mod identity;
+mod isolation;
+mod kinds;
+mod lifecycle;
+mod locations;
+mod managed_networks;
 mod network;
 mod provision;
 mod rules;
+mod service_rules;
 mod validation;
+mod versions;
 mod workspace;
+mod workspace_connections;
 
 pub(crate) use document::create as create_workspace;
-pub(crate) use network::{ManagedNetwork, Overlay, connection_changed};
+pub(crate) use endpoints::connection_changed;
+pub(crate) use network::{ManagedNetwork, Overlay};
 pub(crate) use provision::seed_network;
 
 use crate::call::{Answer, Call};
-use crate::resource_type::ResourceType;
+use crate::resource_type::{self, ResourceType};
 use crate::routes::{Provider, Route, connectable};
 
 pub(crate) const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
-/// Workspaces and networks are served in the shape of this version alone.
-const VERSIONS: &[&str] = &["2025-12-01"];
 /// 2021-01-01 is what azure-cli uses to approve connections.
-const CONNECTION_VERSIONS: &[&str] = &["2021-01-01", "2025-12-01"];
+const CONNECTION_VERSIONS: &[&str] = &[
+    "2021-01-01",
+    "2023-10-01",
+    "2024-04-01",
+    "2024-07-01-preview",
+    "2024-10-01",
+    "2024-10-01-preview",
+    "2025-04-01",
+    "2025-06-01",
+    "2025-09-01",
+    "2025-10-01-preview",
+    "2025-12-01",
+    "2026-03-01",
+    "2026-03-15-preview",
+    "2026-05-01",
+];
+
+/// Keys are asked for at an old version in the recording.
+const KEY_VERSIONS: &[&str] = &["2021-07-01", "2024-04-01", "2024-10-01", "2024-10-01-preview", "2025-12-01"];
 
 macro_rules! workspace {
     ($tail:literal) => {
@@ -28,42 +59,103 @@ macro_rules! workspace {
     };
 }
 
-const fn row(method: &'static str, path: &'static str, run: fn(&mut Call<'_>) -> Answer) -> Route {
-    Route { method, path, versions: VERSIONS, run }
+/// A row whose answer is what the call's version shows.
+macro_rules! row {
+    ($method:literal, $path:expr, $run:path) => {
+        row!($method, $path, $run, versions::ALL)
+    };
+    ($method:literal, $path:expr, $run:path, $versions:expr) => {
+        Route { method: $method, path: $path, versions: $versions, run: |call| versions::answer(call, $run) }
+    };
 }
 
-const ROUTES: &[Route] = &[
-    row("GET", "/subscriptions/{}/providers/Microsoft.MachineLearningServices/workspaces", workspace::list),
-    row("GET", workspace!(""), workspace::list),
-    row("GET", workspace!("/{}"), workspace::get),
-    row("PUT", workspace!("/{}"), workspace::put),
-    row("PATCH", workspace!("/{}"), workspace::patch),
-    row("DELETE", workspace!("/{}"), workspace::delete),
-    row("POST", workspace!("/{}/provisionManagedNetwork"), provision::post),
-    row("GET", workspace!("/{}/outboundRules"), rules::list),
-    row("GET", workspace!("/{}/outboundRules/{}"), rules::get),
-    row("PUT", workspace!("/{}/outboundRules/{}"), rules::put),
-    row("DELETE", workspace!("/{}/outboundRules/{}"), rules::delete),
-    row(
+const WORKSPACE_ROUTES: &[Route] = &[
+    row!("GET", "/subscriptions/{}/providers/Microsoft.MachineLearningServices/workspaces", workspace::list),
+    row!("GET", workspace!(""), workspace::list),
+    row!("GET", workspace!("/{}"), workspace::get),
+    row!("PUT", workspace!("/{}"), workspace::put),
+    row!("PATCH", workspace!("/{}"), workspace::patch),
+    row!("DELETE", workspace!("/{}"), lifecycle::delete),
+    row!("POST", workspace!("/{}/listKeys"), actions::list_keys, KEY_VERSIONS),
+    row!("POST", workspace!("/{}/diagnose"), actions::diagnose),
+    row!("GET", workspace!("/{}/outboundNetworkDependenciesEndpoints"), actions::dependencies),
+    row!("GET", workspace!("/{}/connections"), resource_type::list),
+    row!("GET", workspace!("/{}/connections/{}"), resource_type::get),
+    row!("PUT", workspace!("/{}/connections/{}"), resource_type::put),
+    row!("DELETE", workspace!("/{}/connections/{}"), resource_type::delete),
+    row!(
         "GET",
         "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/workspaceOperationsStatus/{}",
-        operation,
+        operation
+    ),
+];
+
+const NETWORK_ROUTES: &[Route] = &[
+    row!("POST", workspace!("/{}/provisionManagedNetwork"), provision::post),
+    row!("GET", workspace!("/{}/outboundRules"), rules::list),
+    row!("GET", workspace!("/{}/outboundRules/{}"), rules::get),
+    row!("PUT", workspace!("/{}/outboundRules/{}"), rules::put),
+    row!("DELETE", workspace!("/{}/outboundRules/{}"), rules::delete),
+    row!("GET", workspace!("/{}/managedNetworks"), managed_networks::list, versions::MANAGED_NETWORKS),
+    row!("GET", workspace!("/{}/managedNetworks/{}"), managed_networks::get, versions::MANAGED_NETWORKS),
+    row!("PUT", workspace!("/{}/managedNetworks/{}"), managed_networks::write, versions::MANAGED_NETWORKS),
+    row!("PATCH", workspace!("/{}/managedNetworks/{}"), managed_networks::write, versions::MANAGED_NETWORKS),
+    row!(
+        "POST",
+        workspace!("/{}/managedNetworks/{}/batchOutboundRules"),
+        managed_networks::batch,
+        versions::MANAGED_NETWORKS
+    ),
+    row!(
+        "GET",
+        workspace!("/{}/managedNetworks/{}/outboundRules"),
+        managed_networks::list_rules,
+        versions::MANAGED_NETWORKS
+    ),
+    row!("GET", workspace!("/{}/managedNetworks/{}/outboundRules/{}"), rules::get, versions::MANAGED_NETWORKS),
+    row!("PUT", workspace!("/{}/managedNetworks/{}/outboundRules/{}"), rules::put, versions::MANAGED_NETWORKS),
+    row!("DELETE", workspace!("/{}/managedNetworks/{}/outboundRules/{}"), rules::delete, versions::MANAGED_NETWORKS),
+];
+
+const COMPUTE_ROUTES: &[Route] = &[
+    row!("GET", workspace!("/{}/computes"), resource_type::list),
+    row!("GET", workspace!("/{}/computes/{}"), resource_type::get),
+    row!("PUT", workspace!("/{}/computes/{}"), computes::put),
+    row!("PATCH", workspace!("/{}/computes/{}"), computes::patch),
+    row!("DELETE", workspace!("/{}/computes/{}"), computes::delete),
+    row!("POST", workspace!("/{}/computes/{}/start"), computes::start),
+    row!("POST", workspace!("/{}/computes/{}/stop"), computes::stop),
+    row!("POST", workspace!("/{}/computes/{}/restart"), computes::restart),
+    row!(
+        "GET",
+        "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/computeOperationsStatus/{}",
+        operation
     ),
 ];
 
 const WORKSPACES: ResourceType = ResourceType {
     kind: WORKSPACE,
     shows_state: false,
-    render: |world, document| document::render(world, &document),
+    render: document::render,
+    removed: lifecycle::removed,
     ..ResourceType::DEFAULT
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.MachineLearningServices",
     source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
-    missing: &[],
-    types: &[WORKSPACES],
-    routes: &[ROUTES, connectable!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS)],
+    missing: &[
+        "Datastores, endpoints, registries, jobs and everything on the data plane.",
+        "Computes other than clusters, instances and attached machines.",
+        "Rules of the categories Recommended and Dependency.",
+    ],
+    types: &[WORKSPACES, computes::TYPE, workspace_connections::TYPE],
+    routes: &[
+        WORKSPACE_ROUTES,
+        NETWORK_ROUTES,
+        COMPUTE_ROUTES,
+        connectable!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
+    ],
 };
 
 /// One path for both URLs; `type` tells them apart.

@@ -10,9 +10,8 @@ use crate::operations::Plan;
 use crate::settings::ConcurrentWrites;
 use crate::world::World;
 
-use super::network::Overlay;
-use super::validation;
-use super::workspace;
+use super::network::{self, Overlay};
+use super::{document, managed_networks, validation, versions, workspace};
 
 /// Who made a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +130,24 @@ impl Rule {
         properties
     }
 
-    /// As listed. The id is not a full ARM id and there are nulls that no specification declares (seen in the field).
+    /// As listed below a workspace. The id is not a full ARM id and there are nulls that no specification declares
+    /// (seen in the field).
     pub(super) fn document(&self, workspace: &str) -> Value {
+        let id = format!("{workspace}/outboundRules/{}", self.name);
+        self.document_as(&id, "Microsoft.MachineLearningServices/workspaces/outboundRules")
+    }
+
+    /// As listed below the child resource `managedNetworks`: there the id is whole (example of the previews).
+    pub(super) fn nested_document(&self, network: &str) -> Value {
+        let id = format!("{network}/outboundRules/{}", self.name);
+        self.document_as(&id, "Microsoft.MachineLearningServices/workspaces/managedNetworks/outboundRules")
+    }
+
+    fn document_as(&self, id: &str, kind: &str) -> Value {
         json!({
-            "id": format!("{workspace}/outboundRules/{}", self.name),
+            "id": id,
             "name": self.name,
-            "type": "Microsoft.MachineLearningServices/workspaces/outboundRules",
+            "type": kind,
             "location": null,
             "tags": null,
             "systemData": null,
@@ -171,8 +182,14 @@ impl Change {
         Self { overlay: Overlay { workspace: workspace.to_owned(), upserts, removals }, snapshot, seconds }
     }
 
-    pub(super) fn apply(self, world: &mut World) {
+    /// # Errors
+    /// Below a lock nothing can be done to a network that is built.
+    pub(super) fn apply(self, world: &mut World) -> Result<(), ArmError> {
         let Overlay { workspace, upserts, removals } = self.overlay;
+        let touches = !upserts.is_empty() || !removals.is_empty();
+        if touches && world.networks.get(&workspace).is_some_and(|network| network.active) {
+            network::refuse_locked(world, &workspace)?;
+        }
         if let Some(snapshot) = self.snapshot {
             // The service writes back the set it read when it began: what others have added since is lost.
             let kept: Vec<String> = snapshot.iter().map(Rule::key).collect();
@@ -182,7 +199,7 @@ impl Change {
                 .map(Rule::key)
                 .collect();
             world.drop_rules(&workspace, &lost);
-            let Some(network) = world.networks.get_mut(&workspace) else { return };
+            let Some(network) = world.networks.get_mut(&workspace) else { return Ok(()) };
             for rule in snapshot {
                 network.rules.entry(rule.key()).or_insert(Rule { connection: None, status: Status::Inactive, ..rule });
             }
@@ -203,6 +220,7 @@ impl Change {
         }
         world.drop_rules(&workspace, &removals);
         world.activate(&workspace);
+        Ok(())
     }
 }
 
@@ -217,10 +235,17 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     Ok(call.page(items, "$skip"))
 }
 
+/// A rule (key of its id, below the workspace or below `managedNetworks`) as GET shows it.
 fn render(world: &World, rule: &str) -> Option<Value> {
     let workspace = ids::ancestor(rule, 8);
-    let name = world.resources.get(&workspace)?["name"].as_str()?;
-    world.visible_rules(&workspace).get(&ids::key(ids::name(rule))).map(|rule| rule.document(name))
+    let document = world.resources.get(&workspace)?;
+    let rules = world.visible_rules(&workspace);
+    let found = rules.get(&ids::key(ids::name(rule)))?;
+    Some(if rule.contains("/managednetworks/") {
+        found.nested_document(&managed_networks::id_of(document))
+    } else {
+        found.document(document["name"].as_str().unwrap_or_default())
+    })
 }
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
@@ -236,10 +261,7 @@ fn start(call: &mut Call<'_>, kind: &'static str, workspace: &str, change: Chang
         resource: ids::key(&call.path),
         seconds: change.seconds,
         overlay: Some(change.overlay.clone()),
-        effect: Box::new(move |world| {
-            change.apply(world);
-            Ok(())
-        }),
+        effect: Box::new(move |world| change.apply(world)),
         result: render,
     };
     Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
@@ -250,9 +272,10 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let key = ids::key(&workspace);
     call.world.resource(&workspace)?;
     workspace::refuse_concurrent(call.world, &key)?;
-    let body = call.json()?;
-    let name = call.param(3).to_owned();
-    let rule = validation::rule(call.world, &key, &name, &body["properties"])?;
+    let sent = document::canonical(call.json()?);
+    let body = versions::rule_taken(sent["properties"].clone(), &call.api_version);
+    let name = ids::name(&call.path).to_owned();
+    let rule = validation::rule(call.world, &key, &name, &body)?;
     validation::set(call.world, &key, std::slice::from_ref(&rule), &[])?;
     validation::approver(call.world, &key, std::slice::from_ref(&rule))?;
     let change = Change::new(call.world, &key, vec![rule], Vec::new());
@@ -263,7 +286,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let workspace = workspace_of(call);
     let key = ids::key(&workspace);
     call.world.resource(&workspace)?;
-    let name = ids::key(call.param(3));
+    let name = ids::key(ids::name(&call.path));
     match call.world.visible_rules(&key).get(&name) {
         None => return Ok(Reply::empty(204)),
         Some(rule) if rule.category != Category::UserDefined => {

@@ -1,16 +1,20 @@
 //! What AML accepts as an outbound rule.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use crate::call::Call;
 use crate::connections;
 use crate::error::ArmError;
 use crate::ids;
 use crate::settings::ApproverMissing;
 use crate::world::World;
 
-use super::network::{self, Isolation, NO_APPROVER};
+use super::endpoints::{self, NO_APPROVER};
+use super::isolation::Isolation;
+use super::network;
 use super::rules::{Category, Rule};
 
 /// `^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$`, for workspaces and rules alike.
@@ -77,6 +81,9 @@ const STORAGE_HOSTS: &[&str] = &[
     ".table.core.windows.net",
 ];
 
+/// The one that may: VS Code needs it (Microsoft's rule sets by scenario).
+const STORAGE_EXCEPTION: &str = "vscode.blob.core.windows.net";
+
 fn fqdn(name: &str, destination: &Value) -> Result<Value, ArmError> {
     let text = destination.as_str().unwrap_or_default();
     for host in text.split(',').map(str::trim) {
@@ -84,6 +91,9 @@ fn fqdn(name: &str, destination: &Value) -> Result<Value, ArmError> {
             return Err(ArmError::validation(format!("Outbound rule '{name}': '{host}' is not a valid FQDN.")));
         }
         let dotted = format!(".{}", host.to_ascii_lowercase());
+        if host.eq_ignore_ascii_case(STORAGE_EXCEPTION) {
+            continue;
+        }
         if STORAGE_HOSTS.iter().any(|suffix| dotted.ends_with(suffix)) {
             let message =
                 format!("Outbound rule '{name}': Azure Storage cannot be reached by FQDN, use a private endpoint.");
@@ -91,6 +101,12 @@ fn fqdn(name: &str, destination: &Value) -> Result<Value, ArmError> {
         }
     }
     Ok(json!(text))
+}
+
+/// An address or a block of addresses.
+fn is_block(text: &str) -> bool {
+    let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
+    address.parse::<IpAddr>().is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
 }
 
 fn service_tag(name: &str, destination: &Value) -> Result<Value, ArmError> {
@@ -103,11 +119,14 @@ fn service_tag(name: &str, destination: &Value) -> Result<Value, ArmError> {
     if !["TCP", "UDP", "ICMP", "*"].contains(&text("protocol")) {
         return refuse("the protocol must be TCP, UDP, ICMP or *.");
     }
-    let port = |port: &str| port.trim().parse::<u16>().is_ok();
+    let port = |port: &str| port.trim().parse::<u16>().ok();
     let range = |range: &str| match range.split_once('-') {
-        Some((from, to)) => port(from) && port(to),
-        None => port(range) || range.trim() == "*",
+        Some((from, to)) => port(from).is_some() && port(from) <= port(to),
+        None => port(range).is_some() || range.trim() == "*",
     };
+    if prefixes.iter().any(|prefix| !prefix.as_str().is_some_and(is_block)) {
+        return refuse("the address prefixes are not valid.");
+    }
     if !text("portRanges").split(',').all(range) {
         return refuse("the port ranges are not valid.");
     }
@@ -132,7 +151,7 @@ fn endpoint(world: &World, workspace: &str, name: &str, destination: &Value) -> 
     if !world.resources.contains_key(&ids::key(target)) {
         return refuse(format!("the resource '{target}' was not found."));
     }
-    if !network::same_tenant(world, workspace, target) {
+    if !endpoints::same_tenant(world, workspace, target) {
         return refuse(format!("the resource '{target}' is in another tenant."));
     }
     if !connections::has_group(target, group) || (network::is_workspace(target) && group != "amlworkspace") {
@@ -169,6 +188,28 @@ pub(super) fn approver(world: &World, workspace: &str, upserts: &[Rule]) -> Resu
     for (target, _) in upserts.iter().filter_map(Rule::endpoint_destination) {
         if !world.can_approve(workspace, &target) {
             return Err(ArmError::validation(NO_APPROVER));
+        }
+    }
+    Ok(())
+}
+
+/// At creation the identity does not exist yet, so the caller's right counts (recording of azure-ai-ml, 2024); and a
+/// workspace can only be reached by its own network after it exists (Microsoft's page on managed networks).
+pub(super) fn at_creation(call: &Call<'_>, workspace: &str, upserts: &[Rule]) -> Result<(), ArmError> {
+    for (target, _) in upserts.iter().filter_map(Rule::endpoint_destination) {
+        if ids::key(&target) == workspace {
+            return Err(ArmError::validation("A rule can lead to the workspace only after the workspace was created."));
+        }
+        if call.world.settings.approver_missing != ApproverMissing::Refuse {
+            continue;
+        }
+        let kind = ids::resource_type(&target).unwrap_or_default();
+        let action = format!("{kind}/privateEndpointConnectionsApproval/action");
+        let caller = call.world.may(&call.caller.object_id, &action, &target);
+        if !caller && !call.world.can_approve(workspace, &target) {
+            let message =
+                format!("User does not have permission to approve private link connections to resource: {target}");
+            return Err(ArmError::new(400, "UserError", message));
         }
     }
     Ok(())

@@ -1,31 +1,43 @@
-//! Workspaces: creating, changing and deleting them.
+//! Workspaces: reading, creating and changing them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::body;
 use crate::call::{Answer, Call, Style};
 use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::operations::Plan;
-use crate::settings::{ApproverMissing, ConcurrentWrites, RuleMapPatch};
+use crate::settings::{ConcurrentWrites, RuleMapPatch};
 use crate::world::World;
 
 use super::document::{create, render, store};
-use super::network::Isolation;
+use super::isolation::{self, Isolation};
 use super::rules::{Change, Rule};
-use super::{WORKSPACE, provision, validation};
+use super::{WORKSPACE, access, document, identity, kinds, lifecycle, locations, provision, validation, versions};
 
-/// 409 while an operation runs on the workspace, unless the settings let writes overlap.
+/// The operations during which a workspace takes no other write.
+const EXCLUSIVE: &[&str] =
+    &["workspaceCreate", "workspaceUpdate", "workspaceDelete", "provision", "rulePut", "ruleDelete", "rulesBatch"];
+
+/// Refuses a write while another one runs on the workspace, unless the settings let writes overlap.
 pub(super) fn refuse_concurrent(world: &World, workspace: &str) -> Result<(), ArmError> {
     let busy = world
         .operations
         .running()
-        .any(|operation| operation.kind != "connectionDecision" && ids::contains(workspace, &operation.resource));
-    if busy && world.settings.concurrent_writes == ConcurrentWrites::Conflict {
-        // No official text is known.
-        return Err(ArmError::conflict("Another operation is in progress on this workspace. Please try again later."));
+        .any(|operation| EXCLUSIVE.contains(&operation.kind) && ids::contains(workspace, &operation.resource));
+    // No official text is known for AML.
+    match world.settings.concurrent_writes {
+        ConcurrentWrites::Conflict if busy => {
+            Err(ArmError::conflict("Another operation is in progress on this workspace. Please try again later."))
+        }
+        ConcurrentWrites::Retry if busy => Err(ArmError::new(
+            429,
+            "RetryableErrorDueToAnotherOperation",
+            "Another operation on this or dependent resource is in progress.",
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
@@ -38,7 +50,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
     let document = call.world.resource(&call.path)?;
-    Ok(Reply::ok(render(call.world, document)))
+    Ok(Reply::ok(render(call.world, document.clone())))
 }
 
 /// Reads the rule map of a body: rules to set, and keys of rules to remove.
@@ -63,22 +75,56 @@ pub(super) fn rule_map(world: &World, workspace: &str, body: &Value) -> Result<(
     Ok((upserts, removals))
 }
 
-fn check_isolation(world: &World, workspace: &str, body: &Value) -> Result<(), ArmError> {
-    let Some(mode) = body["properties"]["managedNetwork"]["isolationMode"].as_str() else { return Ok(()) };
-    let next = Isolation::parse(mode)?;
-    let now = world.networks.get(workspace).map(|network| network.isolation).unwrap_or_default();
-    if now.may_become(next) {
-        return Ok(());
+/// Judges everything in a body but its rules.
+fn check(world: &World, workspace: &str, body: &Value, version: &str) -> Result<(), ArmError> {
+    let existing = world.resources.get(workspace);
+    kinds::check(world, existing, body)?;
+    identity::check(world, existing, body)?;
+    access::check(body, existing.is_some())?;
+    isolation::check(world, workspace, body)?;
+    let properties = &body["properties"];
+    if let Some(mode) = properties["systemDatastoresAuthMode"].as_str() {
+        let known = ["accesskey", "identity"].contains(&mode.to_ascii_lowercase().as_str())
+            || (mode.eq_ignore_ascii_case("UserDelegationSAS") && versions::has_user_delegation(version));
+        if !known {
+            return Err(ArmError::validation(format!("'{mode}' is not a systemDatastoresAuthMode.")));
+        }
     }
-    Err(ArmError::validation(format!(
-        "The isolation mode of the managed network cannot be changed from {} to {}.",
-        now.name(),
-        next.name()
-    )))
+    match properties["publicNetworkAccess"].as_str() {
+        None | Some("Enabled" | "Disabled") => Ok(()),
+        Some(other) => Err(ArmError::validation(format!("'{other}' is not a publicNetworkAccess."))),
+    }
+}
+
+/// What stays as it was at creation: by the descriptions of the specification, and Microsoft's page on data isolation.
+fn check_fixed(existing: &Value, body: &Value, put: bool) -> Result<(), ArmError> {
+    let refuse = |name: &str| Err(ArmError::validation(format!("The {name} of a workspace cannot be changed.")));
+    let (now, asked) = (&existing["properties"], &body["properties"]);
+    for fixed in ["storageAccount", "keyVault"].into_iter().filter(|_| put) {
+        let other = |asked: &str| now[fixed].as_str().is_none_or(|now| ids::key(now) != ids::key(asked));
+        if asked[fixed].as_str().is_some_and(other) {
+            return refuse(fixed);
+        }
+    }
+    if put && asked["hbiWorkspace"].is_boolean() && asked["hbiWorkspace"] != now["hbiWorkspace"] {
+        return refuse("hbiWorkspace");
+    }
+    if asked["enableDataIsolation"].is_boolean() && asked["enableDataIsolation"] != now["enableDataIsolation"] {
+        return refuse("enableDataIsolation");
+    }
+    // Chosen: a key can be changed for another one, a workspace without one gets none later.
+    if asked["encryption"].is_object() && !now["encryption"].is_object() {
+        return refuse("encryption");
+    }
+    Ok(())
+}
+
+fn body_of(call: &Call<'_>) -> Result<Value, ArmError> {
+    Ok(versions::workspace_taken(document::canonical(call.json()?), &call.api_version))
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = body_of(call)?;
     let (id, key) = (call.path.clone(), ids::key(&call.path));
     if call.world.resources.contains_key(&key) {
         return update(call, &body, true);
@@ -87,33 +133,36 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     if !validation::name_is_valid(&name) {
         return Err(ArmError::validation(format!("'{name}' is not a valid workspace name.")));
     }
-    let Some(location) = body["location"].as_str().map(str::to_owned) else {
+    let Some(location) = body["location"].as_str().map(body::location) else {
         return Err(ArmError::new(400, "LocationRequired", "The location property is required for this definition."));
     };
-    if call.world.soft_deleted.contains_key(&key) {
-        let message = format!("Soft-deleted workspace exists. Please purge or recover it. Workspace: {name}");
-        return Err(ArmError::conflict(message));
-    }
-    for required in ["storageAccount", "keyVault"] {
-        let target = body["properties"][required].as_str().unwrap_or_default();
-        if !call.world.resources.contains_key(&ids::key(target)) {
-            return Err(ArmError::validation(format!("The {required} '{target}' of the workspace was not found.")));
-        }
-    }
+    locations::check(&location, WORKSPACE)?;
+    let recovered = lifecycle::recoverable(call.world, &key, &body)?;
+    check(call.world, &key, &body, &call.api_version)?;
     // A refused creation must leave nothing behind, so everything is checked on the workspace that would result.
     create(call.world, &id, &body)?;
-    let checked = rule_map(call.world, &key, &body).and_then(|(upserts, _)| {
-        caller_may_approve(call, &key, &upserts)?;
-        Ok(upserts)
-    });
+    let checked = rule_map(call.world, &key, &body)
+        .and_then(|(upserts, _)| validation::at_creation(call, &key, &upserts).map(|()| upserts));
     let upserts = match checked {
         Ok(upserts) => upserts,
         Err(error) => {
-            forget(call.world, &key);
+            lifecycle::forget(call.world, &key);
             return Err(error);
         }
     };
-    let build = body["properties"]["provisionNetworkNow"].as_bool().unwrap_or(false);
+    let build = body["properties"]["provisionNetworkNow"].as_bool().unwrap_or(false)
+        && call.world.networks.get(&key).is_some_and(|network| network.isolation != Isolation::Disabled);
+    if build && let Err(error) = provision::caller_may(call, &id) {
+        lifecycle::forget(call.world, &key);
+        return Err(error);
+    }
+    if let Some(former) = recovered {
+        lifecycle::recover(call.world, &key, former);
+    }
+    if let Some(document) = call.world.resources.get_mut(&key) {
+        document["systemData"] = json!({});
+        document::sign(document, Some(&call.caller), &crate::clock::rfc3339(call.world.now));
+    }
     let mut seconds = call.world.settings.operation_seconds.workspace_create;
     let change = Change::new(call.world, &key, upserts, Vec::new());
     if build {
@@ -125,49 +174,27 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         seconds,
         overlay: Some(change.overlay.clone()),
         effect: Box::new(move |world| {
-            change.apply(world);
+            change.apply(world)?;
             world.refresh_service_rules(&key);
-            if build {
-                provision::build(world, &key, false);
-            }
-            Ok(())
+            if build { provision::build(world, &key, false) } else { Ok(()) }
         }),
         result: |world, id| world.render(id),
     };
     Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
 }
 
-/// At creation the identity does not exist yet, so the caller's right counts (recording of azure-ai-ml, 2024).
-fn caller_may_approve(call: &Call<'_>, workspace: &str, upserts: &[Rule]) -> Result<(), ArmError> {
-    if call.world.settings.approver_missing != ApproverMissing::Refuse {
-        return Ok(());
-    }
-    for (target, _) in upserts.iter().filter_map(Rule::endpoint_destination) {
-        let kind = ids::resource_type(&target).unwrap_or_default();
-        let action = format!("{kind}/privateEndpointConnectionsApproval/action");
-        let caller = call.world.may(&call.caller.object_id, &action, &target);
-        if !caller && !call.world.can_approve(workspace, &target) {
-            let message =
-                format!("User does not have permission to approve private link connections to resource: {target}");
-            return Err(ArmError::new(400, "UserError", message));
-        }
-    }
-    Ok(())
-}
-
 pub(super) fn patch(call: &mut Call<'_>) -> Answer {
     call.world.resource(&call.path)?;
-    let body = call.json()?;
+    let body = body_of(call)?;
     update(call, &body, false)
 }
 
 fn update(call: &mut Call<'_>, body: &Value, put: bool) -> Answer {
     let (id, key) = (call.path.clone(), ids::key(&call.path));
-    refuse_concurrent(call.world, &key)?;
-    let document = call.world.resource(&id)?;
-    let location = document["location"].as_str().unwrap_or_default().to_owned();
+    let existing = call.world.resource(&id)?;
+    let location = existing["location"].as_str().unwrap_or_default().to_owned();
     if put {
-        let asked = body["location"].as_str().unwrap_or(&location).to_lowercase().replace(' ', "");
+        let asked = body["location"].as_str().map_or(location.clone(), body::location);
         if asked != location {
             let message = format!(
                 "The resource '{}' already exists in location '{location}'. A resource with the same name cannot be created in location '{asked}'. Please select a new resource name.",
@@ -175,16 +202,23 @@ fn update(call: &mut Call<'_>, body: &Value, put: bool) -> Answer {
             );
             return Err(ArmError::new(409, "InvalidResourceLocation", message));
         }
-        for fixed in ["storageAccount", "keyVault"] {
-            let (now, asked) = (document["properties"][fixed].as_str(), body["properties"][fixed].as_str());
-            if asked.is_some_and(|asked| now.is_none_or(|now| ids::key(now) != ids::key(asked))) {
-                return Err(ArmError::validation(format!("The {fixed} of a workspace cannot be changed.")));
-            }
-        }
     }
-    check_isolation(call.world, &key, body)?;
+    check_fixed(existing, body, put)?;
+    let plan = change_of(call, &id, body, put)?;
+    let plan = Plan { kind: "workspaceUpdate", resource: key, result: |world, id| world.render(id), ..plan };
+    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
+}
+
+/// The operation that changes a workspace, its network or its rules as a body says.
+///
+/// # Errors
+/// When another operation runs, or when the body cannot be taken.
+pub(super) fn change_of(call: &mut Call<'_>, id: &str, body: &Value, put: bool) -> Result<Plan, ArmError> {
+    let key = ids::key(id);
+    refuse_concurrent(call.world, &key)?;
+    check(call.world, &key, body, &call.api_version)?;
     // Rules are judged under the mode that the same body sets.
-    let before = call.world.networks.get(&key).cloned().unwrap_or_default();
+    let before = call.world.networks.get(&key).cloned();
     if let (Some(mode), Some(network)) =
         (body["properties"]["managedNetwork"]["isolationMode"].as_str(), call.world.networks.get_mut(&key))
     {
@@ -194,66 +228,26 @@ fn update(call: &mut Call<'_>, body: &Value, put: bool) -> Answer {
         validation::approver(call.world, &key, &upserts)?;
         Ok(Change::new(call.world, &key, upserts, removals))
     });
-    call.world.networks.insert(key.clone(), before);
+    if let Some(before) = before {
+        call.world.networks.insert(key.clone(), before);
+    }
     let change = checked?;
     let times = &call.world.settings.operation_seconds;
     let rules =
         if change.overlay.upserts.is_empty() && change.overlay.removals.is_empty() { 0.0 } else { change.seconds };
     let seconds = times.workspace_update.max(rules);
-    let body = body.clone();
-    let plan = Plan {
+    let (id, body, author) = (id.to_owned(), body.clone(), call.caller.clone());
+    Ok(Plan {
         kind: "workspaceUpdate",
         resource: key,
         seconds,
         overlay: Some(change.overlay.clone()),
         effect: Box::new(move |world| {
-            store(world, &id, &body, put)?;
-            change.apply(world);
+            store(world, &id, &body, put, Some(&author))?;
+            change.apply(world)?;
             world.refresh_service_rules(&ids::key(&id));
             Ok(())
         }),
-        result: |world, id| world.render(id),
-    };
-    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
-}
-
-/// Removes a workspace and all that lives and dies with it; role assignments of its identity stay, as in ARM.
-fn forget(world: &mut World, key: &str) -> Option<Value> {
-    world.remove_network(key);
-    let own: Vec<String> = world.connections_on(key).map(|connection| ids::key(&connection.id)).collect();
-    own.iter().for_each(|connection| world.disconnect(connection));
-    let document = world.resources.remove(key)?;
-    if let Some(identity) = document["identity"]["principalId"].as_str() {
-        world.directory.remove_principal(identity);
-    }
-    Some(document)
-}
-
-pub(super) fn delete(call: &mut Call<'_>) -> Answer {
-    let key = ids::key(&call.path);
-    let purge = call.request.query("forceToPurge").is_some_and(|purge| purge.eq_ignore_ascii_case("true"));
-    let Some(document) = call.world.resources.get(&key) else {
-        // Chosen: purging a soft-deleted workspace is done by deleting it once more.
-        if purge {
-            call.world.soft_deleted.remove(&key);
-        }
-        return Ok(Reply::empty(204));
-    };
-    let location = document["location"].as_str().unwrap_or_default().to_owned();
-    refuse_concurrent(call.world, &key)?;
-    let plan = Plan {
-        kind: "workspaceDelete",
-        resource: key.clone(),
-        seconds: call.world.settings.operation_seconds.workspace_delete,
-        overlay: None,
-        effect: Box::new(move |world| {
-            let document = forget(world, &key);
-            if let (Some(document), false, true) = (document, purge, world.settings.soft_delete) {
-                world.soft_deleted.insert(key, document);
-            }
-            Ok(())
-        }),
         result: |_, _| None,
-    };
-    Ok(call.start(plan, Style::MACHINE_LEARNING, &location))
+    })
 }

@@ -1,0 +1,262 @@
+//! Computes of a workspace: clusters, instances, attached machines (recording of workspaces, 2024-04-01; OpenAPI
+//! 2024-10-01; recordings of azure-ai-ml).
+
+use serde_json::{Value, json};
+
+use crate::body;
+use crate::call::{Answer, Call, Style};
+use crate::clock::rfc3339;
+use crate::error::ArmError;
+use crate::ids;
+use crate::operations::{Plan, State};
+use crate::resource_type::{self, ResourceType, Write};
+use crate::world::World;
+
+use super::isolation::Isolation;
+use super::{compute_properties, identity, provision};
+
+const COMPUTE: &str = "Microsoft.MachineLearningServices/workspaces/computes";
+const STATUS: &str = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/computeOperationsStatus/{id}";
+
+/// 201 with the compute and one status URL.
+const CREATE: Style =
+    Style { running: 201, done: 201, status_url: Some((STATUS, "service=new")), ..Style::at_once(201) };
+const UPDATE: Style = Style { running: 200, done: 200, ..CREATE };
+/// 202, the same URL, no `Location` (recorded, though the specification names one).
+const DELETE: Style = Style { running: 202, done: 200, body: false, ..CREATE };
+/// Starting and stopping is always answered by 202, and a 202 without a URL would make clients poll the action itself.
+const ACTION: Style = Style { done: 202, ..DELETE };
+
+const fn write(kind: &'static str, busy: &'static str, style: Style) -> Write {
+    Write { kind, seconds: |times| times.compute, busy, style }
+}
+
+pub(super) const TYPE: ResourceType = ResourceType {
+    kind: COMPUTE,
+    tracked: false,
+    render,
+    removed: |world, document| {
+        if let Some(identity) = document["identity"]["principalId"].as_str() {
+            world.directory.remove_principal(identity);
+        }
+    },
+    create: write("computeCreate", "Creating", CREATE),
+    update: write("computeUpdate", "Updating", UPDATE),
+    delete: write("computeDelete", "Deleting", DELETE),
+    page_token: "$skip",
+    ..ResourceType::DEFAULT
+};
+
+/// The computes of a workspace (key).
+pub(super) fn of<'a>(world: &'a World, workspace: &str) -> impl Iterator<Item = &'a Value> {
+    let below = format!("{workspace}/computes/");
+    let all = world.resources.range(below.clone()..);
+    all.take_while(move |(key, _)| key.starts_with(&below)).map(|(_, document)| document)
+}
+
+/// An instance shows what it is being made to do.
+fn render(world: &World, mut document: Value) -> Value {
+    let key = ids::key(document["id"].as_str().unwrap_or_default());
+    let state = match world.operations.latest(&key) {
+        Some(("computeCreate", State::Running)) => "Creating",
+        Some(("computeDelete", State::Running)) => "Deleting",
+        Some(("computeStart", State::Running)) => "Starting",
+        Some(("computeStop", State::Running)) => "Stopping",
+        Some(("computeRestart", State::Running)) => "Restarting",
+        _ => return document,
+    };
+    if document["properties"]["computeType"] == "ComputeInstance" {
+        document["properties"]["properties"]["state"] = json!(state);
+    }
+    document
+}
+
+fn refuse<T>(message: impl Into<String>) -> Result<T, ArmError> {
+    Err(ArmError::validation(message))
+}
+
+/// What the network asks of a compute (Microsoft's pages on managed networks and on training in a network).
+fn check_network(world: &World, workspace: &str, location: &str, properties: &Value) -> Result<(), ArmError> {
+    let home = &world.resource(workspace)?["location"];
+    let isolation = world.networks.get(workspace).map(|network| network.isolation).unwrap_or_default();
+    let given = &properties["properties"];
+    let subnet = given["subnet"]["id"].as_str();
+    let elsewhere = home.as_str().is_some_and(|home| home != location);
+    if properties["computeType"] == "ComputeInstance" && elsewhere {
+        return refuse(format!("A compute instance must be in the region of its workspace, not in '{location}'."));
+    }
+    if isolation != Isolation::Disabled {
+        if subnet.is_some() {
+            return refuse("A compute of a workspace with a managed network cannot be in a subnet.");
+        }
+        if elsewhere {
+            return refuse(format!("A compute in '{location}' cannot be in the managed network of another region."));
+        }
+        if properties["computeType"] == "VirtualMachine" {
+            return refuse("Machines cannot be attached to a workspace with a managed network.");
+        }
+        return Ok(());
+    }
+    if let Some(subnet) = subnet
+        && ids::subscription(subnet).map(ids::key) != ids::subscription(workspace).map(ids::key)
+    {
+        return refuse("The subnet of a compute must be in the subscription of the workspace.");
+    }
+    let reachable = world.connections_on(workspace).any(|connection| connection.status == "Approved");
+    if given["enableNodePublicIp"] == json!(false) && !reachable {
+        return refuse("A compute without public IP needs a private endpoint on the workspace.");
+    }
+    Ok(())
+}
+
+fn check_identity(world: &World, body: &Value) -> Result<(), ArmError> {
+    // One system-assigned or several user-assigned identities (Microsoft's page on identity-based authentication).
+    if body["identity"]["type"].as_str().is_some_and(|kind| kind.contains("System") && kind.contains("User")) {
+        return refuse("A compute has either a system-assigned identity or user-assigned ones.");
+    }
+    identity::check(world, None, &json!({ "identity": body["identity"] }))
+}
+
+/// Begins to build the network if the compute is the first that needs it, and says how long the compute waits for it.
+fn wait_for_network(call: &mut Call<'_>, workspace: &str) -> Result<f64, ArmError> {
+    let key = ids::key(workspace);
+    let needed = |world: &World| {
+        world.networks.get(&key).is_some_and(|network| network.isolation != Isolation::Disabled && !network.active)
+    };
+    if !needed(call.world) {
+        return Ok(0.0);
+    }
+    let now = call.world.now;
+    let building = call
+        .world
+        .operations
+        .running()
+        .find(|operation| operation.kind == provision::KIND && ids::contains(&key, &operation.resource));
+    if let Some(building) = building {
+        return Ok(building.due.saturating_sub(now) as f64 / 1000.0);
+    }
+    provision::caller_may(call, workspace)?;
+    let plan = provision::plan(call.world, &key, false);
+    let seconds = plan.seconds;
+    call.world.begin(plan, &call.caller.object_id);
+    Ok(seconds)
+}
+
+pub(super) fn put(call: &mut Call<'_>) -> Answer {
+    let workspace = ids::parent(&call.path);
+    let owner = call.world.resources.get(&ids::key(&workspace));
+    let home = owner.ok_or_else(|| ArmError::parent_not_found(&workspace))?["location"].clone();
+    let body = body::canonical(call.json()?, compute_properties::NAMES);
+    let id = call.path.clone();
+    let key = ids::key(&id);
+    let existing = call.world.resources.get(&key).cloned();
+    let location = body::location(body["location"].as_str().or(home.as_str()).unwrap_or_default());
+    check_network(call.world, &ids::key(&workspace), &location, &body["properties"])?;
+    check_identity(call.world, &body)?;
+    let now = rfc3339(call.world.now);
+    let mut properties = compute_properties::complete(call, &workspace, &location, &body["properties"])?;
+    let created = existing.as_ref().map_or(json!(now), |existing| existing["properties"]["createdOn"].clone());
+    properties["createdOn"] = created;
+    properties["modifiedOn"] = json!(now);
+    let document = json!({
+        "id": id, "name": ids::name(&id), "type": COMPUTE, "location": location,
+        "tags": body.get("tags").cloned().unwrap_or_default(), "properties": properties,
+    });
+    let waiting = wait_for_network(call, &workspace)?;
+    call.world.resources.insert(key.clone(), document);
+    set_identity(call.world, &id, &body)?;
+    let write = if existing.is_some() { TYPE.update } else { TYPE.create };
+    let seconds = waiting + (write.seconds)(&call.world.settings.operation_seconds);
+    let owner = ids::key(&workspace);
+    let plan = Plan {
+        kind: write.kind,
+        resource: key,
+        seconds,
+        effect: Box::new(move |world| match world.networks.get(&owner) {
+            Some(network) if network.isolation != Isolation::Disabled && !network.active => {
+                Err(ArmError::new(400, "UserError", "The managed network of the workspace could not be provisioned."))
+            }
+            _ => Ok(()),
+        }),
+        result: |world, id| world.render(id),
+        overlay: None,
+    };
+    Ok(call.start(plan, write.style, &location))
+}
+
+fn set_identity(world: &mut World, id: &str, body: &Value) -> Result<(), ArmError> {
+    let Some(kind) = body["identity"]["type"].as_str() else { return Ok(()) };
+    let mut identity = json!({ "type": kind });
+    if kind == "SystemAssigned" {
+        let generation = world.next_generation(&format!("{id} identity")).to_string();
+        let object_id = ids::guid(&["compute identity", id, &generation]).to_string();
+        identity["tenantId"] = json!(identity::enlist(world, id, &object_id));
+        identity["principalId"] = json!(object_id);
+    } else if kind == "UserAssigned" {
+        identity["userAssignedIdentities"] = identity::shown(world, &body["identity"])?;
+    }
+    world.resource_mut(id)?["identity"] = identity;
+    Ok(())
+}
+
+/// PATCH: nothing but the scale of a cluster.
+pub(super) fn patch(call: &mut Call<'_>) -> Answer {
+    let body = body::canonical(call.json()?, compute_properties::NAMES);
+    let now = rfc3339(call.world.now);
+    let document = call.world.resource_mut(&call.path)?;
+    if document["properties"]["computeType"] != "AmlCompute" {
+        return refuse("Only clusters can be changed.");
+    }
+    let scale = &body["properties"]["properties"]["scaleSettings"];
+    compute_properties::check_scale(scale)?;
+    body::merge(&mut document["properties"]["properties"]["scaleSettings"], scale, &[]);
+    document["properties"]["modifiedOn"] = json!(now);
+    let id = call.path.clone();
+    operate(call, TYPE.update.kind, UPDATE, &id, None)
+}
+
+pub(super) fn delete(call: &mut Call<'_>) -> Answer {
+    match call.request.query("underlyingResourceAction").as_deref() {
+        Some("Delete" | "Detach") => resource_type::delete(call),
+        _ => Err(ArmError::bad_request("underlyingResourceAction must be Delete or Detach.")),
+    }
+}
+
+fn operate(call: &mut Call<'_>, kind: &'static str, style: Style, id: &str, state: Option<&'static str>) -> Answer {
+    let key = ids::key(id);
+    let location = call.world.location_of(call.world.resource(id)?);
+    let plan = Plan {
+        kind,
+        resource: key.clone(),
+        seconds: call.world.settings.operation_seconds.compute,
+        effect: Box::new(move |world| {
+            if let Some(state) = state {
+                world.resource_mut(&key)?["properties"]["properties"]["state"] = json!(state);
+            }
+            Ok(())
+        }),
+        result: |world, id| world.render(id),
+        overlay: None,
+    };
+    Ok(call.start(plan, style, &location))
+}
+
+fn act(call: &mut Call<'_>, kind: &'static str, state: &'static str) -> Answer {
+    let id = ids::ancestor(&call.path, 10);
+    if call.world.resource(&id)?["properties"]["computeType"] != "ComputeInstance" {
+        return refuse("Only compute instances can be started and stopped.");
+    }
+    operate(call, kind, ACTION, &id, Some(state))
+}
+
+pub(super) fn start(call: &mut Call<'_>) -> Answer {
+    act(call, "computeStart", "Running")
+}
+
+pub(super) fn stop(call: &mut Call<'_>) -> Answer {
+    act(call, "computeStop", "Stopped")
+}
+
+pub(super) fn restart(call: &mut Call<'_>) -> Answer {
+    act(call, "computeRestart", "Running")
+}

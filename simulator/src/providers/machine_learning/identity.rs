@@ -1,0 +1,132 @@
+//! The identities of a workspace (Microsoft's page on identity-based service authentication).
+
+use serde_json::{Map, Value, json};
+
+use crate::directory::Principal;
+use crate::error::ArmError;
+use crate::ids;
+use crate::world::World;
+
+fn has(identity: &Value, kind: &str) -> bool {
+    identity["type"].as_str().is_some_and(|text| text.contains(kind))
+}
+
+/// Ids of the user-assigned identities, as a body or a document has them; null takes one out.
+fn users(identity: &Value) -> impl Iterator<Item = &String> {
+    let map = identity["userAssignedIdentities"].as_object();
+    map.into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(id, _)| id)
+}
+
+/// Judges the identity that a body asks for.
+pub(super) fn check(world: &World, existing: Option<&Value>, body: &Value) -> Result<(), ArmError> {
+    let refuse = |message: String| Err(ArmError::validation(message));
+    let none = Value::Null;
+    let now = existing.map_or(&none, |existing| &existing["identity"]);
+    let wanted = &body["identity"];
+    let kind = wanted["type"].as_str();
+    let known = ["None", "SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"];
+    if kind.is_some_and(|kind| !known.contains(&kind.replace(' ', "").as_str())) {
+        return refuse(format!("'{}' is not a type of identity.", kind.unwrap_or_default()));
+    }
+    if kind.is_some() && has(now, "UserAssigned") && !has(wanted, "UserAssigned") {
+        return refuse("User-assigned identities cannot be given up once a workspace has them.".into());
+    }
+    for user in users(wanted) {
+        if !world.resources.contains_key(&ids::key(user)) {
+            let message = format!("The user-assigned identity '{user}' was not found.");
+            return Err(ArmError::new(400, "FailedIdentityOperation", message));
+        }
+    }
+    let set = if wanted["userAssignedIdentities"].is_object() { wanted } else { now };
+    let resulting = if kind.is_some() { wanted } else { now };
+    if has(resulting, "UserAssigned") && users(set).next().is_none() {
+        return refuse("An identity of type UserAssigned needs userAssignedIdentities.".into());
+    }
+    let primary = |document: &Value| {
+        document["properties"]["primaryUserAssignedIdentity"].as_str().filter(|p| !p.is_empty()).map(str::to_owned)
+    };
+    if let Some(primary) = primary(body).or(existing.and_then(primary))
+        && !users(set).any(|user| ids::key(user) == ids::key(&primary))
+    {
+        return refuse(format!("The primary identity '{primary}' is not one of the userAssignedIdentities."));
+    }
+    Ok(())
+}
+
+/// The identity that results from a body, with the guids that the directory gives it. `None` if nothing changes.
+pub(super) fn resulting(world: &mut World, id: &str, body: &Value) -> Result<Option<Value>, ArmError> {
+    let existing = world.resource(id)?["identity"].clone();
+    // Chosen: a workspace created without a word about identity gets a system-assigned one.
+    let kind = match (body["identity"]["type"].as_str(), existing["type"].as_str()) {
+        (Some(kind), _) => kind.replace(' ', ""),
+        (None, Some(_)) => return Ok(None),
+        (None, None) => "SystemAssigned".to_owned(),
+    };
+    let mut identity = json!({ "type": kind });
+    if kind.contains("SystemAssigned") {
+        let object_id = match existing["principalId"].as_str() {
+            Some(existing) => existing.to_owned(),
+            None => {
+                let guid = world.resource(id)?["properties"]["workspaceId"].as_str().unwrap_or_default().to_owned();
+                ids::guid(&["system identity", &guid]).to_string()
+            }
+        };
+        identity["tenantId"] = json!(enlist(world, id, &object_id));
+        identity["principalId"] = json!(object_id);
+    } else if let Some(gone) = existing["principalId"].as_str() {
+        world.directory.remove_principal(gone);
+    }
+    if kind.contains("UserAssigned") {
+        // The set is the whole one: who is not named is removed.
+        let given = if body["identity"]["userAssignedIdentities"].is_object() { &body["identity"] } else { &existing };
+        identity["userAssignedIdentities"] = shown(world, given)?;
+    }
+    Ok(Some(identity))
+}
+
+/// The user-assigned identities of a body with the guids that they have.
+pub(super) fn shown(world: &World, identity: &Value) -> Result<Value, ArmError> {
+    let mut assigned = Map::new();
+    for user in users(identity) {
+        let properties = &world.resource(user)?["properties"];
+        let guids = json!({ "principalId": properties["principalId"], "clientId": properties["clientId"] });
+        assigned.insert(user.clone(), guids);
+    }
+    Ok(assigned.into())
+}
+
+/// Makes a system-assigned identity known to the directory, and returns its tenant.
+pub(super) fn enlist(world: &mut World, resource: &str, object_id: &str) -> String {
+    let tenant = world.tenant_of(resource).unwrap_or_default().to_owned();
+    if world.directory.principal(object_id).is_none() {
+        let delay = (world.settings.principal_replication_seconds * 1000.0) as i64;
+        world.directory.add_principal(Principal {
+            tenant: tenant.clone(),
+            client_id: ids::guid(&["client", object_id]).to_string(),
+            object_id: object_id.to_owned(),
+            secret: None,
+            assertions: Vec::new(),
+            managed_identity: false,
+            known_at: world.now.saturating_add(delay),
+        });
+    }
+    tenant
+}
+
+impl World {
+    /// The object id whose rights decide over the workspace's managed endpoints: the primary identity's if one is
+    /// named (field report), else the system-assigned one's. Chosen: else the first of the user-assigned ones.
+    pub(super) fn workspace_identity(&self, workspace: &str) -> Option<String> {
+        let document = self.resources.get(workspace)?;
+        let object_id = |user: &str| {
+            let identity = self.resources.get(&ids::key(user))?;
+            identity["properties"]["principalId"].as_str().map(str::to_owned)
+        };
+        if let Some(primary) = document["properties"]["primaryUserAssignedIdentity"].as_str().filter(|p| !p.is_empty())
+        {
+            return object_id(primary);
+        }
+        let own = document["identity"]["principalId"].as_str().map(str::to_owned);
+        own.or_else(|| users(&document["identity"]).next().and_then(|user| object_id(user)))
+    }
+}

@@ -1,0 +1,204 @@
+use std::time::Duration;
+
+use arm_simulator::{Leniency, OperationSeconds, SeedResource, Settings};
+use serde_json::{Value, json};
+
+use crate::lab::{Answer, GROUP, Lab, ML, id, seed};
+
+fn cluster(own: Value) -> Value {
+    let mut properties = json!({
+        "vmSize": "Standard_DS3_v2", "vmPriority": "Dedicated",
+        "scaleSettings": { "minNodeCount": 0, "maxNodeCount": 2 },
+    });
+    properties.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    json!({ "location": "westeurope", "properties": { "computeType": "AmlCompute", "properties": properties } })
+}
+
+fn instance() -> Value {
+    json!({ "location": "westeurope", "properties": {
+        "computeType": "ComputeInstance",
+        "properties": { "vmSize": "Standard_DS3_v2", "idleTimeBeforeShutdown": "PT60M" },
+    } })
+}
+
+fn compute(workspace: &str, name: &str) -> String {
+    format!("{workspace}/computes/{name}")
+}
+
+async fn post(lab: &Lab, path: &str) -> Answer {
+    lab.post(path, None).await
+}
+
+#[tokio::test]
+async fn a_cluster_is_made_as_recorded() {
+    let lab = Lab::start(Settings { clock_speed: 0.0, ..Settings::fast() }).await;
+    let ws = lab.workspace("plain", "Disabled").await;
+    lab.sim.settings(|settings| settings.operation_seconds = OperationSeconds::all(10.0));
+    let path = compute(&ws, "cpu");
+    let made = lab.put(&path, "2024-04-01", cluster(json!({}))).await.expect(201);
+    let url = made.header("Azure-AsyncOperation").unwrap().to_owned();
+    assert!(url.contains("/locations/westeurope/computeOperationsStatus/"), "{url}");
+    assert!(url.contains("service=new") && made.header("Location").is_none());
+    let properties = &made.body["properties"];
+    assert_eq!(properties["provisioningState"], "Creating");
+    assert_eq!((&made.body["tags"], &properties["provisioningErrors"]), (&Value::Null, &Value::Null));
+    assert_eq!(properties["properties"]["vmSize"], "STANDARD_DS3_V2");
+    assert_eq!(properties["properties"]["isolatedNetwork"], false);
+    assert_eq!(properties["properties"]["enableNodePublicIp"], true);
+    assert_eq!(properties["properties"]["subnet"], Value::Null);
+    let poll = || async { lab.send("GET", &url, &lab.token, None).await.unwrap().expect(200).body };
+    assert_eq!(poll().await, json!({ "status": "InProgress" }));
+    lab.sim.clock().advance(Duration::from_secs(10));
+    assert_eq!(poll().await["status"], "Succeeded");
+    assert_eq!(lab.get(&path, ML).await.body["properties"]["provisioningState"], "Succeeded");
+
+    lab.delete(&path, ML).await.expect(400);
+    let url = format!("{path}?api-version={ML}&underlyingResourceAction=Delete");
+    let deleting = lab.send("DELETE", &url, &lab.token, None).await.unwrap().expect(202);
+    assert!(deleting.header("Azure-AsyncOperation").is_some() && deleting.header("Location").is_none());
+    lab.sim.clock().advance(Duration::from_secs(10));
+    lab.get(&path, ML).await.expect(404);
+    lab.send("DELETE", &url, &lab.token, None).await.unwrap().expect(204);
+}
+
+#[tokio::test]
+async fn computes_are_judged_by_their_network() {
+    let lab = Lab::start(Settings::fast()).await;
+    let open = lab.workspace("open", "Disabled").await;
+    let closed = lab.workspace("closed", "AllowInternetOutbound").await;
+    let subnet = |subscription: &str| {
+        json!({ "subnet": { "id": format!(
+            "/subscriptions/{subscription}/resourceGroups/rg1/providers/Microsoft.Network/virtualNetworks/v/subnets/s") } })
+    };
+    let near = subnet(crate::lab::SUB);
+    let mut far = cluster(json!({}));
+    far["location"] = json!("eastus");
+    for (ws, name, body, status) in [
+        (&open, "public", cluster(json!({})), 201),
+        (&open, "own-net", cluster(near.clone()), 201),
+        (&open, "other-sub", cluster(subnet("00000000-0000-0000-0000-0000000000ff")), 400),
+        (&open, "hidden", cluster(json!({ "enableNodePublicIp": false })), 400),
+        (&open, "elsewhere", far.clone(), 201),
+        (&open, "no-size", cluster(json!({ "vmSize": null })), 400),
+        (&open, "backwards", cluster(json!({ "scaleSettings": { "minNodeCount": 3, "maxNodeCount": 2 } })), 400),
+        (&open, "aks", json!({ "location": "westeurope", "properties": { "computeType": "AKS" } }), 400),
+        (&closed, "managed", cluster(json!({ "enableNodePublicIp": false })), 201),
+        (&closed, "own-net", cluster(near), 400),
+        (&closed, "elsewhere", far, 400),
+    ] {
+        let answer = lab.put(&compute(ws, name), ML, body).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text);
+    }
+    let listed = lab.get(&format!("{open}/computes"), ML).await.expect(200).body;
+    assert_eq!(listed["value"].as_array().unwrap().len(), 3);
+    lab.put(&compute(&crate::lab::workspace("absent"), "cpu"), ML, cluster(json!({}))).await.expect(404);
+}
+
+#[tokio::test]
+async fn the_first_compute_builds_the_network() {
+    let lab = Lab::start(Settings { clock_speed: 0.0, ..Settings::fast() }).await;
+    let ws = lab.workspace("deferred", "AllowOnlyApprovedOutbound").await;
+    lab.sim.settings(|settings| {
+        let times = OperationSeconds { provision: 100.0, compute: 10.0, ..OperationSeconds::all(0.0) };
+        settings.operation_seconds = times;
+    });
+    lab.put(&compute(&ws, "cpu"), ML, cluster(json!({}))).await.expect(201);
+    lab.sim.clock().advance(Duration::from_secs(50));
+    // The second one finds the building under way and waits for the same end.
+    lab.put(&compute(&ws, "gpu"), ML, cluster(json!({}))).await.expect(201);
+    lab.rule(&ws, "pypi", crate::lab::fqdn_rule("pypi.org")).await.expect(409);
+    let state = |name: &'static str| {
+        let (lab, ws) = (&lab, &ws);
+        async move {
+            let shown = lab.get(&compute(ws, name), ML).await.body;
+            shown["properties"]["provisioningState"].as_str().unwrap().to_owned()
+        }
+    };
+    lab.sim.clock().advance(Duration::from_secs(50));
+    let network = lab.get(&ws, ML).await.body["properties"]["managedNetwork"]["status"]["status"].clone();
+    assert_eq!((network, state("cpu").await.as_str()), (json!("Active"), "Creating"));
+    lab.sim.clock().advance(Duration::from_secs(10));
+    assert_eq!((state("cpu").await.as_str(), state("gpu").await.as_str()), ("Succeeded", "Succeeded"));
+}
+
+#[tokio::test]
+async fn a_compute_fails_with_the_network_that_it_needs() {
+    let mut seed = seed();
+    seed.resources.push(SeedResource::new(format!("{GROUP}/providers/Microsoft.Authorization/locks/keep"), ""));
+    let lab = Lab::with(seed, Settings::fast()).await;
+    let ws = lab.workspace("locked", "AllowInternetOutbound").await;
+    lab.put(&compute(&ws, "cpu"), ML, cluster(json!({}))).await.expect(201);
+    assert_eq!(lab.get(&compute(&ws, "cpu"), ML).await.body["properties"]["provisioningState"], "Failed");
+}
+
+#[tokio::test]
+async fn computes_may_stand_in_the_way_of_isolation() {
+    for (leniency, status) in [(Leniency::Refuse, 400), (Leniency::Allow, 200)] {
+        let lab = Lab::start(Settings { isolation_with_computes: leniency, ..Settings::fast() }).await;
+        let ws = lab.workspace("early", "Disabled").await;
+        lab.put(&compute(&ws, "cpu"), ML, cluster(json!({}))).await.expect(201);
+        let patch = json!({ "properties": { "managedNetwork": { "isolationMode": "AllowInternetOutbound" } } });
+        lab.patch(&ws, patch).await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_scaled_and_nothing_else() {
+    let lab = Lab::start(Settings::fast()).await;
+    let ws = lab.workspace("scaled", "Disabled").await;
+    let path = compute(&ws, "cpu");
+    lab.put(&path, ML, cluster(json!({}))).await.expect(201);
+    let patch = json!({ "properties": { "properties": {
+        "scaleSettings": { "maxNodeCount": 4, "nodeIdleTimeBeforeScaleDown": "PT5M" }, "vmSize": "Standard_X" } } });
+    let own = lab.patch(&path, patch).await.expect(200).body["properties"]["properties"].clone();
+    let expected = json!({ "maxNodeCount": 4, "minNodeCount": 0, "nodeIdleTimeBeforeScaleDown": "PT5M" });
+    assert_eq!((&own["scaleSettings"], &own["vmSize"]), (&expected, &json!("STANDARD_DS3_V2")));
+    assert_eq!(lab.put(&path, ML, cluster(json!({}))).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_instance_is_stopped_and_started() {
+    let lab = Lab::start(Settings { clock_speed: 0.0, ..Settings::fast() }).await;
+    let ws = lab.workspace("desk", "Disabled").await;
+    let path = compute(&ws, "ci1");
+    lab.put(&path, ML, instance()).await.expect(201);
+    let own = |version: &'static str| {
+        let (lab, path) = (&lab, &path);
+        async move { lab.get(path, version).await.body["properties"]["properties"].clone() }
+    };
+    assert_eq!(own(ML).await["idleTimeBeforeShutdown"], "PT60M");
+    assert_eq!(own("2024-10-01").await.get("idleTimeBeforeShutdown"), None);
+    // Even what is done at once is answered by a 202, which then names a URL to poll.
+    assert!(post(&lab, &format!("{path}/stop")).await.expect(202).header("Azure-AsyncOperation").is_some());
+    assert_eq!(own(ML).await["state"], "Stopped");
+    lab.sim.settings(|settings| settings.operation_seconds.compute = 10.0);
+    post(&lab, &format!("{path}/start")).await.expect(202);
+    assert_eq!(own(ML).await["state"], "Starting");
+    lab.sim.clock().advance(Duration::from_secs(10));
+    assert_eq!(own(ML).await["state"], "Running");
+    lab.put(&compute(&ws, "cpu"), ML, cluster(json!({}))).await.expect(201);
+    post(&lab, &format!("{}/stop", compute(&ws, "cpu"))).await.expect(400);
+}
+
+#[tokio::test]
+async fn an_attached_machine_reads_as_recorded() {
+    let mut seed = seed();
+    let machine = id("Microsoft.Compute/virtualMachines", "vm1");
+    let resource = SeedResource::new(machine.clone(), "westeurope");
+    seed.resources.push(resource.property("hardwareProfile", json!({ "vmSize": "Standard_D1_v2" })));
+    let lab = Lab::with(seed, Settings::fast()).await;
+    let ws = lab.workspace("attached", "Disabled").await;
+    let body = json!({
+        "identity": { "type": "SystemAssigned" }, "location": "westeurope",
+        "properties": {
+            "computeType": "VirtualMachine", "resourceId": machine, "disableLocalAuth": true,
+            "properties": { "administratorAccount": { "username": "bloom", "password": "hidden" }, "sshPort": 22 },
+        },
+    });
+    let made = lab.put(&compute(&ws, "vm"), "2024-04-01", body).await.expect(201).body;
+    assert!(made["identity"]["principalId"].is_string());
+    let properties = &made["properties"];
+    assert_eq!((&properties["isAttachedCompute"], &properties["disableLocalAuth"]), (&json!(true), &json!(true)));
+    assert_eq!(properties["properties"]["virtualMachineSize"], "STANDARD_D1_V2");
+    assert_eq!(properties["properties"]["administratorAccount"], Value::Null);
+}

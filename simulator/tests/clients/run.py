@@ -1,0 +1,79 @@
+"""Runs the tests of this folder with Microsoft's clients; the last line is `N passed, N failed`.
+
+    ARM_SIMULATOR=path/to/arm-simulator python run.py [NAME…]
+    ARM_SIMULATOR=path/to/arm-simulator python run.py --az
+
+A name is that of a module, class or test. `--az` runs azure-cli, which has an environment of its own. ARM_CLIENTS_DIR
+may name a folder with a driver of Microsoft's generated AML client (`drive_armml.py`), which is run unmodified after
+the tests.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from simulator import Simulator  # noqa: E402  (after the path is set)
+
+DRIVER_OPERATIONS = 20
+
+
+class Result(unittest.TextTestResult):
+    """Also counts what passed."""
+
+    passed = 0
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
+
+
+def run_tests(names, pattern):
+    loader = unittest.TestLoader()
+    suite = loader.loadTestsFromNames(names) if names else loader.discover(str(HERE), pattern=pattern)
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(suite)
+    return result.passed, len(result.failures) + len(result.errors)
+
+
+def run_driver(folder):
+    """The driver as it is, against a simulator that takes its unsigned tokens. It gives the workspace's identity no
+    right to approve on the targets of its rules, so the simulator has to be of the kind that leaves those waiting."""
+    simulator = Simulator(unsignedTokens=True, approverMissing="Pending", pageSize=100)
+    try:
+        command = [sys.executable, str(folder / "drive_armml.py"), "--base", simulator.base]
+        command += ["--ca", simulator.endpoints["ca"]]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+    finally:
+        simulator.stop()
+    print(output, end="")
+    counted = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    passed = int(counted[1]) if counted else 0
+    # An operation that was not even tried has failed too.
+    return passed, DRIVER_OPERATIONS - passed if passed < DRIVER_OPERATIONS else int(counted[2])
+
+
+def main():
+    start = time.monotonic()
+    az = sys.argv[1:] == ["--az"]
+    names = [] if az else sys.argv[1:]
+    passed, failed = run_tests(names, "az_*.py" if az else "test_*.py")
+    folder = os.environ.get("ARM_CLIENTS_DIR")
+    if not az and not names:
+        if folder:
+            more = run_driver(Path(folder))
+            passed, failed = passed + more[0], failed + more[1]
+        else:
+            print("skipped: ARM_CLIENTS_DIR is not set")
+    print(f"{time.monotonic() - start:.1f} seconds")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()
