@@ -70,7 +70,11 @@ impl Seed {
 /// The value that an error is about.
 fn subject(error: &SeedError) -> String {
     match error {
-        SeedError::UnknownRole(value) | SeedError::UnknownResource(value) | SeedError::BadId(value) => value.clone(),
+        SeedError::UnknownRole(value)
+        | SeedError::UnknownResource(value)
+        | SeedError::BadId(value)
+        | SeedError::BadCondition(value)
+        | SeedError::NoIssuerKey(value) => value.clone(),
         SeedError::Workspace { id, .. } => id.clone(),
     }
 }

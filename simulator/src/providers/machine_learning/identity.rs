@@ -104,10 +104,9 @@ pub(super) fn enlist(world: &mut World, resource: &str, object_id: &str) -> Stri
             tenant: tenant.clone(),
             client_id: ids::guid(&["client", object_id]).to_string(),
             object_id: object_id.to_owned(),
-            secret: None,
-            assertions: Vec::new(),
-            managed_identity: false,
+            resource_id: Some(resource.to_owned()),
             known_at: world.now.saturating_add(delay),
+            ..Principal::default()
         });
     }
     tenant
