@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::error::ArmError;
 use crate::ids;
 use crate::providers::{container_registry, machine_learning};
-use crate::world::World;
+use crate::world::{self, World};
 
 mod calls;
 mod dialect;
@@ -104,9 +104,8 @@ impl World {
     }
 
     /// The connections on a target, ordered by name.
-    pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> {
-        let target = ids::key(target);
-        self.connections.values().filter(move |connection| ids::key(&connection.target) == target)
+    pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> + use<'_> {
+        world::below(&self.connections, &format!("{}/privateEndpointConnections", target.trim_end_matches('/')))
     }
 
     pub(crate) fn render_connection(&self, connection: &Connection) -> Value {

@@ -32,6 +32,7 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
+mod seed_check;
 pub mod served;
 mod server;
 mod settings;
@@ -39,6 +40,7 @@ mod simulator;
 mod throttle;
 mod tls;
 mod world;
+mod worlds;
 
 pub use clock::Clock;
 pub use directory::PrincipalType;
@@ -48,6 +50,7 @@ pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
     SeedResource, SeedRole, SeedSubscription,
 };
+pub use seed_check::SeedProblem;
 pub use settings::{
     ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
     ParallelApprovals, ParallelNetworkWrites, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
@@ -55,3 +58,4 @@ pub use settings::{
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;
+pub use worlds::{ReadyWorld, WORLDS};

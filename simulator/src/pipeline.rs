@@ -31,8 +31,10 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    fn clock(&self) -> Clock {
-        Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some())
+    /// The world at its beginning, and the clock that it began on.
+    pub(crate) fn begin(&self) -> Result<(World, Clock), SeedError> {
+        let clock = Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some());
+        Ok((self.world(&clock)?, clock))
     }
 
     fn world(&self, clock: &Clock) -> Result<World, SeedError> {
@@ -55,8 +57,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn start(start: Start) -> Result<Self, SeedError> {
-        let clock = start.clock();
-        let world = start.world(&clock)?;
+        let (world, clock) = start.begin()?;
         let mut log = RequestLog::default();
         log.set_limit(world.settings.log_megabytes);
         Ok(Self { start, world: Mutex::new(world), log: Mutex::new(log), clock })

@@ -339,7 +339,8 @@ pub struct Settings {
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
     /// What decides everything random that a client can see: two runs of one story with the same number answer with the
-    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Left out, every run differs.
+    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Tokens are
+    /// excepted: their age is judged by real clocks, and their signing key is made anew. Left out, every run differs.
     pub random_seed: Option<u64>,
     /// How much memory the request log may take, in megabytes; the oldest requests go first.
     pub log_megabytes: u32,

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod authorization;
+mod command_line;
 mod computes;
 #[path = "../contract/mod.rs"]
 mod contract;
@@ -22,6 +23,7 @@ mod operations;
 mod program;
 mod registries;
 mod resources;
+mod robustness;
 mod rules;
 mod sql;
 mod storage;
