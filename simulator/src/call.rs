@@ -29,7 +29,7 @@ pub(crate) struct Call<'a> {
 
 /// How a provider announces an operation, each as its recordings show.
 ///
-/// URLs are templates of `{subscription}`, `{group}`, `{location}` and `{id}`.
+/// URLs are templates of `{subscription}`, `{group}`, `{location}`, `{resource}` (the whole path asked for) and `{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     /// The status while it runs, and when it took no time.
@@ -231,6 +231,7 @@ impl Call<'_> {
 
     fn operation_url(&self, (path, own): (&str, &str), location: &str, id: &Uuid) -> String {
         let path = path
+            .replace("{resource}", &self.path)
             .replace("{subscription}", ids::subscription(&self.path).unwrap_or_default())
             .replace("{group}", ids::resource_group(&self.path).unwrap_or_default())
             .replace("{location}", location)
@@ -291,8 +292,7 @@ impl Call<'_> {
 
     fn operation_id(&self) -> Result<Uuid, ArmError> {
         let id = ids::name(&self.path);
-        Uuid::parse_str(id)
-            .ok()
+        ids::operation(&self.path)
             .filter(|id| self.world.operations.get(id).is_some())
             .ok_or_else(|| ArmError::new(404, "OperationNotFound", format!("The operation '{id}' was not found.")))
     }

@@ -166,9 +166,9 @@ impl World {
 
     /// Begins an operation that the present request causes besides its own: planned failures and the log mean the own.
     pub(crate) fn begin_beside(&mut self, plan: Plan, starter: &str) {
-        let (failing, begun) = (self.failing_next_operation.take(), self.begun);
+        let (failing, begun) = (self.next_operation.take(), self.begun);
         self.begin(plan, starter);
-        (self.failing_next_operation, self.begun) = (failing, begun);
+        (self.next_operation, self.begun) = (failing, begun);
     }
 
     /// Applies what has come to its end by `now`, in the order of the ends, and leaves the world at `now`.

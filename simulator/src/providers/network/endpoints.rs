@@ -126,6 +126,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let subnet_id = subnet_id.ok_or_else(|| invalid("The private endpoint has no subnet."))?;
     let wanted = wanted(proposal.body)?;
     let subnet = interfaces::subnet_for(world, proposal, &subnet_id)?;
+    world.connectable(&wanted.target)?;
     let target = world.resource(&wanted.target)?;
     if !wanted.manual {
         let kind = ids::resource_type(&wanted.target).unwrap_or_default();
