@@ -11,7 +11,7 @@ CHART_CRDS := charts/aml-operator/files/crds
 export CARGO LOCKED
 .DEFAULT_GOAL := help
 .PHONY: help tools build test test-clients test-az demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
-	fmt clean image
+	contract fmt clean image
 
 help: ## List these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ build: ## Build the operator, optimized
 
 test: tools ## Run all tests, against a real control plane and the simulator
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
+
+# The counts of earlier runs are removed first.
+contract: ## Hold the simulator to the specifications in ARM_SPECS_DIR, and show which operations its tests exercise
+	rm -rf "$(DEBUG_DIR)/../tmp/arm-contract"
+	$(CARGO) test $(LOCKED) --package arm-simulator
+	@$(CARGO) run $(LOCKED) --quiet --package arm-contract -- report "$(DEBUG_DIR)/../tmp/arm-contract"
 
 # Microsoft's Python packages come from the Python registry at first use, some hundred megabytes in less than a minute.
 CLIENTS := simulator/tests/clients

@@ -138,8 +138,8 @@ impl World {
         self.connections_on(target).map(render).collect()
     }
 
-    /// Refuses a connection to a target that takes none.
-    pub(crate) fn connectable(&self, target: &str) -> Result<(), ArmError> {
+    /// The target of a wanted connection, if it takes any.
+    pub(crate) fn connectable(&self, target: &str) -> Result<&Value, ArmError> {
         let resource = self.resource(target)?;
         let registry = resource["type"].as_str().is_some_and(|kind| kind == container_registry::KIND);
         match resource["sku"]["name"].as_str() {
@@ -148,7 +148,7 @@ impl World {
                 "Private endpoint connection",
                 sku,
             )),
-            _ => Ok(()),
+            _ => Ok(resource),
         }
     }
 

@@ -158,6 +158,7 @@ impl World {
             caller: trace.caller,
             status: reply.as_ref().map(|reply| reply.status),
             started_operation: self.begun.take().map(str::to_owned),
+            fault: fault.is_some(),
             ..Exchange::default()
         });
         let id = self.dice.guid().to_string();
@@ -264,7 +265,10 @@ fn authorize(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
     if !route.path.contains('{') {
         return Ok(());
     }
+    // Names of resources are the callers' to choose, guids of operations among them: only such rows are meant.
+    let status = route.method == "GET" && route.path.to_ascii_lowercase().contains("operation");
     let own = ids::operation(&call.path)
+        .filter(|_| status)
         .and_then(|id| call.world.operations.get(&id))
         .is_some_and(|op| op.starter == call.caller.object_id);
     if own { Ok(()) } else { call.require(&route.action(), &route.scope(&call.path)) }

@@ -55,6 +55,36 @@ pub enum ParallelApprovals {
     Allow,
 }
 
+/// What a SQL server says to a second decision on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecondApproval {
+    /// 400 `PrivateEndpointConnectionStatusNotPending`, as its specification lists it.
+    #[default]
+    Refuse,
+    /// As every other provider does.
+    Accept,
+}
+
+/// Whether a rejected connection can be approved after all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectedConnections {
+    /// No: the consumer has to ask again, as the transitions in AML's specification have it.
+    #[default]
+    Final,
+    /// Yes, by the same PUT.
+    Approvable,
+}
+
+/// What a storage account says to a change while another one goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConcurrentAccountWrites {
+    /// 409 `StorageAccountOperationInProgress`.
+    #[default]
+    Refuse,
+    /// Accepted: the last one counts.
+    Allow,
+}
+
 /// What a write to a network resource does while another operation runs on it or on what belongs to it: two subnets of
 /// one virtual network, for example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,36 +115,6 @@ pub enum UnknownNetworkProperties {
     Ignore,
     /// 400 `InvalidRequestFormat`.
     Refuse,
-}
-
-/// What a SQL server says to a second decision on a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SecondApproval {
-    /// 400 `PrivateEndpointConnectionStatusNotPending`, as its specification lists it.
-    #[default]
-    Refuse,
-    /// As every other provider does.
-    Accept,
-}
-
-/// Whether a rejected connection can be approved after all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RejectedConnections {
-    /// No: the consumer has to ask again, as the transitions in AML's specification have it.
-    #[default]
-    Final,
-    /// Yes, by the same PUT.
-    Approvable,
-}
-
-/// What a storage account says to a change while another one goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ConcurrentAccountWrites {
-    /// 409 `StorageAccountOperationInProgress`.
-    #[default]
-    Refuse,
-    /// Accepted: the last one counts.
-    Allow,
 }
 
 /// How long operations take, in simulated seconds; `0` makes the operation synchronous.
@@ -296,14 +296,6 @@ pub struct Settings {
     pub isolation_with_computes: Leniency,
     /// See [`ParallelApprovals`].
     pub parallel_approvals: ParallelApprovals,
-    /// See [`ParallelNetworkWrites`].
-    pub parallel_network_writes: ParallelNetworkWrites,
-    /// See [`ZoneGroupRecords`].
-    pub zone_group_records: ZoneGroupRecords,
-    /// See [`UnknownNetworkProperties`].
-    pub unknown_network_properties: UnknownNetworkProperties,
-    /// `customDnsConfigs` of a private endpoint is empty while it has a DNS zone group. No source says.
-    pub zone_group_empties_dns_configs: bool,
     /// See [`SecondApproval`].
     pub sql_second_approval: SecondApproval,
     /// See [`RejectedConnections`].
@@ -312,6 +304,14 @@ pub struct Settings {
     pub concurrent_account_writes: ConcurrentAccountWrites,
     /// Namespaces that no subscription is registered to use until it asks for them, in any case.
     pub unregistered_providers: Vec<String>,
+    /// See [`ParallelNetworkWrites`].
+    pub parallel_network_writes: ParallelNetworkWrites,
+    /// See [`ZoneGroupRecords`].
+    pub zone_group_records: ZoneGroupRecords,
+    /// See [`UnknownNetworkProperties`].
+    pub unknown_network_properties: UnknownNetworkProperties,
+    /// `customDnsConfigs` of a private endpoint is empty while it has a DNS zone group. No source says.
+    pub zone_group_empties_dns_configs: bool,
     /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
     /// is over.
     pub soft_delete: bool,
@@ -360,14 +360,14 @@ impl Default for Settings {
             isolation_disabling: Leniency::Refuse,
             isolation_with_computes: Leniency::Refuse,
             parallel_approvals: ParallelApprovals::default(),
-            parallel_network_writes: ParallelNetworkWrites::default(),
-            zone_group_records: ZoneGroupRecords::default(),
-            unknown_network_properties: UnknownNetworkProperties::default(),
-            zone_group_empties_dns_configs: false,
             sql_second_approval: SecondApproval::default(),
             rejected_connections: RejectedConnections::default(),
             concurrent_account_writes: ConcurrentAccountWrites::default(),
             unregistered_providers: Vec::new(),
+            parallel_network_writes: ParallelNetworkWrites::default(),
+            zone_group_records: ZoneGroupRecords::default(),
+            unknown_network_properties: UnknownNetworkProperties::default(),
+            zone_group_empties_dns_configs: false,
             // Chosen: on, which is the harder case for a client that deletes and creates again.
             soft_delete: true,
             enforce_rbac: true,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules;
 use crate::body;
-use crate::call::{Answer, Call, Shown, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::Reply;
@@ -193,6 +193,10 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 /// A registry with what the service fills in (OpenAPI, examples).
 fn render(world: &World, document: Value) -> Value {
     let mut registry = document;
+    // Every registry has a tier, also that of a seed that does not say which; Premium is the one with private endpoints.
+    if registry["sku"].is_null() {
+        registry["sku"] = json!({ "name": "Premium", "tier": "Premium" });
+    }
     let (id, location) =
         (registry["id"].as_str().unwrap_or_default(), registry["location"].as_str().unwrap_or_default());
     let name = ids::name(id).to_ascii_lowercase();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules::{self, SubnetFault};
 use crate::body;
-use crate::call::{Answer, Call, Shown, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::Reply;
@@ -281,7 +281,11 @@ fn render(world: &World, document: Value) -> Value {
     };
     let endpoints: serde_json::Map<_, _> = services(&kind).iter().map(host).collect();
     let created = account["properties"]["creationTime"].clone();
-    let service = json!({ "keyType": "Account", "enabled": true, "lastEnabledTime": created });
+    let mut service = json!({ "keyType": "Account", "enabled": true });
+    // A seed may not say when; the specification has no null there.
+    if created.is_string() {
+        service["lastEnabledTime"] = created;
+    }
     let mut shown = json!({
         "allowCrossTenantReplication": false,
         "minimumTlsVersion": "TLS1_2",
@@ -330,12 +334,16 @@ fn list_keys(call: &mut Call<'_>) -> Answer {
     let document = call.world.resource(&account)?;
     let key = |name: &str| {
         let value = ids::guid(&["storage key", &account, name]).simple().to_string();
-        json!({
-            "creationTime": document["properties"]["keyCreationTime"][name],
+        let mut key = json!({
             "keyName": name,
             "value": format!("{value}{value}{}==", &value[..22]),
             "permissions": "Full",
-        })
+        });
+        let created = &document["properties"]["keyCreationTime"][name];
+        if created.is_string() {
+            key["creationTime"] = created.clone();
+        }
+        key
     };
     Ok(Reply::ok(json!({ "keys": [key("key1"), key("key2")] })))
 }

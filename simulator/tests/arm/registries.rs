@@ -77,7 +77,11 @@ async fn names_and_what_can_be_connected_to() {
     lab.put(&path(), V, registry("Golden", json!({}))).await.expect(400);
     lab.put(&path(), V, registry("Basic", json!({}))).await.expect(200);
     let check = format!("{}/providers/Microsoft.ContainerRegistry/checkNameAvailability", &GROUP[..GROUP.len() - 19]);
-    let told = lab.call("POST", &check, V, Some(json!({ "name": "IMAGES" }))).await.expect(200).body;
+    let told = lab
+        .call("POST", &check, V, Some(json!({ "name": "IMAGES", "type": "Microsoft.ContainerRegistry/registries" })))
+        .await
+        .expect(200)
+        .body;
     assert_eq!(told["nameAvailable"], false);
     let link = lab.get(&format!("{}/privateLinkResources/registry", path()), V).await.expect(200).body;
     assert_eq!(link["properties"]["requiredMembers"], json!(["registry", "registry_data_westeurope"]));

@@ -125,9 +125,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let subnet_id = id_of(&proposal.body["properties"]["subnet"]).map(str::to_owned);
     let subnet_id = subnet_id.ok_or_else(|| invalid("The private endpoint has no subnet."))?;
     let wanted = wanted(proposal.body)?;
+    let target = world.connectable(&wanted.target)?;
     let subnet = interfaces::subnet_for(world, proposal, &subnet_id)?;
-    world.connectable(&wanted.target)?;
-    let target = world.resource(&wanted.target)?;
     if !wanted.manual {
         let kind = ids::resource_type(&wanted.target).unwrap_or_default();
         linked(world, proposal, &format!("{kind}/PrivateEndpointConnectionsApproval/action"), &wanted.target)?;
