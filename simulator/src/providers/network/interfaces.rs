@@ -111,7 +111,7 @@ pub(super) fn subnet_for<'a>(world: &'a World, proposal: &Proposal<'_>, subnet: 
 
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     if let Some(existing) = proposal.existing {
-        not_of_an_endpoint(existing, "changed")?;
+        not_of_an_endpoint(existing, "Change")?;
     }
     let mut stored = properties(world, proposal, WRITABLE, READ_ONLY)?;
     let items = stored.get("ipConfigurations").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -272,16 +272,16 @@ pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet:
 }
 
 /// Chosen: the code. Azure makes, changes and deletes the interface of an endpoint with the endpoint.
-fn not_of_an_endpoint(interface: &Value, what: &str) -> Result<(), ArmError> {
+fn not_of_an_endpoint(interface: &Value, verb: &str) -> Result<(), ArmError> {
     let Some(endpoint) = id_of(&interface["properties"]["privateEndpoint"]) else { return Ok(()) };
     let id = interface["id"].as_str().unwrap_or_default();
     let message =
-        format!("Network interface {id} belongs to private endpoint {endpoint} and cannot be {what} by itself.");
-    Err(ArmError::new(400, "NetworkInterfaceOwnedByPrivateEndpoint", message))
+        format!("Network interface {id} is managed by private endpoint {endpoint}, by which alone it changes.");
+    Err(ArmError::new(400, format!("Cannot{verb}NetworkInterfaceManagedByPrivateEndpoint"), message))
 }
 
 fn removable(_: &World, document: &Value) -> Result<(), ArmError> {
-    not_of_an_endpoint(document, "deleted")
+    not_of_an_endpoint(document, "Delete")
 }
 
 fn render(_: &World, document: Value) -> Value {
