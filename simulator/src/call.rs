@@ -26,7 +26,7 @@ pub(crate) struct Call<'a> {
 
 /// How a provider announces an operation, each as its recordings show.
 ///
-/// URLs are templates of `{subscription}`, `{group}`, `{location}` and `{id}`.
+/// URLs are templates of `{subscription}`, `{group}`, `{location}`, `{resource}` (the whole path asked for) and `{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     /// The status while it runs, and when it took no time.
@@ -136,7 +136,8 @@ impl Call<'_> {
     /// A page of `items`; `token` is the provider's name for the continuation parameter.
     pub(crate) fn page(&self, items: Vec<Value>, token: &str) -> Reply {
         let skip = self.request.query(token).and_then(|skip| skip.parse::<usize>().ok()).unwrap_or(0);
-        let size = self.world.settings.page_size.max(1);
+        let asked = self.request.query("$top").and_then(|top| top.parse::<usize>().ok());
+        let size = asked.unwrap_or(usize::MAX).min(self.world.settings.page_size).max(1);
         let more = items.len() > skip.saturating_add(size);
         let value: Vec<Value> = items.into_iter().skip(skip).take(size).collect();
         if !more {
@@ -144,9 +145,11 @@ impl Call<'_> {
         }
         let (base, path, version) = (&self.request.base, &self.path, &self.api_version);
         let mut next = format!("{base}{path}?api-version={version}&{token}={}", skip + size);
-        if let Some(filter) = self.request.query("$filter") {
-            next.push_str("&$filter=");
-            next.extend(url::form_urlencoded::byte_serialize(filter.as_bytes()));
+        for name in ["$filter", "$top", "$expand"] {
+            if let Some(value) = self.request.query(name) {
+                next.push_str(&format!("&{name}="));
+                next.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+            }
         }
         Reply::ok(json!({ "value": value, "nextLink": next }))
     }
@@ -167,6 +170,7 @@ impl Call<'_> {
 
     fn operation_url(&self, (path, own): (&str, &str), location: &str, id: &Uuid) -> String {
         let path = path
+            .replace("{resource}", &self.path)
             .replace("{subscription}", ids::subscription(&self.path).unwrap_or_default())
             .replace("{group}", ids::resource_group(&self.path).unwrap_or_default())
             .replace("{location}", location)
@@ -219,8 +223,7 @@ impl Call<'_> {
 
     fn operation_id(&self) -> Result<Uuid, ArmError> {
         let id = ids::name(&self.path);
-        Uuid::parse_str(id)
-            .ok()
+        ids::operation(&self.path)
             .filter(|id| self.world.operations.get(id).is_some())
             .ok_or_else(|| ArmError::new(404, "OperationNotFound", format!("The operation '{id}' was not found.")))
     }

@@ -28,6 +28,13 @@ pub(crate) fn name(id: &str) -> &str {
     id.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
+/// The operation that a status URL names: the guid at its end, which some providers put a word before.
+pub(crate) fn operation(path: &str) -> Option<uuid::Uuid> {
+    let name = name(path);
+    let guid = name.len().checked_sub(36).and_then(|at| name.get(at..))?;
+    uuid::Uuid::parse_str(guid).ok()
+}
+
 /// What follows the last `/providers/`: `Microsoft.Storage/storageAccounts/lake`.
 pub(crate) fn provider_path(id: &str) -> Option<&str> {
     let at = id.to_ascii_lowercase().rfind("/providers/")?;

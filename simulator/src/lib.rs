@@ -41,7 +41,8 @@ pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, Leniency, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
+    ParallelApprovals, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;

@@ -3,8 +3,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::cloud_metadata;
@@ -17,6 +15,7 @@ use crate::fault::{Fault, Struck};
 use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
+use crate::providers::{locks, resources};
 use crate::routes::{self, Found, Route};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
@@ -241,7 +240,9 @@ impl World {
                 return Err(ArmError::new(401, "InvalidAuthenticationTokenTenant", message));
             }
         }
-        let (route, params) = match routes::find(&request.method, &path) {
+        // Whether something is there (ARM RPC, resource-api-reference): a GET of which only the status is told.
+        let head = request.method == "HEAD";
+        let (route, params) = match routes::find(if head { "GET" } else { &request.method }, &path) {
             Found::Route(route, params) => (route, params),
             Found::OtherMethod => {
                 let message = format!("The method '{}' is not supported on '{path}'.", request.method);
@@ -257,18 +258,29 @@ impl World {
         if let Some(group) = ids::resource_group(&call.path) {
             let subscription = ids::subscription(&call.path).unwrap_or_default();
             let id = format!("/subscriptions/{subscription}/resourceGroups/{group}");
-            if !call.world.groups.contains_key(&ids::key(&id)) {
+            let itself = ids::key(&id) == ids::key(&call.path);
+            if !itself && !call.world.groups.contains_key(&ids::key(&id)) {
                 return Err(ArmError::group_not_found(group));
             }
         }
-        (route.run)(&mut call)
+        if !matches!(request.method.as_str(), "GET" | "HEAD") {
+            resources::refuse_write(&call, route)?;
+            locks::refuse(&call)?;
+        }
+        let reply = (route.run)(&mut call)?;
+        Ok(if head && reply.status == 200 { Reply::empty(204) } else { reply })
     }
 }
 
 /// The caller needs the route's action; the status of an operation may be read by who began it, whatever the roles.
 fn authorize(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
-    let id = Uuid::parse_str(ids::name(&call.path)).ok();
-    let own = id.and_then(|id| call.world.operations.get(&id)).is_some_and(|op| op.starter == call.caller.object_id);
+    // A list of the tenant's shows what the caller may see, which is its own business.
+    if !route.path.contains('{') {
+        return Ok(());
+    }
+    let own = ids::operation(&call.path)
+        .and_then(|id| call.world.operations.get(&id))
+        .is_some_and(|op| op.starter == call.caller.object_id);
     if own { Ok(()) } else { call.require(&route.action(), &route.scope(&call.path)) }
 }
 

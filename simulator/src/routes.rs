@@ -144,7 +144,19 @@ macro_rules! connectable {
     };
 }
 
-pub(crate) use {child, connectable, patchable, tracked};
+/// One of what can be connected to, for the providers that have it.
+macro_rules! link_resource {
+    ($kind:literal, $versions:expr) => {
+        &[$crate::routes::row(
+            "GET",
+            concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateLinkResources/{}"),
+            $versions,
+            $crate::connections::link_resource,
+        )]
+    };
+}
+
+pub(crate) use {child, connectable, link_resource, patchable, tracked};
 
 pub(crate) const fn row(
     method: &'static str,

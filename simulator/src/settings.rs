@@ -55,6 +55,36 @@ pub enum ParallelApprovals {
     Allow,
 }
 
+/// What a SQL server says to a second decision on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecondApproval {
+    /// 400 `PrivateEndpointConnectionStatusNotPending`, as its specification lists it.
+    #[default]
+    Refuse,
+    /// As every other provider does.
+    Accept,
+}
+
+/// Whether a rejected connection can be approved after all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectedConnections {
+    /// No: the consumer has to ask again, as the transitions in AML's specification have it.
+    #[default]
+    Final,
+    /// Yes, by the same PUT.
+    Approvable,
+}
+
+/// What a storage account says to a change while another one goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConcurrentAccountWrites {
+    /// 409 `StorageAccountOperationInProgress`.
+    #[default]
+    Refuse,
+    /// Accepted: the last one counts.
+    Allow,
+}
+
 /// How long operations take, in simulated seconds; `0` makes the operation synchronous.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -85,6 +115,22 @@ pub struct OperationSeconds {
     pub approval: f64,
     /// Deleting a connection, for the providers where that is an operation.
     pub connection_delete: f64,
+    /// Creating a storage account.
+    pub storage_create: f64,
+    /// How long a storage account is busy with a change after that was answered.
+    pub storage_update: f64,
+    /// Until a new key vault is found in DNS.
+    pub vault_create: f64,
+    /// Purging a deleted vault.
+    pub vault_purge: f64,
+    /// Creating, changing or deleting a container registry.
+    pub registry: f64,
+    /// Creating, changing or deleting a SQL server.
+    pub sql_server: f64,
+    /// Deleting a resource group with all that is in it.
+    pub group_delete: f64,
+    /// Registering a resource provider with a subscription.
+    pub provider_registration: f64,
 }
 
 impl Default for OperationSeconds {
@@ -103,6 +149,14 @@ impl Default for OperationSeconds {
             private_endpoint_delete: 10.0,
             approval: 0.0,
             connection_delete: 5.0,
+            storage_create: 17.0,
+            storage_update: 0.0,
+            vault_create: 10.0,
+            vault_purge: 10.0,
+            registry: 10.0,
+            sql_server: 60.0,
+            group_delete: 30.0,
+            provider_registration: 30.0,
         }
     }
 }
@@ -124,6 +178,14 @@ impl OperationSeconds {
             private_endpoint_delete: seconds,
             approval: seconds,
             connection_delete: seconds,
+            storage_create: seconds,
+            storage_update: seconds,
+            vault_create: seconds,
+            vault_purge: seconds,
+            registry: seconds,
+            sql_server: seconds,
+            group_delete: seconds,
+            provider_registration: seconds,
         }
     }
 }
@@ -188,6 +250,14 @@ pub struct Settings {
     pub isolation_with_computes: Leniency,
     /// See [`ParallelApprovals`].
     pub parallel_approvals: ParallelApprovals,
+    /// See [`SecondApproval`].
+    pub sql_second_approval: SecondApproval,
+    /// See [`RejectedConnections`].
+    pub rejected_connections: RejectedConnections,
+    /// See [`ConcurrentAccountWrites`].
+    pub concurrent_account_writes: ConcurrentAccountWrites,
+    /// Namespaces that no subscription is registered to use until it asks for them, in any case.
+    pub unregistered_providers: Vec<String>,
     /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
     /// is over.
     pub soft_delete: bool,
@@ -231,6 +301,10 @@ impl Default for Settings {
             isolation_disabling: Leniency::Refuse,
             isolation_with_computes: Leniency::Refuse,
             parallel_approvals: ParallelApprovals::default(),
+            sql_second_approval: SecondApproval::default(),
+            rejected_connections: RejectedConnections::default(),
+            concurrent_account_writes: ConcurrentAccountWrites::default(),
+            unregistered_providers: Vec::new(),
             // Chosen: on, which is the harder case for a client that deletes and creates again.
             soft_delete: true,
             enforce_rbac: true,

@@ -12,6 +12,7 @@ use crate::fault::{FaultPlan, OperationFault};
 use crate::ids;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
+use crate::providers::resources::Registrations;
 use crate::rbac::Roles;
 use crate::resource_type;
 use crate::settings::Settings;
@@ -37,10 +38,12 @@ pub(crate) struct World {
     pub(crate) resources: BTreeMap<String, Value>,
     pub(crate) connections: BTreeMap<String, Connection>,
     pub(crate) networks: BTreeMap<String, ManagedNetwork>,
-    /// Workspaces that are deleted but not purged.
+    /// What is deleted but not purged.
     pub(crate) soft_deleted: BTreeMap<String, Value>,
     /// How often each id was created: a resource made anew has new guids.
     pub(crate) generations: BTreeMap<String, u32>,
+    /// What was asked of resource providers' registrations.
+    pub(crate) registrations: Registrations,
     pub(crate) roles: Roles,
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,

@@ -144,7 +144,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     };
     let wanted = wanted(body)?;
     linked(world, proposal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet)?;
-    world.resource(&wanted.target)?;
+    world.connectable(&wanted.target)?;
     if !wanted.manual {
         let kind = ids::resource_type(&wanted.target).unwrap_or_default();
         linked(world, proposal, &format!("{kind}/PrivateEndpointConnectionsApproval/action"), &wanted.target)?;

@@ -163,6 +163,12 @@ impl Lab {
         self.send("POST", &format!("{path}?api-version={ML}"), &self.token, body).await.unwrap()
     }
 
+    /// A request with a body, in a version other than AML's.
+    pub(crate) async fn call(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Answer {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        self.send(method, &format!("{path}{mark}api-version={version}"), &self.token, body).await.unwrap()
+    }
+
     pub(crate) async fn delete(&self, path: &str, version: &str) -> Answer {
         self.send("DELETE", &format!("{path}?api-version={version}"), &self.token, None).await.unwrap()
     }

@@ -188,12 +188,34 @@ async fn a_workspace_reads_as_recorded() {
     let read = lab.get(&id, "2024-04-01").await.expect(200).body;
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut recorded = vec![
-        "friendlyName", "description", "storageAccount", "keyVault", "applicationInsights", "hbiWorkspace", "tenantId",
-        "imageBuildCompute", "provisioningState", "managedNetwork", "allowRoleAssignmentOnRG", "v1LegacyMode",
-        "softDeleteEnabled", "creationTime", "notebookInfo", "storageHnsEnabled", "workspaceId",
-        "linkedModelInventoryArmId", "privateLinkCount", "publicNetworkAccess", "ipAllowlist", "discoveryUrl",
-        "mlFlowTrackingUri", "serverlessComputeSettings", "EnableSoftwareBillOfMaterials",
-        "sdkTelemetryAppInsightsKey", "sasGetterUri", "enableDataIsolation",
+        "friendlyName",
+        "description",
+        "storageAccount",
+        "keyVault",
+        "applicationInsights",
+        "hbiWorkspace",
+        "tenantId",
+        "imageBuildCompute",
+        "provisioningState",
+        "managedNetwork",
+        "allowRoleAssignmentOnRG",
+        "v1LegacyMode",
+        "softDeleteEnabled",
+        "creationTime",
+        "notebookInfo",
+        "storageHnsEnabled",
+        "workspaceId",
+        "linkedModelInventoryArmId",
+        "privateLinkCount",
+        "publicNetworkAccess",
+        "ipAllowlist",
+        "discoveryUrl",
+        "mlFlowTrackingUri",
+        "serverlessComputeSettings",
+        "EnableSoftwareBillOfMaterials",
+        "sdkTelemetryAppInsightsKey",
+        "sasGetterUri",
+        "enableDataIsolation",
     ];
     let mut shown = names(&read["properties"]);
     recorded.sort_unstable();
@@ -286,7 +308,8 @@ async fn projects_belong_to_a_hub() {
     hub["kind"] = json!("hub");
     let created = lab.put(&workspace("hub1"), ML, hub).await.expect(200).body;
     assert_eq!((&created["kind"], &created["properties"]["enableDataIsolation"]), (&json!("Hub"), &json!(true)));
-    let project = |hub: &str| json!({ "location": "westeurope", "kind": "Project", "properties": { "hubResourceId": hub } });
+    let project =
+        |hub: &str| json!({ "location": "westeurope", "kind": "Project", "properties": { "hubResourceId": hub } });
     lab.put(&workspace("lost"), ML, project(&workspace("nowhere"))).await.expect(400);
     let mut own_network = project(&workspace("hub1"));
     own_network["properties"]["managedNetwork"] = json!({ "isolationMode": "Disabled" });
