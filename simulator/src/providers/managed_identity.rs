@@ -3,16 +3,40 @@
 use serde_json::{Value, json};
 
 use crate::body;
+use crate::call::{Answer, Call};
 use crate::directory::Principal;
 use crate::error::ArmError;
+use crate::http::Payload;
 use crate::ids;
-use crate::resource_type::{Patch, Proposal, ResourceType, at_once};
-use crate::routes::{Provider, child, patchable, tracked};
+use crate::resource_type::{self, Patch, Proposal, ResourceType, at_once};
+use crate::routes::{Provider, Route, child, patchable, row};
 use crate::world::World;
 
 const VERSIONS: &[&str] = &["2018-11-30", "2023-01-31", "2024-11-30"];
 
 const CREDENTIAL: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials";
+
+macro_rules! identities {
+    ($tail:literal) => {
+        concat!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities",
+            $tail
+        )
+    };
+}
+
+const ROUTES: &[Route] = &[
+    row(
+        "GET",
+        "/subscriptions/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities",
+        VERSIONS,
+        resource_type::list,
+    ),
+    row("GET", identities!(""), VERSIONS, resource_type::list),
+    row("GET", identities!("/{}"), VERSIONS, resource_type::get),
+    row("PUT", identities!("/{}"), VERSIONS, put),
+    row("DELETE", identities!("/{}"), VERSIONS, resource_type::delete),
+];
 
 /// How many credentials an identity takes (documented limit).
 const MOST_CREDENTIALS: usize = 20;
@@ -43,14 +67,27 @@ const FEDERATED: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.ManagedIdentity",
     source: "OpenAPI 2023-01-31, recording of identities (2018-11-30)",
-    missing: &["The header Location of a new identity", "System-assigned identities as a resource"],
+    missing: &["System-assigned identities as a resource"],
     types: &[IDENTITY, FEDERATED],
     routes: &[
-        tracked!("Microsoft.ManagedIdentity/userAssignedIdentities", VERSIONS),
+        ROUTES,
         patchable!("Microsoft.ManagedIdentity/userAssignedIdentities", VERSIONS),
         child!("Microsoft.ManagedIdentity/userAssignedIdentities/{}/federatedIdentityCredentials", VERSIONS),
     ],
 };
+
+/// A new identity is announced by its path, in `Location` (recording of identities).
+fn put(call: &mut Call<'_>) -> Answer {
+    let reply = resource_type::put(call)?;
+    let id = match &reply.payload {
+        Payload::Json(document) if reply.status == 201 => document["id"].as_str().map(str::to_owned),
+        _ => None,
+    };
+    Ok(match id {
+        Some(id) => reply.header("Location", id),
+        None => reply,
+    })
+}
 
 fn accept(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let name = ids::name(proposal.id);

@@ -300,15 +300,13 @@ fn render(world: &World, document: Value) -> Value {
 }
 
 fn render_rules(world: &World, rules: &mut Value) {
-    for rule in rules["ipRules"].as_array_mut().into_iter().flatten() {
+    for rule in rules.get_mut("ipRules").and_then(Value::as_array_mut).into_iter().flatten() {
         rule["action"] = json!("Allow");
     }
-    for rule in rules["virtualNetworkRules"].as_array_mut().into_iter().flatten() {
+    for rule in rules.get_mut("virtualNetworkRules").and_then(Value::as_array_mut).into_iter().flatten() {
         let subnet = rule["id"].as_str().unwrap_or_default();
-        let gone = matches!(
-            network_rules::check_subnet(world, subnet, "Microsoft.Storage"),
-            Err(SubnetFault::Refused(_)) if !world.resources.contains_key(&ids::key(subnet))
-        );
+        let missing = !world.resources.contains_key(&ids::key(subnet));
+        let gone = missing && network_rules::check_subnet(world, subnet, "Microsoft.Storage").is_err();
         rule["action"] = json!("Allow");
         rule["state"] = json!(if gone { "NetworkSourceDeleted" } else { "Succeeded" });
     }

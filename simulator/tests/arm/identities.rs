@@ -17,7 +17,9 @@ fn credential(subject: &str) -> Value {
 async fn an_identity_is_what_was_recorded() {
     let lab = Lab::start(Settings::fast()).await;
     let body = json!({ "location": "westus2", "name": "robot" });
-    let made = lab.put(&path(), "2018-11-30", body.clone()).await.expect(201).body;
+    let made = lab.put(&path(), "2018-11-30", body.clone()).await.expect(201);
+    assert_eq!(made.header("Location"), made.body["id"].as_str());
+    let made = made.body;
     let lower = path().replace("resourceGroups", "resourcegroups");
     let ids = &made["properties"];
     assert_eq!(

@@ -133,7 +133,9 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     keep_irreversible(&before, &mut properties)?;
     // Whatever was asked for (recording of vaults): soft delete cannot be turned off.
     properties["enableSoftDelete"] = json!(true);
-    normalize(&mut properties["networkAcls"]);
+    if let Some(rules) = properties.get_mut("networkAcls") {
+        normalize(rules);
+    }
     if let Some(members) = properties.as_object_mut() {
         members.retain(|_, value| !value.is_null());
     }
@@ -216,16 +218,19 @@ fn keep_irreversible(before: &Value, properties: &mut Value) -> Result<(), ArmEr
 /// Rules as the service gives them back (OpenAPI, example of a vault with network rules): addresses as ranges, ids of
 /// subnets in lower case.
 fn normalize(rules: &mut Value) {
-    for rule in rules["ipRules"].as_array_mut().into_iter().flatten() {
+    let list = |rules: &mut Value, name: &str, each: fn(&mut Value)| {
+        rules.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten().for_each(each);
+    };
+    list(rules, "ipRules", |rule| {
         if let Some(address) = rule["value"].as_str().filter(|value| !value.contains('/')) {
             rule["value"] = json!(format!("{address}/32"));
         }
-    }
-    for rule in rules["virtualNetworkRules"].as_array_mut().into_iter().flatten() {
+    });
+    list(rules, "virtualNetworkRules", |rule| {
         if let Some(id) = rule["id"].as_str() {
             rule["id"] = json!(id.to_ascii_lowercase());
         }
-    }
+    });
 }
 
 fn render(world: &World, document: Value) -> Value {
