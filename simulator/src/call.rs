@@ -1,5 +1,7 @@
 //! One authenticated, authorized ARM call, and the answer of a long-running operation to it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -8,6 +10,7 @@ use crate::error::ArmError;
 use crate::http::{Reply, Request};
 use crate::ids;
 use crate::operations::{Plan, State};
+use crate::providers::authorization::CallFacts;
 use crate::world::World;
 
 pub(crate) type Answer = Result<Reply, ArmError>;
@@ -20,7 +23,7 @@ pub(crate) struct Call<'a> {
     pub(crate) path: String,
     /// The values of the route's placeholders.
     pub(crate) params: Vec<String>,
-    pub(crate) caller: Principal,
+    pub(crate) caller: Arc<Principal>,
     pub(crate) api_version: String,
 }
 
@@ -118,7 +121,7 @@ impl Call<'_> {
 
     /// Refuses the call unless the caller may do `action` on `scope`.
     pub(crate) fn require(&self, action: &str, scope: &str) -> Result<(), ArmError> {
-        if self.world.may(&self.caller.object_id, action, scope) {
+        if self.world.may_with(&self.caller.object_id, action, scope, &CallFacts(self)) {
             return Ok(());
         }
         let (client, object) = (&self.caller.client_id, &self.caller.object_id);

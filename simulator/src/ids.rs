@@ -90,19 +90,24 @@ pub(crate) fn contains(scope: &str, id: &str) -> bool {
 /// Matches `text` against a pattern in which `*` stands for any run of characters, case-insensitively, as role
 /// definitions write their actions.
 pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
+    wildcard_lower(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
+}
+
+/// [`wildcard`] for what is lower-cased already: it is asked several times with each request.
+pub(crate) fn wildcard_lower(pattern: &str, text: &str) -> bool {
+    let Some((first, pattern)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
+    let mut parts = pattern.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
         match rest.find(part) {
             Some(at) => rest = &rest[at + part.len()..],
             None => return false,
         }
     }
-    rest.ends_with(last)
+    true
 }
 
 /// A guid that is the same in every run for the same words, so that the end states of two runs can be compared.

@@ -164,6 +164,13 @@ impl World {
         id
     }
 
+    /// Begins an operation that the present request causes besides its own: planned failures and the log mean the own.
+    pub(crate) fn begin_beside(&mut self, plan: Plan, starter: &str) {
+        let (failing, begun) = (self.next_operation.take(), self.begun);
+        self.begin(plan, starter);
+        (self.next_operation, self.begun) = (failing, begun);
+    }
+
     /// Applies what has come to its end by `now`, in the order of the ends, and leaves the world at `now`.
     pub(crate) fn settle(&mut self, now: i64) {
         while let Some(id) = self.operations.next_due(now) {

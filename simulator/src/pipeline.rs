@@ -1,25 +1,29 @@
 //! From a request to its reply: faults, tokens, throttling, access, route, log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
+use crate::bearer::{self, Expected};
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::cloud_metadata;
 use crate::control;
 use crate::dice::Dice;
-use crate::directory::{BadToken, Principal};
+use crate::directory::Principal;
 use crate::entra;
 use crate::error::ArmError;
 use crate::fault::{Fault, Struck};
 use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
+use crate::managed_identity;
 use crate::providers::{locks, resources};
 use crate::routes::{self, Found, Route};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
-use crate::throttle::{self, Throttle};
+use crate::throttle::{Kind, Remaining};
 use crate::world::World;
 
 /// What a simulator begins with, and goes back to.
@@ -124,7 +128,7 @@ impl World {
     /// What the fault plan has for this request; it is counted.
     fn struck(&mut self, request: &Request) -> Struck {
         let caller = if self.faults.asks_for_caller() { self.authenticate(request).ok() } else { None };
-        self.faults.take(request, caller.as_ref(), &mut self.dice)
+        self.faults.take(request, caller.as_deref(), &mut self.dice)
     }
 
     /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM are to be
@@ -144,7 +148,7 @@ impl World {
             }
         };
         self.next_operation = None;
-        let is_arm = entra::token_tenant(&request.path).is_none() && !entra::is_imds(&request.path);
+        let is_arm = !entra::serves(&request.path) && !managed_identity::serves(&request.path);
         let exchange = is_arm.then(|| Exchange {
             at: self.now,
             base: request.base.clone(),
@@ -163,11 +167,8 @@ impl World {
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(tenant) = entra::token_tenant(&request.path) {
-            return entra::token(self, request, tenant);
-        }
-        if entra::is_imds(&request.path) {
-            return entra::imds(self, request);
+        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+            return reply;
         }
         if cloud_metadata::serves(&request.path) {
             return cloud_metadata::answer(request);
@@ -177,51 +178,37 @@ impl World {
             Err(error) => return error.into(),
         };
         trace.caller = Some(caller.object_id.clone());
-        let kind = throttle::kind(&request.method);
+        let kind = Kind::of(&request.method);
+        // What is outside a subscription that is there counts for the tenant.
         let subscription = ids::subscription(&request.path).map(ids::key);
-        let remaining = match (&subscription, self.settings.throttle) {
-            (Some(subscription), true) => {
-                self.throttle.take(&self.settings.buckets, &caller.object_id, subscription, kind, self.now)
-            }
-            _ => Ok(Throttle::untouched(&self.settings.buckets, kind)),
+        let subscription = subscription.filter(|id| self.subscriptions.contains_key(id));
+        let remaining = if self.settings.throttle {
+            let (buckets, now) = (&self.settings.buckets, self.now);
+            self.throttle.take(buckets, &caller.object_id, subscription.as_deref(), kind, now)
+        } else {
+            Ok(Remaining::untouched(&self.settings.buckets, subscription.is_some(), kind))
         };
-        let reply = match remaining {
-            Ok(_) => self.arm(request, caller).unwrap_or_else(Reply::from),
-            Err(wait) => {
-                let subscription = subscription.as_deref().unwrap_or_default();
-                ArmError::new(
-                    429,
-                    "SubscriptionRequestsThrottled",
-                    format!("Number of {kind} for subscription '{subscription}' exceeded the limit. Please try again after '{wait}' seconds."),
-                )
-                .with_header("Retry-After", wait.to_string())
-                .into()
-            }
-        };
-        let scope = if subscription.is_some() { "subscription" } else { "tenant" };
-        reply.header(&format!("x-ms-ratelimit-remaining-{scope}-{kind}"), remaining.unwrap_or(0).to_string())
+        match remaining {
+            Ok(remaining) => remaining.headers(self.arm(request, caller).unwrap_or_else(Reply::from)),
+            Err(throttled) => throttled.into(),
+        }
     }
 
-    fn authenticate(&self, request: &Request) -> Result<Principal, ArmError> {
-        let refuse = |code: &str, message: &str| ArmError::bad_token(&request.base, code, message);
+    fn authenticate(&mut self, request: &Request) -> Result<Arc<Principal>, ArmError> {
         let token = request.header("Authorization").and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
         let Some(token) = token else {
-            return Err(refuse(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            ));
+            let message = "Authentication failed. The 'Authorization' header is missing.";
+            return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
         };
-        match self.directory.holder(token) {
-            Ok(principal) => Ok(principal.clone()),
-            Err(BadToken::Unknown) => Err(refuse("InvalidAuthenticationToken", "The access token is invalid.")),
-            Err(BadToken::Expired) => Err(ArmError::expired_token(&request.base)),
-        }
+        let expected =
+            Expected { base: &request.base, now: bearer::real_seconds(), unsigned: self.settings.unsigned_tokens };
+        self.directory.holder(token, expected).map_err(|error| error.refusal(&request.base))
     }
 
-    fn arm(&mut self, request: &Request, caller: Principal) -> Answer {
+    fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {
         let path = request.path.trim_end_matches('/').to_owned();
         let api_version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
             ArmError::new(
@@ -234,10 +221,11 @@ impl World {
             let known = self.subscriptions.get(&ids::key(id)).ok_or_else(|| ArmError::subscription_not_found(id))?;
             if !known.tenant.eq_ignore_ascii_case(&caller.tenant) {
                 let message = format!(
-                    "The access token is from the wrong issuer. It must match the tenant '{}' associated with this subscription.",
-                    known.tenant
+                    "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this subscription.",
+                    bearer::issuer(&caller.tenant),
+                    bearer::issuer(&known.tenant)
                 );
-                return Err(ArmError::new(401, "InvalidAuthenticationTokenTenant", message));
+                return Err(ArmError::bad_token(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
         // Whether something is there (ARM RPC, resource-api-reference): a GET of which only the status is told.

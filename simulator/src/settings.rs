@@ -200,7 +200,8 @@ pub struct Bucket {
     pub refill_per_second: f64,
 }
 
-/// ARM's buckets for one principal and one subscription (Microsoft's page on ARM throttling).
+/// ARM's buckets for one principal and one subscription, or for one principal outside any (Microsoft's page on ARM
+/// throttling). All principals of a subscription together have fifteen times as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Buckets {
@@ -269,6 +270,11 @@ pub struct Settings {
     pub principal_replication_seconds: f64,
     /// How long a bearer token is good for, in real seconds: clients judge its age by their own clock.
     pub token_lifetime_seconds: u64,
+    /// Tokens without a signature are taken at their word: their claims are checked all the same. For clients that
+    /// make their own.
+    pub unsigned_tokens: bool,
+    /// What App Service's form of the metadata service wants to see in `X-IDENTITY-HEADER`.
+    pub identity_header: String,
     /// Empties the buckets and answers 429.
     pub throttle: bool,
     /// Sizes of the buckets.
@@ -311,6 +317,8 @@ impl Default for Settings {
             role_assignment_delay_seconds: 0.0,
             principal_replication_seconds: 0.0,
             token_lifetime_seconds: 3600,
+            unsigned_tokens: false,
+            identity_header: "simulated-identity-header".into(),
             throttle: false,
             buckets: Buckets::default(),
             page_size: 100,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::condition::Facts;
 use crate::connections::Connection;
 use crate::dice::Dice;
 use crate::directory::Directory;
@@ -91,6 +92,11 @@ impl World {
         !self.settings.enforce_rbac || self.roles.allowed(principal, action, resource, self.now)
     }
 
+    /// [`Self::may`] for one call, about which conditions can ask.
+    pub(crate) fn may_with(&self, principal: &str, action: &str, resource: &str, facts: &dyn Facts) -> bool {
+        !self.settings.enforce_rbac || self.roles.allowed_with(principal, action, resource, self.now, facts)
+    }
+
     /// Counts the creations of `id`: 1 the first time.
     pub(crate) fn next_generation(&mut self, id: &str) -> u32 {
         let generation = self.generations.entry(ids::key(id)).or_default();
@@ -108,7 +114,7 @@ impl World {
                 self.connections.iter().map(|(id, c)| (id.clone(), c.render())).collect::<BTreeMap<_, _>>(),
             "outboundRules": self.networks.keys().map(|id| (id.clone(), self.rules_document(id))).collect::<BTreeMap<_, _>>(),
             "roleAssignments":
-                self.roles.assignments.iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
+                self.roles.assignments().iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
             "softDeleted": self.soft_deleted.keys().collect::<Vec<_>>(),
         });
         strip_times(&mut dump);

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod attacks;
 mod bad_input;
 mod columns;
 mod deletion;

@@ -496,7 +496,7 @@ impl World {
     }
 
     /// Sends a request to ARM with the operator's identity, as somebody at a shell would.
-    async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
+    pub(crate) async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
         let ca = reqwest::Certificate::from_pem(self.azure.ca_pem().as_bytes()).expect("a certificate");
         let http = reqwest::Client::builder().tls_certs_only([ca]).build().expect("a client");
         let form = format!(
@@ -511,9 +511,10 @@ impl World {
             .expect("a token");
         let token: Value = token.json().await.expect("JSON");
         let token = token["access_token"].as_str().expect("a token").to_owned();
+        let version = if path.contains("/Microsoft.Storage/") { "2023-05-01" } else { "2025-12-01" };
         loop {
             let mut request = http
-                .request(method.clone(), format!("{}{path}?api-version=2025-12-01", self.azure.endpoint()))
+                .request(method.clone(), format!("{}{path}?api-version={version}", self.azure.endpoint()))
                 .bearer_auth(&token);
             if let Some(body) = body {
                 request = request.json(body);

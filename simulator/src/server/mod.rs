@@ -16,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::entra;
 use crate::http::{Rendered, Reply, Request};
+use crate::managed_identity;
 use crate::pipeline::Shared;
 use crate::server::cut::Cut;
 
@@ -89,7 +89,7 @@ impl Service {
             from_loopback: peer.ip().is_loopback(),
         };
         let head = request.method == "HEAD";
-        let reply = if self.tls.is_none() && !entra::is_imds(&request.path) {
+        let reply = if self.tls.is_none() && !managed_identity::serves(&request.path) {
             Some(Reply::empty(404).render())
         } else {
             self.shared.answer(request).await

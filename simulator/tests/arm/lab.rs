@@ -40,7 +40,12 @@ pub(crate) fn principal(name: &str) -> SeedPrincipal {
 }
 
 pub(crate) fn assignment(scope: &str, role: &str, principal: &str) -> SeedAssignment {
-    SeedAssignment { scope: scope.into(), role: role.into(), principal_id: principal.into() }
+    SeedAssignment {
+        scope: scope.into(),
+        role: role.into(),
+        principal_id: principal.into(),
+        ..SeedAssignment::default()
+    }
 }
 
 /// An owner, a subscription, a group, two accounts of which one is the workspace's, a vault.

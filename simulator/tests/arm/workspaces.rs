@@ -38,7 +38,7 @@ async fn creation_is_refused_and_leaves_nothing_behind() {
     for (name, body, code) in [
         ("x", with(|_| {}), "ValidationError"),
         ("no-location", with(|b| b["location"] = Value::Null), "LocationRequired"),
-        ("no-vault", with(|b| b["properties"]["keyVault"] = json!("/nowhere")), "ValidationError"),
+        ("no-vault", with(|b| b["properties"]["keyVault"] = Value::Null), "ValidationError"),
         (
             "bad-rule",
             with(|b| b["properties"]["managedNetwork"]["outboundRules"] = json!({ "abc": fqdn_rule("*") })),
@@ -48,6 +48,26 @@ async fn creation_is_refused_and_leaves_nothing_behind() {
         let id = workspace(name);
         assert_eq!(lab.put(&id, ML, body).await.expect(400).code(), code, "{name}");
         lab.get(&id, ML).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn what_a_workspace_rests_on_may_come_after_it_but_not_too_late() {
+    let settings = Settings { clock_speed: 0.0, ..Settings::fast() };
+    for in_time in [true, false] {
+        let lab = Lab::start(settings.clone()).await;
+        lab.sim.settings(|settings| settings.operation_seconds.workspace_create = 10.0);
+        let (id, late) = (workspace("early"), id("Microsoft.KeyVault/vaults", "late"));
+        let mut body = workspace_body("Disabled");
+        body["properties"]["keyVault"] = json!(late);
+        lab.put(&id, ML, body).await.expect(202);
+        if in_time {
+            let resources = vec![SeedResource::new(late, "westeurope")];
+            lab.sim.seed(arm_simulator::Seed { resources, ..Default::default() }).unwrap();
+        }
+        lab.sim.clock().advance(Duration::from_secs(10));
+        let state = lab.get(&id, ML).await.expect(200).body["properties"]["provisioningState"].clone();
+        assert_eq!(state, if in_time { "Succeeded" } else { "Failed" });
     }
 }
 
@@ -299,6 +319,30 @@ async fn contradicted_transitions_can_be_switched() {
     lab.patch(&id, to(o)).await.expect(200);
     let network = lab.get(&id, ML).await.body["properties"]["managedNetwork"].clone();
     assert_eq!((&network["status"]["status"], &network["changeableIsolationModes"]), (&json!("Inactive"), &json!([])));
+}
+
+#[tokio::test]
+async fn a_new_workspace_lets_itself_into_its_vault() {
+    let mut seed = crate::lab::seed();
+    for (n, rbac) in [(2, Some(json!(true))), (1, None)] {
+        let mut resource = SeedResource::new(id("Microsoft.KeyVault/vaults", &format!("policies-{n}")), "westeurope");
+        if let Some(rbac) = rbac {
+            resource = resource.property("enableRbacAuthorization", rbac);
+        }
+        seed.resources.push(resource.property("accessPolicies", json!([])));
+    }
+    let lab = Lab::with(seed, Settings::fast()).await;
+    for (n, expected) in [(1, 1), (2, 0)] {
+        let vault = id("Microsoft.KeyVault/vaults", &format!("policies-{n}"));
+        let mut body = workspace_body("Disabled");
+        body["properties"]["keyVault"] = json!(vault);
+        let made = lab.put(&workspace(&format!("keyed-{n}")), ML, body).await.expect(200).body;
+        let policies = lab.get(&vault, "2024-11-01").await.expect(200).body["properties"]["accessPolicies"].clone();
+        assert_eq!(policies.as_array().unwrap().len(), expected);
+        if expected == 1 {
+            assert_eq!(policies[0]["objectId"], made["identity"]["principalId"]);
+        }
+    }
 }
 
 #[tokio::test]

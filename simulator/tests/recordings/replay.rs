@@ -102,6 +102,7 @@ fn seed(cassette: &Cassette) -> Seed {
             scope: "/".into(),
             role: "Owner".into(),
             principal_id: PRINCIPAL.into(),
+            ..SeedAssignment::default()
         }],
         ..Seed::default()
     }

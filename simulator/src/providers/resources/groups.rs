@@ -156,7 +156,11 @@ fn empty(world: &mut World, group: &str) -> Result<(), ArmError> {
             left.iter().map(|(_, id)| id.as_str()).filter(|id| world.resources.contains_key(*id)).collect();
         if stuck.is_empty() {
             world.groups.remove(group);
-            world.roles.assignments.retain(|_, assignment| !ids::contains(group, &assignment.scope));
+            let inside = world.roles.assignments().iter().filter(|(_, one)| ids::contains(group, &one.scope));
+            let inside: Vec<String> = inside.map(|(key, _)| key.clone()).collect();
+            for key in inside {
+                world.roles.unassign(&key);
+            }
             return Ok(());
         }
         if stuck.len() == before {

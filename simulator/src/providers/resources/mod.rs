@@ -103,7 +103,7 @@ fn tenants(call: &mut Call<'_>) -> Answer {
 /// Whether a principal holds a role on a scope, above it or anywhere below: then ARM lists the subscription.
 fn sees(world: &World, principal: &str, scope: &str) -> bool {
     !world.settings.enforce_rbac
-        || world.roles.assignments.values().any(|assignment| {
+        || world.roles.assignments().values().any(|assignment| {
             assignment.principal_id.eq_ignore_ascii_case(principal)
                 && assignment.effective_at <= world.now
                 && (ids::contains(&assignment.scope, scope) || ids::contains(scope, &assignment.scope))
