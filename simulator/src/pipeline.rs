@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use crate::bearer::{self, Expected};
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
