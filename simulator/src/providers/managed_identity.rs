@@ -18,10 +18,7 @@ const CREDENTIAL: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/feder
 
 macro_rules! identities {
     ($tail:literal) => {
-        concat!(
-            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities",
-            $tail
-        )
+        concat!("/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities", $tail)
     };
 }
 

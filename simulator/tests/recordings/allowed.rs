@@ -17,6 +17,8 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { pointer: "/systemData/createdByType", why: "likewise" },
     Field { pointer: "/systemData/lastModifiedBy", why: "likewise" },
     Field { pointer: "/systemData/lastModifiedByType", why: "likewise" },
+    Field { pointer: "/userStorageKey", why: "a secret, blanked out in the recording" },
+    Field { pointer: "/notebookAccessKeys/*", why: "secrets" },
     Field {
         pointer: "/properties/notebookInfo/fqdn",
         why: "some regions have their notebooks served by another one (westus3 by westus2); which, no source tells",

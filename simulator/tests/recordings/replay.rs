@@ -176,7 +176,8 @@ fn unplayed(interaction: &Interaction, unmade: &BTreeSet<String>) -> Option<Stri
 /// The resource that a request made in Azure.
 fn made(interaction: &Interaction) -> Option<SeedResource> {
     let body = interaction.response.json().filter(|_| interaction.request.method == "PUT")?;
-    Some(SeedResource::new(body["id"].as_str()?, body["location"].as_str()?))
+    let made = SeedResource::new(body["id"].as_str()?, body["location"].as_str()?);
+    Some(SeedResource { properties: body["properties"].as_object().cloned().unwrap_or_default(), ..made })
 }
 
 /// What a later request for the recording's operation asks the simulator for.
@@ -196,8 +197,8 @@ fn operation_key(url: &str) -> String {
     format!("{}?{}", cassette::path(url), kept.join("&"))
 }
 
-/// The durations with which the request at `begun` has to be sent: what it begins ends halfway between the last
-/// interaction that shows it running and the first that shows it done.
+/// The durations with which the request at `begun` has to be sent: what it begins ends just before
+/// the first interaction that shows it done.
 fn durations(cassette: &Cassette, begun: usize) -> OperationSeconds {
     let interaction = &cassette.interactions[begun];
     let operations: Vec<&str> = operations_of(interaction).collect();
@@ -212,16 +213,11 @@ fn durations(cassette: &Cassette, begun: usize) -> OperationSeconds {
         let is_resource = path.eq_ignore_ascii_case(resource) && !(deletes && other.response.code == 200);
         other.request.method == "GET" && (operations.contains(&path) || is_resource)
     };
-    let later = cassette.interactions.iter().enumerate().skip(begun + 1);
-    let mut running = begun;
-    for (index, other) in later.filter(|(_, other)| watches(other)) {
-        if is_over(other) {
-            return OperationSeconds::all(((running + index) / 2 - begun) as f64 * STEP + STEP / 2.0);
-        }
-        running = index;
-    }
+    let mut later = cassette.interactions.iter().enumerate().skip(begun + 1);
+    let done = later.find(|(_, other)| watches(other) && is_over(other));
     // What nobody watched to its end ends before whatever comes next.
-    OperationSeconds::all(STEP / 2.0)
+    let end = done.map_or(begun + 1, |(index, _)| index);
+    OperationSeconds::all((end - begun) as f64 * STEP - STEP / 2.0)
 }
 
 /// Whether an answer shows work as done: by its status, the operation's `status` or the resource's state.
