@@ -52,6 +52,8 @@ pub(crate) struct Operation {
     effect: Option<Effect>,
     fault: Option<OperationFault>,
     order: u64,
+    /// See [`Operations::first_look`].
+    looked_at: bool,
 }
 
 /// How many finished operations are kept, so that their status can be read. Chosen; not by age, because a clock that is
@@ -71,6 +73,11 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
+    /// Whether nobody has asked for this operation before.
+    pub(crate) fn first_look(&mut self, id: &Uuid) -> bool {
+        self.all.get_mut(id).is_some_and(|operation| !std::mem::replace(&mut operation.looked_at, true))
+    }
+
     pub(crate) fn get(&self, id: &Uuid) -> Option<&Operation> {
         self.all.get(id)
     }
@@ -156,6 +163,7 @@ impl World {
             effect: Some(plan.effect),
             fault,
             order: self.operations.started,
+            looked_at: false,
         };
         let id = self.dice.guid();
         self.begun = Some(operation.kind);

@@ -17,7 +17,7 @@ use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
 use crate::managed_identity;
-use crate::providers::{locks, resources};
+use crate::providers::{locks, resources, storage};
 use crate::routes::{self, Found, Route};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
@@ -256,6 +256,7 @@ impl World {
             locks::refuse(&call)?;
         }
         let reply = (route.run)(&mut call)?;
+        let reply = storage::with_content_type(&call.path, reply);
         Ok(if head && reply.status == 200 { Reply::empty(204) } else { reply })
     }
 }

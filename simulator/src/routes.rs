@@ -27,9 +27,12 @@ pub(crate) struct Provider {
     pub(crate) routes: &'static [&'static [Route]],
 }
 
-/// The rows of a type that lies in a resource group: list, GET, PUT, DELETE.
+/// The rows of a type that lies in a resource group: list, GET, PUT, DELETE. A function may stand in for the usual PUT.
 macro_rules! tracked {
     ($kind:literal, $versions:expr) => {
+        $crate::routes::tracked!($kind, $versions, $crate::resource_type::put)
+    };
+    ($kind:literal, $versions:expr, $put:expr) => {
         &[
             $crate::routes::row(
                 "GET",
@@ -53,7 +56,7 @@ macro_rules! tracked {
                 "PUT",
                 concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
                 $versions,
-                $crate::resource_type::put,
+                $put,
             ),
             $crate::routes::row(
                 "DELETE",

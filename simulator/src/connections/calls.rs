@@ -156,7 +156,7 @@ fn link_document(target: &str, location: &str, group: &Group) -> Value {
         "properties": {
             "groupId": group.name,
             "requiredMembers": members,
-            "requiredZoneNames": [group.zone],
+            "requiredZoneNames": group.zones,
         }
     })
 }

@@ -27,7 +27,8 @@ pub(super) struct Group {
     pub(super) name: &'static str,
     /// `{location}` stands for the target's region.
     pub(super) members: &'static [&'static str],
-    pub(super) zone: &'static str,
+    /// The private DNS zones that its names need (Microsoft's page on the DNS of private endpoints).
+    pub(super) zones: &'static [&'static str],
 }
 
 /// How a provider's connections differ from the others'.
@@ -76,7 +77,7 @@ const CREATING: States = States { approving: "Creating", rejecting: "Creating", 
 
 macro_rules! storage_group {
     ($name:literal) => {
-        Group { name: $name, members: &[$name], zone: concat!("privatelink.", $name, ".core.windows.net") }
+        Group { name: $name, members: &[$name], zones: &[concat!("privatelink.", $name, ".core.windows.net")] }
     };
 }
 
@@ -135,14 +136,18 @@ const DIALECTS: &[Dialect] = &[
             ..Style::at_once(200)
         },
         delete: Style::VAULT_DELETE,
-        groups: &[Group { name: "vault", members: &["default"], zone: "privatelink.vaultcore.azure.net" }],
+        groups: &[Group { name: "vault", members: &["default"], zones: &["privatelink.vaultcore.azure.net"] }],
         ..COMMON
     },
     Dialect {
         kind: "Microsoft.MachineLearningServices/workspaces",
         states: CREATING,
         states_groups: false,
-        groups: &[Group { name: "amlworkspace", members: &["default"], zone: "privatelink.api.azureml.ms" }],
+        groups: &[Group {
+            name: "amlworkspace",
+            members: &["default"],
+            zones: &["privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"],
+        }],
         ..COMMON
     },
     Dialect {
@@ -169,7 +174,7 @@ const DIALECTS: &[Dialect] = &[
         groups: &[Group {
             name: "registry",
             members: &["registry", "registry_data_{location}"],
-            zone: "privatelink.azurecr.io",
+            zones: &["privatelink.azurecr.io"],
         }],
         ..COMMON
     },
@@ -184,7 +189,7 @@ const DIALECTS: &[Dialect] = &[
         decided_once: true,
         put: SQL,
         delete: SQL,
-        groups: &[Group { name: "sqlServer", members: &["sqlServer"], zone: "privatelink.database.windows.net" }],
+        groups: &[Group { name: "sqlServer", members: &["sqlServer"], zones: &["privatelink.database.windows.net"] }],
         ..COMMON
     },
 ];

@@ -7,7 +7,7 @@ use crate::body;
 use crate::call::{Answer, Call, Style, Shown};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
-use crate::http::Reply;
+use crate::http::{Payload, Reply};
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write, at_once};
 use crate::routes::{Provider, Route, connectable, patchable, row, tracked};
@@ -113,6 +113,19 @@ pub(crate) const PROVIDER: Provider = Provider {
         ROUTES,
     ],
 };
+
+/// This provider's answers have content types of their own: JSON without a character set, and one even for an empty
+/// body (recordings of accounts).
+pub(crate) fn with_content_type(path: &str, reply: Reply) -> Reply {
+    if !ids::provider_path(path).is_some_and(|path| path.to_ascii_lowercase().starts_with("microsoft.storage/")) {
+        return reply;
+    }
+    let kind = match reply.payload {
+        Payload::Json(_) => "application/json",
+        Payload::Empty | Payload::Text(_) => "text/plain; charset=utf-8",
+    };
+    reply.header("Content-Type", kind)
+}
 
 fn creation(call: &mut Call<'_>) -> Answer {
     call.operation_result(Some(17))

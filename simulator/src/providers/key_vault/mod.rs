@@ -43,7 +43,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     missing: &["Keys and secrets as resources, managed HSMs, changing access policies one by one"],
     types: TYPES,
     routes: &[
-        tracked!("Microsoft.KeyVault/vaults", VERSIONS),
+        tracked!("Microsoft.KeyVault/vaults", VERSIONS, vault::put),
         patchable!("Microsoft.KeyVault/vaults", VERSIONS),
         connectable!("Microsoft.KeyVault/vaults", VERSIONS),
         ROUTES,

@@ -7,10 +7,10 @@ use crate::body;
 use crate::call::{Answer, Call, Style};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
-use crate::http::Reply;
+use crate::http::{Payload, Reply};
 use crate::ids;
 use crate::providers::network_rules::{self, SubnetFault};
-use crate::resource_type::{Patch, Proposal, ResourceType, Write, at_once};
+use crate::resource_type::{self, Patch, Proposal, ResourceType, Write, at_once};
 use crate::world::World;
 
 pub(super) const KIND: &str = "Microsoft.KeyVault/vaults";
@@ -252,6 +252,18 @@ fn render(world: &World, document: Value) -> Value {
     }
     vault["properties"] = shown;
     vault
+}
+
+/// `PUT`. Recorded: only the answer to a creation spells the vault's URI without its last slash.
+pub(super) fn put(call: &mut Call<'_>) -> Answer {
+    let is_new = !call.world.resources.contains_key(&ids::key(&call.path));
+    let mut reply = resource_type::put(call)?;
+    if let Payload::Json(vault) = &mut reply.payload
+        && let Some(uri) = vault["properties"]["vaultUri"].as_str().filter(|_| is_new)
+    {
+        vault["properties"]["vaultUri"] = json!(uri.trim_end_matches('/'));
+    }
+    Ok(reply)
 }
 
 /// `POST` of a name: whether a vault could have it.
