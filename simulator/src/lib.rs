@@ -5,10 +5,13 @@
 //! Everything that takes time takes simulated time, and every behaviour that no source decides is a switch in
 //! [`Settings`]. See the crate's README for the seed file, the settings and the control interface.
 
+mod bearer;
 mod body;
+mod built_in_roles;
 mod call;
 mod clock;
 mod cloud_metadata;
+mod condition;
 mod connections;
 mod control;
 mod dice;
@@ -16,9 +19,12 @@ mod directory;
 mod entra;
 mod error;
 mod fault;
+mod federation;
 mod http;
 mod ids;
+mod jwt;
 mod log;
+mod managed_identity;
 mod operations;
 mod pipeline;
 mod providers;
@@ -26,6 +32,7 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
+mod seed_check;
 pub mod served;
 mod server;
 mod settings;
@@ -33,15 +40,22 @@ mod simulator;
 mod throttle;
 mod tls;
 mod world;
+mod worlds;
 
 pub use clock::Clock;
+pub use directory::PrincipalType;
 pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, RequestEntry};
 pub use seed::{
-    Seed, SeedAssignment, SeedConnection, SeedError, SeedGroup, SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
+    Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
+    SeedResource, SeedRole, SeedSubscription,
 };
+pub use seed_check::SeedProblem;
 pub use settings::{
-    ApproverMissing, Bucket, Buckets, ConcurrentWrites, Leniency, OperationSeconds, ParallelApprovals, RuleMapPatch, Settings,
+    ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
+    ParallelApprovals, ParallelNetworkWrites, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    UnknownNetworkProperties, ZoneGroupRecords,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;
+pub use worlds::{ReadyWorld, WORLDS};

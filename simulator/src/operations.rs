@@ -52,6 +52,8 @@ pub(crate) struct Operation {
     effect: Option<Effect>,
     fault: Option<OperationFault>,
     order: u64,
+    /// See [`Operations::first_look`].
+    looked_at: bool,
 }
 
 /// How many finished operations are kept, so that their status can be read. Chosen; not by age, because a clock that is
@@ -71,6 +73,11 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
+    /// Whether nobody has asked for this operation before.
+    pub(crate) fn first_look(&mut self, id: &Uuid) -> bool {
+        self.all.get_mut(id).is_some_and(|operation| !std::mem::replace(&mut operation.looked_at, true))
+    }
+
     pub(crate) fn get(&self, id: &Uuid) -> Option<&Operation> {
         self.all.get(id)
     }
@@ -156,12 +163,20 @@ impl World {
             effect: Some(plan.effect),
             fault,
             order: self.operations.started,
+            looked_at: false,
         };
         let id = self.dice.guid();
         self.begun = Some(operation.kind);
         self.operations.insert(id, operation);
         self.settle(self.now);
         id
+    }
+
+    /// Begins an operation that the present request causes besides its own: planned failures and the log mean the own.
+    pub(crate) fn begin_beside(&mut self, plan: Plan, starter: &str) {
+        let (failing, begun) = (self.next_operation.take(), self.begun);
+        self.begin(plan, starter);
+        (self.next_operation, self.begun) = (failing, begun);
     }
 
     /// Applies what has come to its end by `now`, in the order of the ends, and leaves the world at `now`.

@@ -1,26 +1,27 @@
 //! From a request to its reply: faults, tokens, throttling, access, route, log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
+use crate::bearer::{self, Expected};
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::cloud_metadata;
 use crate::control;
 use crate::dice::Dice;
-use crate::directory::{BadToken, Principal};
+use crate::directory::Principal;
 use crate::entra;
 use crate::error::ArmError;
 use crate::fault::{Fault, Struck};
 use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
+use crate::managed_identity;
+use crate::providers::{locks, resources, storage};
 use crate::routes::{self, Found, Route};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
-use crate::throttle::{self, Throttle};
+use crate::throttle::{Kind, Remaining};
 use crate::world::World;
 
 /// What a simulator begins with, and goes back to.
@@ -30,8 +31,10 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    fn clock(&self) -> Clock {
-        Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some())
+    /// The world at its beginning, and the clock that it began on.
+    pub(crate) fn begin(&self) -> Result<(World, Clock), SeedError> {
+        let clock = Clock::new(self.settings.clock_speed, self.settings.random_seed.is_some());
+        Ok((self.world(&clock)?, clock))
     }
 
     fn world(&self, clock: &Clock) -> Result<World, SeedError> {
@@ -54,8 +57,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn start(start: Start) -> Result<Self, SeedError> {
-        let clock = start.clock();
-        let world = start.world(&clock)?;
+        let (world, clock) = start.begin()?;
         let mut log = RequestLog::default();
         log.set_limit(world.settings.log_megabytes);
         Ok(Self { start, world: Mutex::new(world), log: Mutex::new(log), clock })
@@ -125,7 +127,7 @@ impl World {
     /// What the fault plan has for this request; it is counted.
     fn struck(&mut self, request: &Request) -> Struck {
         let caller = if self.faults.asks_for_caller() { self.authenticate(request).ok() } else { None };
-        self.faults.take(request, caller.as_ref(), &mut self.dice)
+        self.faults.take(request, caller.as_deref(), &mut self.dice)
     }
 
     /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM are to be
@@ -145,7 +147,7 @@ impl World {
             }
         };
         self.next_operation = None;
-        let is_arm = entra::token_tenant(&request.path).is_none() && !entra::is_imds(&request.path);
+        let is_arm = !entra::serves(&request.path) && !managed_identity::serves(&request.path);
         let exchange = is_arm.then(|| Exchange {
             at: self.now,
             base: request.base.clone(),
@@ -157,6 +159,7 @@ impl World {
             caller: trace.caller,
             status: reply.as_ref().map(|reply| reply.status),
             started_operation: self.begun.take().map(str::to_owned),
+            fault: fault.is_some(),
             ..Exchange::default()
         });
         let id = self.dice.guid().to_string();
@@ -164,11 +167,8 @@ impl World {
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(tenant) = entra::token_tenant(&request.path) {
-            return entra::token(self, request, tenant);
-        }
-        if entra::is_imds(&request.path) {
-            return entra::imds(self, request);
+        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+            return reply;
         }
         if cloud_metadata::serves(&request.path) {
             return cloud_metadata::answer(request);
@@ -178,51 +178,37 @@ impl World {
             Err(error) => return error.into(),
         };
         trace.caller = Some(caller.object_id.clone());
-        let kind = throttle::kind(&request.method);
+        let kind = Kind::of(&request.method);
+        // What is outside a subscription that is there counts for the tenant.
         let subscription = ids::subscription(&request.path).map(ids::key);
-        let remaining = match (&subscription, self.settings.throttle) {
-            (Some(subscription), true) => {
-                self.throttle.take(&self.settings.buckets, &caller.object_id, subscription, kind, self.now)
-            }
-            _ => Ok(Throttle::untouched(&self.settings.buckets, kind)),
+        let subscription = subscription.filter(|id| self.subscriptions.contains_key(id));
+        let remaining = if self.settings.throttle {
+            let (buckets, now) = (&self.settings.buckets, self.now);
+            self.throttle.take(buckets, &caller.object_id, subscription.as_deref(), kind, now)
+        } else {
+            Ok(Remaining::untouched(&self.settings.buckets, subscription.is_some(), kind))
         };
-        let reply = match remaining {
-            Ok(_) => self.arm(request, caller).unwrap_or_else(Reply::from),
-            Err(wait) => {
-                let subscription = subscription.as_deref().unwrap_or_default();
-                ArmError::new(
-                    429,
-                    "SubscriptionRequestsThrottled",
-                    format!("Number of {kind} for subscription '{subscription}' exceeded the limit. Please try again after '{wait}' seconds."),
-                )
-                .with_header("Retry-After", wait.to_string())
-                .into()
-            }
-        };
-        let scope = if subscription.is_some() { "subscription" } else { "tenant" };
-        reply.header(&format!("x-ms-ratelimit-remaining-{scope}-{kind}"), remaining.unwrap_or(0).to_string())
+        match remaining {
+            Ok(remaining) => remaining.headers(self.arm(request, caller).unwrap_or_else(Reply::from)),
+            Err(throttled) => throttled.into(),
+        }
     }
 
-    fn authenticate(&self, request: &Request) -> Result<Principal, ArmError> {
-        let refuse = |code: &str, message: &str| ArmError::bad_token(&request.base, code, message);
+    fn authenticate(&mut self, request: &Request) -> Result<Arc<Principal>, ArmError> {
         let token = request.header("Authorization").and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
         let Some(token) = token else {
-            return Err(refuse(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            ));
+            let message = "Authentication failed. The 'Authorization' header is missing.";
+            return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
         };
-        match self.directory.holder(token) {
-            Ok(principal) => Ok(principal.clone()),
-            Err(BadToken::Unknown) => Err(refuse("InvalidAuthenticationToken", "The access token is invalid.")),
-            Err(BadToken::Expired) => Err(ArmError::expired_token(&request.base)),
-        }
+        let expected =
+            Expected { base: &request.base, now: bearer::real_seconds(), unsigned: self.settings.unsigned_tokens };
+        self.directory.holder(token, expected).map_err(|error| error.refusal(&request.base))
     }
 
-    fn arm(&mut self, request: &Request, caller: Principal) -> Answer {
+    fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {
         let path = request.path.trim_end_matches('/').to_owned();
         let api_version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
             ArmError::new(
@@ -235,13 +221,16 @@ impl World {
             let known = self.subscriptions.get(&ids::key(id)).ok_or_else(|| ArmError::subscription_not_found(id))?;
             if !known.tenant.eq_ignore_ascii_case(&caller.tenant) {
                 let message = format!(
-                    "The access token is from the wrong issuer. It must match the tenant '{}' associated with this subscription.",
-                    known.tenant
+                    "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this subscription.",
+                    bearer::issuer(&caller.tenant),
+                    bearer::issuer(&known.tenant)
                 );
-                return Err(ArmError::new(401, "InvalidAuthenticationTokenTenant", message));
+                return Err(ArmError::bad_token(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
-        let (route, params) = match routes::find(&request.method, &path) {
+        // Whether something is there (ARM RPC, resource-api-reference): a GET of which only the status is told.
+        let head = request.method == "HEAD";
+        let (route, params) = match routes::find(if head { "GET" } else { &request.method }, &path) {
             Found::Route(route, params) => (route, params),
             Found::OtherMethod => {
                 let message = format!("The method '{}' is not supported on '{path}'.", request.method);
@@ -257,18 +246,33 @@ impl World {
         if let Some(group) = ids::resource_group(&call.path) {
             let subscription = ids::subscription(&call.path).unwrap_or_default();
             let id = format!("/subscriptions/{subscription}/resourceGroups/{group}");
-            if !call.world.groups.contains_key(&ids::key(&id)) {
+            let itself = ids::key(&id) == ids::key(&call.path);
+            if !itself && !call.world.groups.contains_key(&ids::key(&id)) {
                 return Err(ArmError::group_not_found(group));
             }
         }
-        (route.run)(&mut call)
+        if !matches!(request.method.as_str(), "GET" | "HEAD") {
+            resources::refuse_write(&call, route)?;
+            locks::refuse(&call)?;
+        }
+        let reply = (route.run)(&mut call)?;
+        let reply = storage::with_content_type(&call.path, reply);
+        Ok(if head && reply.status == 200 { Reply::empty(204) } else { reply })
     }
 }
 
 /// The caller needs the route's action; the status of an operation may be read by who began it, whatever the roles.
 fn authorize(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
-    let id = Uuid::parse_str(ids::name(&call.path)).ok();
-    let own = id.and_then(|id| call.world.operations.get(&id)).is_some_and(|op| op.starter == call.caller.object_id);
+    // A list of the tenant's shows what the caller may see, which is its own business.
+    if !route.path.contains('{') {
+        return Ok(());
+    }
+    // Names of resources are the callers' to choose, guids of operations among them: only such rows are meant.
+    let status = route.method == "GET" && route.path.to_ascii_lowercase().contains("operation");
+    let own = ids::operation(&call.path)
+        .filter(|_| status)
+        .and_then(|id| call.world.operations.get(&id))
+        .is_some_and(|op| op.starter == call.caller.object_id);
     if own { Ok(()) } else { call.require(&route.action(), &route.scope(&call.path)) }
 }
 

@@ -1,45 +1,130 @@
 //! Role definitions, role assignments, and whether somebody may do something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::built_in_roles::built_in;
 use crate::clock::rfc3339;
+use crate::condition::{Condition, Facts, Name, Source};
 use crate::ids;
 
-/// A role: what it allows, as action patterns.
+/// Patterns of actions, as somebody wrote them and as they are compared.
+#[derive(Clone, Debug, Default)]
+struct Patterns {
+    written: Vec<String>,
+    lower: Vec<String>,
+}
+
+impl Patterns {
+    fn new(written: Vec<String>) -> Self {
+        let lower = written.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
+        Self { written, lower }
+    }
+
+    fn matches(&self, action: &str) -> bool {
+        self.lower.iter().any(|pattern| ids::wildcard_lower(pattern, action))
+    }
+}
+
+/// What a role allows. Actions on data are stored and shown, but nothing here asks for them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Permission {
+    actions: Patterns,
+    not_actions: Patterns,
+    data_actions: Vec<String>,
+    not_data_actions: Vec<String>,
+}
+
+impl Permission {
+    pub(crate) fn new(
+        actions: Vec<String>,
+        not_actions: Vec<String>,
+        data_actions: Vec<String>,
+        not_data_actions: Vec<String>,
+    ) -> Self {
+        let (actions, not_actions) = (Patterns::new(actions), Patterns::new(not_actions));
+        Self { actions, not_actions, data_actions, not_data_actions }
+    }
+
+    pub(crate) fn render(&self) -> Value {
+        json!({
+            "actions": self.actions.written, "notActions": self.not_actions.written,
+            "dataActions": self.data_actions, "notDataActions": self.not_data_actions,
+        })
+    }
+}
+
+/// Who made or changed something, and when in simulated milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) created_on: i64,
+    pub(crate) updated_on: i64,
+    pub(crate) created_by: Option<String>,
+    pub(crate) updated_by: Option<String>,
+}
+
+/// A role.
 #[derive(Clone, Debug)]
 pub(crate) struct RoleDefinition {
+    /// Its guid.
     pub(crate) id: String,
     pub(crate) role_name: String,
+    pub(crate) description: String,
     pub(crate) built_in: bool,
-    pub(crate) actions: Vec<String>,
-    pub(crate) not_actions: Vec<String>,
+    pub(crate) permissions: Vec<Permission>,
+    /// Where it can be assigned.
+    pub(crate) assignable_scopes: Vec<String>,
+    /// Nothing for what Azure brought along.
+    pub(crate) made: Option<Made>,
 }
 
 impl RoleDefinition {
+    /// Whether it allows an action, given lower-cased.
     fn allows(&self, action: &str) -> bool {
-        let any = |patterns: &[String]| patterns.iter().any(|pattern| ids::wildcard(pattern, action));
-        any(&self.actions) && !any(&self.not_actions)
+        self.permissions
+            .iter()
+            .any(|permission| permission.actions.matches(action) && !permission.not_actions.matches(action))
+    }
+
+    /// Whether it can be assigned on a scope.
+    pub(crate) fn assignable_on(&self, scope: &str) -> bool {
+        self.assignable_scopes.iter().any(|assignable| ids::contains(assignable, scope))
     }
 
     pub(crate) fn render(&self, subscription: Option<&str>) -> Value {
         let prefix = subscription.map(|id| format!("/subscriptions/{id}")).unwrap_or_default();
-        json!({
+        let made = self.made.as_ref();
+        let mut definition = json!({
             "id": format!("{prefix}/providers/Microsoft.Authorization/roleDefinitions/{}", self.id),
             "name": self.id,
             "type": "Microsoft.Authorization/roleDefinitions",
             "properties": {
                 "roleName": self.role_name,
                 "type": if self.built_in { "BuiltInRole" } else { "CustomRole" },
-                "description": "",
-                "assignableScopes": ["/"],
-                "permissions": [{
-                    "actions": self.actions, "notActions": self.not_actions, "dataActions": [], "notDataActions": []
-                }],
+                "description": self.description,
+                "assignableScopes": self.assignable_scopes,
+                "permissions": self.permissions.iter().map(Permission::render).collect::<Vec<_>>(),
+                "createdOn": made.map(|made| rfc3339(made.created_on)),
+                "updatedOn": made.map(|made| rfc3339(made.updated_on)),
+                "createdBy": made.and_then(|made| made.created_by.clone()),
+                "updatedBy": made.and_then(|made| made.updated_by.clone()),
             }
-        })
+        });
+        // Nobody made what is built in, and the specification has no null there (OpenAPI Authorization 2022-04-01).
+        if let Some(properties) = definition["properties"].as_object_mut() {
+            properties.retain(|name, value| !value.is_null() || name == "description");
+        }
+        definition
     }
+}
+
+/// A condition, as it was written and as it was understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) text: String,
+    pub(crate) condition: Arc<Condition>,
 }
 
 /// A role given to a principal on a scope.
@@ -52,12 +137,9 @@ pub(crate) struct RoleAssignment {
     pub(crate) role: String,
     pub(crate) principal_id: String,
     pub(crate) principal_type: String,
-    pub(crate) condition: Option<String>,
-    pub(crate) condition_version: Option<String>,
+    pub(crate) limit: Option<Limit>,
     pub(crate) description: Option<String>,
-    pub(crate) created_on: i64,
-    pub(crate) updated_on: i64,
-    pub(crate) created_by: Option<String>,
+    pub(crate) made: Made,
     /// Simulated time from which it has an effect.
     pub(crate) effective_at: i64,
 }
@@ -72,12 +154,12 @@ impl RoleAssignment {
                 "principalId": self.principal_id,
                 "principalType": self.principal_type,
                 "scope": self.scope,
-                "condition": self.condition,
-                "conditionVersion": self.condition_version,
-                "createdOn": rfc3339(self.created_on),
-                "updatedOn": rfc3339(self.updated_on),
-                "createdBy": self.created_by,
-                "updatedBy": self.created_by,
+                "condition": self.limit.as_ref().map(|limit| &limit.text),
+                "conditionVersion": self.limit.as_ref().map(|_| crate::condition::VERSION),
+                "createdOn": rfc3339(self.made.created_on),
+                "updatedOn": rfc3339(self.made.updated_on),
+                "createdBy": self.made.created_by,
+                "updatedBy": self.made.updated_by,
                 "delegatedManagedIdentityResourceId": null,
                 "description": self.description,
             },
@@ -88,29 +170,107 @@ impl RoleAssignment {
     }
 }
 
+/// Nothing is known: for questions that are not about one call.
+struct NoFacts;
+
+impl Facts for NoFacts {
+    fn value(&self, _: Source, _: &Name) -> Option<String> {
+        None
+    }
+}
+
+/// Definitions and assignments.
 #[derive(Debug)]
 pub(crate) struct Roles {
     /// By guid, lower-cased.
     pub(crate) definitions: BTreeMap<String, RoleDefinition>,
     /// By whole id, lower-cased.
-    pub(crate) assignments: BTreeMap<String, RoleAssignment>,
+    assignments: BTreeMap<String, RoleAssignment>,
+    /// The keys of the assignments by principal and scope: a question looks at a handful of scopes, however many
+    /// assignments there are.
+    held: HashMap<String, HashMap<String, Vec<String>>>,
 }
 
 impl Default for Roles {
     fn default() -> Self {
-        Self { definitions: built_in(), assignments: BTreeMap::new() }
+        Self { definitions: built_in(), assignments: BTreeMap::new(), held: HashMap::new() }
     }
 }
 
 impl Roles {
+    /// Every assignment, by its key.
+    pub(crate) fn assignments(&self) -> &BTreeMap<String, RoleAssignment> {
+        &self.assignments
+    }
+
+    /// Adds an assignment, or puts it in place of the one with the same id.
+    pub(crate) fn assign(&mut self, assignment: RoleAssignment) {
+        let key = ids::key(&assignment.id);
+        self.unassign(&key);
+        let scopes = self.held.entry(ids::key(&assignment.principal_id)).or_default();
+        scopes.entry(ids::key(&assignment.scope)).or_default().push(key.clone());
+        self.assignments.insert(key, assignment);
+    }
+
+    /// Takes an assignment away.
+    pub(crate) fn unassign(&mut self, key: &str) -> Option<RoleAssignment> {
+        let assignment = self.assignments.remove(key)?;
+        let (principal, scope) = (ids::key(&assignment.principal_id), ids::key(&assignment.scope));
+        if let Some(scopes) = self.held.get_mut(&principal) {
+            if let Some(keys) = scopes.get_mut(&scope) {
+                keys.retain(|other| other != key);
+                if keys.is_empty() {
+                    scopes.remove(&scope);
+                }
+            }
+            if scopes.is_empty() {
+                self.held.remove(&principal);
+            }
+        }
+        Some(assignment)
+    }
+
+    /// The assignments of a principal that reach a resource at simulated time `now`, with their roles.
+    pub(crate) fn reaching(
+        &self,
+        principal: &str,
+        resource: &str,
+        now: i64,
+    ) -> impl Iterator<Item = (&RoleAssignment, &RoleDefinition)> {
+        let resource = ids::key(resource);
+        let mut end = Some(resource.len());
+        let scopes = self.held.get(&ids::key(principal));
+        std::iter::from_fn(move || {
+            // From the resource up to the root, which is the empty scope.
+            let scope = &resource[..end.take()?];
+            end = scope.rfind('/');
+            Some(scopes.and_then(|scopes| scopes.get(scope)))
+        })
+        .flatten()
+        .flatten()
+        .filter_map(move |key| self.assignments.get(key))
+        .filter(move |assignment| assignment.effective_at <= now)
+        .filter_map(|assignment| Some((assignment, self.definitions.get(&ids::key(&assignment.role))?)))
+    }
+
     /// Whether a principal may do `action` on `resource` at simulated time `now`.
     pub(crate) fn allowed(&self, principal: &str, action: &str, resource: &str, now: i64) -> bool {
-        self.assignments
-            .values()
-            .filter(|assignment| assignment.principal_id.eq_ignore_ascii_case(principal))
-            .filter(|assignment| assignment.effective_at <= now && ids::contains(&assignment.scope, resource))
-            .filter_map(|assignment| self.definitions.get(&ids::key(&assignment.role)))
-            .any(|role| role.allows(action))
+        self.allowed_with(principal, action, resource, now, &NoFacts)
+    }
+
+    /// [`Self::allowed`] for one call, about which conditions can ask.
+    pub(crate) fn allowed_with(
+        &self,
+        principal: &str,
+        action: &str,
+        resource: &str,
+        now: i64,
+        facts: &dyn Facts,
+    ) -> bool {
+        let action = action.to_ascii_lowercase();
+        self.reaching(principal, resource, now).any(|(assignment, role)| {
+            role.allows(&action) && assignment.limit.as_ref().is_none_or(|limit| limit.condition.allows(&action, facts))
+        })
     }
 
     /// A definition by its guid, whole id or name.
@@ -118,150 +278,4 @@ impl Roles {
         let by_guid = self.definitions.get(&ids::key(ids::name(reference)));
         by_guid.or_else(|| self.definitions.values().find(|role| role.role_name.eq_ignore_ascii_case(reference)))
     }
-}
-
-/// The resource types that the network connection approver role covers: those the documentation names, for as far as
-/// this simulator knows them.
-const APPROVER_TYPES: &[&str] = &[
-    "Microsoft.ApiManagement/service",
-    "Microsoft.Cache/redis",
-    "Microsoft.CognitiveServices/accounts",
-    "Microsoft.DBforMySQL/flexibleServers",
-    "Microsoft.DBforPostgreSQL/flexibleServers",
-    "Microsoft.DocumentDB/databaseAccounts",
-    "Microsoft.EventHub/namespaces",
-    "Microsoft.Insights/privateLinkScopes",
-    "Microsoft.KeyVault/vaults",
-    "Microsoft.MachineLearningServices/registries",
-    "Microsoft.MachineLearningServices/workspaces",
-    "Microsoft.Network/applicationGateways",
-    "Microsoft.Search/searchServices",
-    "Microsoft.Sql/servers",
-    "Microsoft.Storage/storageAccounts",
-];
-
-fn approver_actions() -> Vec<String> {
-    let mut actions = Vec::new();
-    for kind in APPROVER_TYPES {
-        for suffix in [
-            "read",
-            "privateEndpointConnections/read",
-            "privateEndpointConnections/write",
-            "privateEndpointConnectionsApproval/action",
-            "privateLinkResources/read",
-        ] {
-            actions.push(format!("{kind}/{suffix}"));
-        }
-    }
-    // The role lacks `registries/read` (seen in the field), so an approver of registries also needs Reader.
-    for suffix in [
-        "privateEndpointConnections/read",
-        "privateEndpointConnections/write",
-        "privateEndpointConnectionsApproval/action",
-        "privateLinkResources/read",
-    ] {
-        actions.push(format!("Microsoft.ContainerRegistry/registries/{suffix}"));
-    }
-    actions
-}
-
-/// The built-in roles. Guids as published; of roles that only matter on the data plane the actions are left out.
-fn built_in() -> BTreeMap<String, RoleDefinition> {
-    let strings = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>();
-    let role = |id: &str, name: &str, actions: Vec<String>, not_actions: Vec<String>| RoleDefinition {
-        id: id.to_owned(),
-        role_name: name.to_owned(),
-        built_in: true,
-        actions,
-        not_actions,
-    };
-    let authorization_writes = strings(&[
-        "Microsoft.Authorization/*/Delete",
-        "Microsoft.Authorization/*/Write",
-        "Microsoft.Authorization/elevateAccess/Action",
-    ]);
-    let blob = |verbs: &[&str]| {
-        verbs.iter().map(|v| format!("Microsoft.Storage/storageAccounts/blobServices/containers/{v}")).collect()
-    };
-    [
-        role("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", strings(&["*"]), Vec::new()),
-        role("b24988ac-6180-42a0-ab88-20f7382dd24c", "Contributor", strings(&["*"]), authorization_writes),
-        role("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", strings(&["*/read"]), Vec::new()),
-        role(
-            "b556d68e-0be0-4f35-a333-ad7ee1ce17ea",
-            "Azure AI Enterprise Network Connection Approver",
-            approver_actions(),
-            Vec::new(),
-        ),
-        role(
-            "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
-            "Role Based Access Control Administrator",
-            strings(&[
-                "Microsoft.Authorization/roleAssignments/write",
-                "Microsoft.Authorization/roleAssignments/delete",
-                "*/read",
-            ]),
-            Vec::new(),
-        ),
-        role(
-            "25cabde7-1a6c-4350-8877-cb6fe59f1399",
-            "Azure AI Enterprise Networking Outbound Rules Operator",
-            strings(&[
-                "Microsoft.MachineLearningServices/workspaces/managedNetworks/read",
-                "Microsoft.MachineLearningServices/workspaces/managedNetworks/write",
-                "Microsoft.MachineLearningServices/workspaces/managedNetworks/outboundRules/*",
-                "Microsoft.MachineLearningServices/workspaces/managedNetworks/batchOutboundRules/action",
-            ]),
-            Vec::new(),
-        ),
-        role(
-            "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
-            "Storage Blob Data Contributor",
-            blob(&["delete", "read", "write"]),
-            Vec::new(),
-        ),
-        role("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "Storage Blob Data Reader", blob(&["read"]), Vec::new()),
-        role(
-            "69566ab7-960f-475b-8e7c-b3118f30c6bd",
-            "Storage File Data Privileged Contributor",
-            Vec::new(),
-            Vec::new(),
-        ),
-        role(
-            "00482a5a-887f-4fb3-b363-3b7fe8e74483",
-            "Key Vault Administrator",
-            strings(&["Microsoft.KeyVault/vaults/read"]),
-            Vec::new(),
-        ),
-        role(
-            "7f951dda-4ed3-4680-a7ca-43fe172d538d",
-            "AcrPull",
-            strings(&["Microsoft.ContainerRegistry/registries/pull/read"]),
-            Vec::new(),
-        ),
-        role(
-            "8311e382-0749-4cb8-b61a-304f252e45ec",
-            "AcrPush",
-            strings(&[
-                "Microsoft.ContainerRegistry/registries/pull/read",
-                "Microsoft.ContainerRegistry/registries/push/write",
-            ]),
-            Vec::new(),
-        ),
-        role(
-            "f6c7c914-8db3-469d-8ca1-694a8f32e121",
-            "AzureML Data Scientist",
-            strings(&["Microsoft.MachineLearningServices/workspaces/*/read"]),
-            Vec::new(),
-        ),
-        role(
-            "b12aa53e-6015-4669-85d0-8515ebb3ae7f",
-            "Private DNS Zone Contributor",
-            strings(&["Microsoft.Network/privateDnsZones/*"]),
-            Vec::new(),
-        ),
-    ]
-    .into_iter()
-    .map(|role| (role.id.clone(), role))
-    .collect()
 }

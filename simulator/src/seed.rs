@@ -1,14 +1,19 @@
 //! What there is before the first request, and what can be added later.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::condition::Condition;
 use crate::connections::Request;
-use crate::directory::Principal;
+use crate::directory::{Principal, PrincipalType};
 use crate::error::ArmError;
+use crate::federation::FederatedCredential;
 use crate::ids;
 use crate::providers::machine_learning::{self, WORKSPACE};
-use crate::rbac::{RoleAssignment, RoleDefinition};
+use crate::rbac::{Limit, Made, Permission, RoleAssignment, RoleDefinition};
+use crate::resource_type;
 use crate::world::{Subscription, World};
 
 /// Objects of the simulated cloud. JSON and YAML use camelCase names; every list may be left out.
@@ -17,6 +22,8 @@ use crate::world::{Subscription, World};
 pub struct Seed {
     /// Tenant ids; those of principals and subscriptions need not be repeated here.
     pub tenants: Vec<String>,
+    /// Issuers whose tokens stand for principals with federated credentials.
+    pub token_issuers: Vec<SeedIssuer>,
     /// Applications and managed identities that can get tokens.
     pub service_principals: Vec<SeedPrincipal>,
     /// Subscriptions.
@@ -46,12 +53,48 @@ pub struct SeedPrincipal {
     /// Its client secret.
     #[serde(default)]
     pub secret: Option<String>,
-    /// Tokens that are accepted as client assertions (workload identity).
+    /// Its kind; left out, a service principal.
+    #[serde(default, rename = "type")]
+    pub principal_type: PrincipalType,
+    /// Texts that are accepted as client assertions as they are: workload identity for tests without an issuer.
     #[serde(default)]
     pub federated_assertions: Vec<String>,
+    /// Tokens of registered issuers that are accepted as client assertions (workload identity).
+    #[serde(default)]
+    pub federated_credentials: Vec<SeedFederatedCredential>,
     /// Whether the metadata service hands out its tokens.
     #[serde(default)]
     pub managed_identity: bool,
+    /// The id of the resource that a managed identity is, by which it can be asked for.
+    #[serde(default)]
+    pub resource_id: Option<String>,
+}
+
+/// An issuer of tokens, for example a Kubernetes cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedIssuer {
+    /// Its name, as its tokens have it in `iss`.
+    pub issuer: String,
+    /// Its keys: a JWKS, `{"keys": […]}`. RSA keys only, as for Entra.
+    pub jwks: Value,
+}
+
+/// Which tokens of an issuer stand for a principal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedFederatedCredential {
+    /// The issuer, spelled as in `iss`.
+    pub issuer: String,
+    /// The subject, spelled as in `sub`.
+    pub subject: String,
+    /// The audiences; left out, `api://AzureADTokenExchange`.
+    #[serde(default = "token_exchange")]
+    pub audiences: Vec<String>,
+}
+
+fn token_exchange() -> Vec<String> {
+    vec!["api://AzureADTokenExchange".into()]
 }
 
 /// A subscription.
@@ -133,6 +176,9 @@ pub struct SeedConnection {
     /// Sub-resources.
     #[serde(default)]
     pub group_ids: Vec<String>,
+    /// Its name on the target, where it takes the place of any other; left out, the service names it.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// A custom role.
@@ -160,6 +206,9 @@ pub struct SeedAssignment {
     pub role: String,
     /// The object id of who gets it.
     pub principal_id: String,
+    /// What limits it, in version 2.0 of the conditions' language.
+    #[serde(default)]
+    pub condition: Option<String>,
 }
 
 /// Why a seed cannot be taken.
@@ -168,6 +217,12 @@ pub enum SeedError {
     /// A role that is neither built in nor in the seed.
     #[error("role '{0}' is not known")]
     UnknownRole(String),
+    /// A condition that cannot be understood.
+    #[error("condition of a role assignment: {0}")]
+    BadCondition(String),
+    /// An issuer without a usable key.
+    #[error("issuer '{0}' has no RSA key")]
+    NoIssuerKey(String),
     /// Something refers to a resource that is not there.
     #[error("resource '{0}' is not known")]
     UnknownResource(String),
@@ -188,14 +243,28 @@ impl World {
     /// Adds the objects of a seed.
     pub(crate) fn add(&mut self, seed: Seed) -> Result<(), SeedError> {
         seed.tenants.iter().for_each(|tenant| self.directory.add_tenant(tenant));
+        for SeedIssuer { issuer, jwks } in seed.token_issuers {
+            if !self.directory.issuers.register(&issuer, &jwks) {
+                return Err(SeedError::NoIssuerKey(issuer));
+            }
+        }
         for principal in seed.service_principals {
+            let federated = principal.federated_credentials.into_iter();
+            let federated = federated.map(|credential| FederatedCredential {
+                issuer: credential.issuer,
+                subject: credential.subject,
+                audiences: credential.audiences,
+            });
             self.directory.add_principal(Principal {
                 tenant: principal.tenant_id,
                 client_id: principal.client_id,
                 object_id: principal.object_id,
                 secret: principal.secret,
                 assertions: principal.federated_assertions,
+                kind: principal.principal_type,
+                federated: federated.collect(),
                 managed_identity: principal.managed_identity,
+                resource_id: principal.resource_id,
                 known_at: self.now,
             });
         }
@@ -217,9 +286,11 @@ impl World {
             let definition = RoleDefinition {
                 id: role.name.clone(),
                 role_name: role.role_name,
+                description: String::new(),
                 built_in: false,
-                actions: role.actions,
-                not_actions: role.not_actions,
+                permissions: vec![Permission::new(role.actions, role.not_actions, Vec::new(), Vec::new())],
+                assignable_scopes: vec!["/".into()],
+                made: Some(self.made()),
             };
             self.roles.definitions.insert(ids::key(&role.name), definition);
         }
@@ -248,26 +319,35 @@ impl World {
         let scope = assignment.scope.trim_end_matches('/').to_owned();
         let name = ids::guid(&["assignment", &scope, &role, &assignment.principal_id]);
         let id = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
-        let assignment = RoleAssignment {
-            id: id.clone(),
+        let kind = self.directory.principal(&assignment.principal_id).map(|p| p.kind).unwrap_or_default();
+        let limit = assignment.condition.as_ref().map(|text| {
+            let condition = Condition::parse(text).map_err(|error| SeedError::BadCondition(error.to_string()))?;
+            Ok(Limit { text: text.clone(), condition: Arc::new(condition) })
+        });
+        self.roles.assign(RoleAssignment {
+            id,
             scope,
             role,
             principal_id: assignment.principal_id.clone(),
-            principal_type: "ServicePrincipal".into(),
-            condition: None,
-            condition_version: None,
+            principal_type: kind.name().into(),
+            limit: limit.transpose()?,
             description: None,
-            created_on: self.now,
-            updated_on: self.now,
-            created_by: None,
+            made: self.made(),
             effective_at: self.now,
-        };
-        self.roles.assignments.insert(ids::key(&id), assignment);
+        });
         Ok(())
     }
 
+    fn made(&self) -> Made {
+        // The service always shows who it was (recording of role assignments).
+        let administrator = Some(ids::guid(&["administrator"]).to_string());
+        Made { created_on: self.now, updated_on: self.now, created_by: administrator.clone(), updated_by: administrator }
+    }
+
     fn add_resource(&mut self, resource: SeedResource) -> Result<(), SeedError> {
-        let kind = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let spelled = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let known = resource_type::find(&spelled);
+        let kind = known.map_or(spelled, |kind| kind.kind.to_owned());
         let mut document = json!({
             "id": resource.id, "name": ids::name(&resource.id), "type": kind, "location": resource.location,
             "tags": resource.tags, "properties": resource.properties,
@@ -279,7 +359,12 @@ impl World {
                 document[name] = value;
             }
         }
-        self.resources.insert(ids::key(&resource.id), document);
+        let key = ids::key(&resource.id);
+        self.resources.insert(key.clone(), document);
+        if let Some(kind) = known {
+            self.renew_etag(&key);
+            (kind.stored)(self, &key);
+        }
         Ok(())
     }
 
@@ -312,6 +397,12 @@ impl World {
         });
         if let (Some(status), Some(connection)) = (&seed.status, self.connections.get_mut(&key)) {
             connection.status = status.clone();
+        }
+        if let Some(name) = &seed.name
+            && let Some(mut connection) = self.connections.remove(&key)
+        {
+            connection.id = format!("{target}/privateEndpointConnections/{name}");
+            self.connections.insert(ids::key(&connection.id), connection);
         }
         Ok(())
     }

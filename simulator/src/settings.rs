@@ -55,6 +55,68 @@ pub enum ParallelApprovals {
     Allow,
 }
 
+/// What a SQL server says to a second decision on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecondApproval {
+    /// 400 `PrivateEndpointConnectionStatusNotPending`, as its specification lists it.
+    #[default]
+    Refuse,
+    /// As every other provider does.
+    Accept,
+}
+
+/// Whether a rejected connection can be approved after all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectedConnections {
+    /// No: the consumer has to ask again, as the transitions in AML's specification have it.
+    #[default]
+    Final,
+    /// Yes, by the same PUT.
+    Approvable,
+}
+
+/// What a storage account says to a change while another one goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConcurrentAccountWrites {
+    /// 409 `StorageAccountOperationInProgress`.
+    #[default]
+    Refuse,
+    /// Accepted: the last one counts.
+    Allow,
+}
+
+/// What a write to a network resource does while another operation runs on it or on what belongs to it: two subnets of
+/// one virtual network, for example.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParallelNetworkWrites {
+    /// 429 `RetryableError` with the detail `RetryableErrorDueToAnotherOperation`.
+    #[default]
+    Refuse,
+    /// Both take effect.
+    Allow,
+}
+
+/// What deleting a DNS zone group does to a record that another endpoint's group has written over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ZoneGroupRecords {
+    /// The record goes, whoever wrote it last: the other endpoint's name is lost (Microsoft's page on private endpoint
+    /// DNS warns of it).
+    #[default]
+    DeletedByName,
+    /// A record that another group wrote last stays.
+    DeletedByWriter,
+}
+
+/// What Microsoft.Network does with a member of `properties` that it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnknownNetworkProperties {
+    /// It is not stored.
+    #[default]
+    Ignore,
+    /// 400 `InvalidRequestFormat`.
+    Refuse,
+}
+
 /// How long operations take, in simulated seconds; `0` makes the operation synchronous.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -81,10 +143,33 @@ pub struct OperationSeconds {
     pub private_endpoint: f64,
     /// Deleting a private endpoint.
     pub private_endpoint_delete: f64,
+    /// Creating, changing or deleting any other network resource that takes an operation: virtual networks, subnets,
+    /// security groups and rules, route tables and routes, public addresses.
+    pub network: f64,
+    /// Creating, changing or deleting a DNS zone group of a private endpoint.
+    pub zone_group: f64,
+    /// Creating, changing or deleting a private DNS zone or a link of one.
+    pub private_dns: f64,
     /// Approving or rejecting a connection; the answer comes at once, the state changes when this has passed.
     pub approval: f64,
     /// Deleting a connection, for the providers where that is an operation.
     pub connection_delete: f64,
+    /// Creating a storage account.
+    pub storage_create: f64,
+    /// How long a storage account is busy with a change after that was answered.
+    pub storage_update: f64,
+    /// Until a new key vault is found in DNS.
+    pub vault_create: f64,
+    /// Purging a deleted vault.
+    pub vault_purge: f64,
+    /// Creating, changing or deleting a container registry.
+    pub registry: f64,
+    /// Creating, changing or deleting a SQL server.
+    pub sql_server: f64,
+    /// Deleting a resource group with all that is in it.
+    pub group_delete: f64,
+    /// Registering a resource provider with a subscription.
+    pub provider_registration: f64,
 }
 
 impl Default for OperationSeconds {
@@ -101,8 +186,19 @@ impl Default for OperationSeconds {
             diagnose: 5.0,
             private_endpoint: 15.0,
             private_endpoint_delete: 10.0,
+            network: 3.0,
+            zone_group: 10.0,
+            private_dns: 30.0,
             approval: 0.0,
             connection_delete: 5.0,
+            storage_create: 17.0,
+            storage_update: 0.0,
+            vault_create: 10.0,
+            vault_purge: 10.0,
+            registry: 10.0,
+            sql_server: 60.0,
+            group_delete: 30.0,
+            provider_registration: 30.0,
         }
     }
 }
@@ -122,8 +218,19 @@ impl OperationSeconds {
             diagnose: seconds,
             private_endpoint: seconds,
             private_endpoint_delete: seconds,
+            network: seconds,
+            zone_group: seconds,
+            private_dns: seconds,
             approval: seconds,
             connection_delete: seconds,
+            storage_create: seconds,
+            storage_update: seconds,
+            vault_create: seconds,
+            vault_purge: seconds,
+            registry: seconds,
+            sql_server: seconds,
+            group_delete: seconds,
+            provider_registration: seconds,
         }
     }
 }
@@ -138,7 +245,8 @@ pub struct Bucket {
     pub refill_per_second: f64,
 }
 
-/// ARM's buckets for one principal and one subscription (Microsoft's page on ARM throttling).
+/// ARM's buckets for one principal and one subscription, or for one principal outside any (Microsoft's page on ARM
+/// throttling). All principals of a subscription together have fifteen times as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Buckets {
@@ -188,6 +296,22 @@ pub struct Settings {
     pub isolation_with_computes: Leniency,
     /// See [`ParallelApprovals`].
     pub parallel_approvals: ParallelApprovals,
+    /// See [`SecondApproval`].
+    pub sql_second_approval: SecondApproval,
+    /// See [`RejectedConnections`].
+    pub rejected_connections: RejectedConnections,
+    /// See [`ConcurrentAccountWrites`].
+    pub concurrent_account_writes: ConcurrentAccountWrites,
+    /// Namespaces that no subscription is registered to use until it asks for them, in any case.
+    pub unregistered_providers: Vec<String>,
+    /// See [`ParallelNetworkWrites`].
+    pub parallel_network_writes: ParallelNetworkWrites,
+    /// See [`ZoneGroupRecords`].
+    pub zone_group_records: ZoneGroupRecords,
+    /// See [`UnknownNetworkProperties`].
+    pub unknown_network_properties: UnknownNetworkProperties,
+    /// `customDnsConfigs` of a private endpoint is empty while it has a DNS zone group. No source says.
+    pub zone_group_empties_dns_configs: bool,
     /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
     /// is over.
     pub soft_delete: bool,
@@ -199,6 +323,11 @@ pub struct Settings {
     pub principal_replication_seconds: f64,
     /// How long a bearer token is good for, in real seconds: clients judge its age by their own clock.
     pub token_lifetime_seconds: u64,
+    /// Tokens without a signature are taken at their word: their claims are checked all the same. For clients that
+    /// make their own.
+    pub unsigned_tokens: bool,
+    /// What App Service's form of the metadata service wants to see in `X-IDENTITY-HEADER`.
+    pub identity_header: String,
     /// Empties the buckets and answers 429.
     pub throttle: bool,
     /// Sizes of the buckets.
@@ -210,7 +339,8 @@ pub struct Settings {
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
     /// What decides everything random that a client can see: two runs of one story with the same number answer with the
-    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Left out, every run differs.
+    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Tokens are
+    /// excepted: their age is judged by real clocks, and their signing key is made anew. Left out, every run differs.
     pub random_seed: Option<u64>,
     /// How much memory the request log may take, in megabytes; the oldest requests go first.
     pub log_megabytes: u32,
@@ -231,12 +361,22 @@ impl Default for Settings {
             isolation_disabling: Leniency::Refuse,
             isolation_with_computes: Leniency::Refuse,
             parallel_approvals: ParallelApprovals::default(),
+            sql_second_approval: SecondApproval::default(),
+            rejected_connections: RejectedConnections::default(),
+            concurrent_account_writes: ConcurrentAccountWrites::default(),
+            unregistered_providers: Vec::new(),
+            parallel_network_writes: ParallelNetworkWrites::default(),
+            zone_group_records: ZoneGroupRecords::default(),
+            unknown_network_properties: UnknownNetworkProperties::default(),
+            zone_group_empties_dns_configs: false,
             // Chosen: on, which is the harder case for a client that deletes and creates again.
             soft_delete: true,
             enforce_rbac: true,
             role_assignment_delay_seconds: 0.0,
             principal_replication_seconds: 0.0,
             token_lifetime_seconds: 3600,
+            unsigned_tokens: false,
+            identity_header: "simulated-identity-header".into(),
             throttle: false,
             buckets: Buckets::default(),
             page_size: 100,

@@ -1,9 +1,11 @@
 //! Everything the simulated cloud knows, in one place and under one lock.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
+use crate::condition::Facts;
 use crate::connections::Connection;
 use crate::dice::Dice;
 use crate::directory::Directory;
@@ -12,6 +14,7 @@ use crate::fault::{FaultPlan, OperationFault};
 use crate::ids;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
+use crate::providers::resources::Registrations;
 use crate::rbac::Roles;
 use crate::resource_type;
 use crate::settings::Settings;
@@ -37,10 +40,12 @@ pub(crate) struct World {
     pub(crate) resources: BTreeMap<String, Value>,
     pub(crate) connections: BTreeMap<String, Connection>,
     pub(crate) networks: BTreeMap<String, ManagedNetwork>,
-    /// Workspaces that are deleted but not purged.
+    /// What is deleted but not purged.
     pub(crate) soft_deleted: BTreeMap<String, Value>,
     /// How often each id was created: a resource made anew has new guids.
     pub(crate) generations: BTreeMap<String, u32>,
+    /// What was asked of resource providers' registrations.
+    pub(crate) registrations: Registrations,
     pub(crate) roles: Roles,
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
@@ -50,6 +55,14 @@ pub(crate) struct World {
     pub(crate) next_operation: Option<OperationFault>,
     /// The kind of the operation that the present request began.
     pub(crate) begun: Option<&'static str>,
+}
+
+/// What lies below an id in a map that is keyed by [`ids::key`], in the order of the keys.
+pub(crate) fn below<'a, T>(map: &'a BTreeMap<String, T>, id: &str) -> impl Iterator<Item = &'a T> + use<'a, T> {
+    let prefix = ids::key(id) + "/";
+    let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+    let found = map.range::<str, _>(from);
+    found.take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, value)| value)
 }
 
 impl World {
@@ -68,12 +81,8 @@ impl World {
 
     /// The resources of a type in a scope, as GET shows them, ordered by id.
     pub(crate) fn list(&self, scope: &str, kind: &str) -> Vec<Value> {
-        self.resources
-            .values()
-            .filter(|document| {
-                let id = document["id"].as_str().unwrap_or_default();
-                ids::contains(scope, id) && document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind))
-            })
+        below(&self.resources, scope)
+            .filter(|document| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind)))
             .map(|document| resource_type::render(self, document))
             .collect()
     }
@@ -86,6 +95,11 @@ impl World {
     /// Whether a principal may do something; always, if access checks are off.
     pub(crate) fn may(&self, principal: &str, action: &str, resource: &str) -> bool {
         !self.settings.enforce_rbac || self.roles.allowed(principal, action, resource, self.now)
+    }
+
+    /// [`Self::may`] for one call, about which conditions can ask.
+    pub(crate) fn may_with(&self, principal: &str, action: &str, resource: &str, facts: &dyn Facts) -> bool {
+        !self.settings.enforce_rbac || self.roles.allowed_with(principal, action, resource, self.now, facts)
     }
 
     /// Counts the creations of `id`: 1 the first time.
@@ -105,7 +119,7 @@ impl World {
                 self.connections.iter().map(|(id, c)| (id.clone(), c.render())).collect::<BTreeMap<_, _>>(),
             "outboundRules": self.networks.keys().map(|id| (id.clone(), self.rules_document(id))).collect::<BTreeMap<_, _>>(),
             "roleAssignments":
-                self.roles.assignments.iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
+                self.roles.assignments().iter().map(|(id, a)| (id.clone(), a.render())).collect::<BTreeMap<_, _>>(),
             "softDeleted": self.soft_deleted.keys().collect::<Vec<_>>(),
         });
         strip_times(&mut dump);

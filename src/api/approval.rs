@@ -4,7 +4,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{ConnectionRef, ManagementPolicy, ResourceRef};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::common::{ConnectionRef, ResourceRef};
 use super::condition::Condition;
 
 /// A policy: which private endpoint connections on a target are approved. What no entry allows stays pending.
@@ -60,12 +62,47 @@ pub struct PrivateEndpointApprovalSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub hold: Vec<DenyEntry>,
-    /// `Observe` decides and reports, and approves nothing; `Manage` is the default.
+    /// How many connections this policy may let in; what is beyond stays pending until a person decides. Left out: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub management_policy: Option<ManagementPolicy>,
-    /// Approves nothing new while true.
+    pub limits: Option<Limits>,
+    /// From this time on the policy approves nothing new; what it rejects and holds, it goes on rejecting and holding. What it
+    /// approved stays approved. For example `2027-01-31T00:00:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// `Enforce` (default) approves and rejects. `DryRun` decides and reports, and neither approves nor rejects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Neither approves nor rejects anything new while true.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// Whether a policy acts. `Enforce` (default) approves and rejects; `DryRun` decides and reports only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Mode {
+    /// Approves and rejects.
+    #[default]
+    Enforce,
+    /// Decides and reports; neither approves nor rejects.
+    DryRun,
+}
+
+/// How many connections a policy may let in. Those that are approved already count, whoever approved them, if the policy allows
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.total) || has(self.perSubscription)").message("limits: give total, perSubscription or both"),
+)]
+pub struct Limits {
+    /// On the target, in total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub total: Option<u16>,
+    /// On the target, from any one subscription of requesting endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub per_subscription: Option<u16>,
 }
 
 /// One way to be approved. All that is stated must hold.
@@ -164,7 +201,7 @@ pub struct PrivateEndpointApprovalStatus {
     /// Connections on the target that are pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<i64>,
-    /// Pending ones that no policy allows or rejects, and those that one holds: a person has to look at them.
+    /// Pending ones that no policy allows or rejects, that one holds, or that are over a limit: a person has to look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
     /// The connections that matter to this policy: what it allows, and what waits.
@@ -193,11 +230,22 @@ pub struct ConnectionReport {
     /// The sub-resources it is for, or `not stated` where ARM does not say.
     #[schemars(length(max = 256))]
     pub sub_resources: String,
-    /// `Allowed`, `Rejected`, `Held` or `Unmatched`.
+    /// `Allowed`, `Rejected`, `Held`, `OverLimit` or `Unmatched`.
     pub decision: DecisionWord,
     /// Why, for people.
     #[schemars(length(max = 512))]
     pub why: String,
+    /// When this operator first saw it, RFC 3339.
+    #[schemars(length(max = 64))]
+    pub first_seen: String,
+    /// Who approved it, if it is approved: a policy (`namespace/name`), or `somebody else`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 160))]
+    pub approved_by: Option<String>,
+    /// When this operator approved it, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub approved_at: Option<String>,
 }
 
 /// What was decided about a connection: `Rejected` beats `Held` beats `Allowed`, over all policies on the target; `Unmatched` is
@@ -210,6 +258,8 @@ pub enum DecisionWord {
     Held,
     /// A policy allows it, and none rejects or holds it.
     Allowed,
+    /// A policy allows it, but every policy that does has let in as many as it may.
+    OverLimit,
     /// No policy allows it: default deny. It stays pending until a person decides.
     Unmatched,
 }

@@ -6,7 +6,9 @@
 
 use wildmatch::WildMatchPattern;
 
-use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, EndpointMatch};
+use std::collections::BTreeMap;
+
+use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, EndpointMatch, Limits};
 use crate::api::ids::ArmId;
 use crate::azure::private_link::{Connection, Dialect, Stated};
 
@@ -50,6 +52,10 @@ pub struct Policy {
     pub reject: Vec<DenyEntry>,
     /// Its hold entries.
     pub hold: Vec<DenyEntry>,
+    /// How many it may let in.
+    pub limits: Option<Limits>,
+    /// It allows nothing any more; what it rejects and holds stays so.
+    pub expired: bool,
     /// Subscriptions that the policy's AzureConnection calls its own.
     pub own_subscriptions: Vec<String>,
 }
@@ -116,12 +122,13 @@ fn is_for(wanted: &[String], facts: &Facts, every: bool) -> Truth {
 impl Policy {
     /// Only what is known to hold allows.
     fn allows(&self, facts: &Facts) -> bool {
-        self.allow.iter().any(|entry| {
-            // Own subscriptions alone name nobody.
-            let named = entry.private_endpoint.id.is_some() || entry.private_endpoint.subscription_id.is_some();
-            let endpoint = is_endpoint(&entry.private_endpoint, facts, &self.own_subscriptions);
-            named && endpoint.and(is_for(&entry.sub_resources, facts, true)) == Truth::Yes
-        })
+        !self.expired
+            && self.allow.iter().any(|entry| {
+                // Own subscriptions alone name nobody.
+                let named = entry.private_endpoint.id.is_some() || entry.private_endpoint.subscription_id.is_some();
+                let endpoint = is_endpoint(&entry.private_endpoint, facts, &self.own_subscriptions);
+                named && endpoint.and(is_for(&entry.sub_resources, facts, true)) == Truth::Yes
+            })
     }
 
     /// What is not known not to hold denies.
@@ -166,6 +173,61 @@ pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -
         "no policy on this target allows the endpoint that asks"
     };
     Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why: why.to_owned() }
+}
+
+/// How many connections a policy has let in.
+#[derive(Default)]
+struct Admitted {
+    total: u16,
+    by_subscription: BTreeMap<String, u16>,
+}
+
+impl Admitted {
+    fn has_room(&self, limits: Option<&Limits>, subscription: &str) -> bool {
+        let Some(limits) = limits else { return true };
+        let of_subscription = self.by_subscription.get(subscription).copied().unwrap_or_default();
+        limits.total.is_none_or(|total| self.total < total)
+            && limits.per_subscription.is_none_or(|each| of_subscription < each)
+    }
+
+    fn count(&mut self, subscription: &str) {
+        self.total = self.total.saturating_add(1);
+        let of_subscription = self.by_subscription.entry(subscription.to_owned()).or_default();
+        *of_subscription = of_subscription.saturating_add(1);
+    }
+}
+
+/// Decides about all connections of a target: each by itself, then what the limits leave room for. Those approved already take
+/// their places first, the pending ones follow by name.
+pub fn decide_all(connections: &[Connection], dialect: &Dialect, policies: &[Policy]) -> Vec<(Connection, Decision)> {
+    let mut decided: Vec<(Connection, Decision)> =
+        connections.iter().map(|connection| (connection.clone(), decide(connection, dialect, policies))).collect();
+    decided.sort_by_key(|(connection, _)| (!connection.is_approved(), connection.name.clone()));
+    let mut admitted: BTreeMap<ObjectKey, Admitted> = BTreeMap::new();
+    for (connection, decision) in &mut decided {
+        if decision.word != DecisionWord::Allowed || !(connection.is_approved() || connection.is_pending()) {
+            continue;
+        }
+        let subscription =
+            ArmId::parse(&connection.endpoint).map(|id| id.subscription().to_ascii_lowercase()).unwrap_or_default();
+        let room = |key: &ObjectKey| {
+            let policy = policies.iter().find(|policy| policy.key == *key);
+            let limits = policy.and_then(|policy| policy.limits.as_ref());
+            admitted.get(key).is_none_or(|so_far| so_far.has_room(limits, &subscription))
+        };
+        if connection.is_pending() && !decision.policies.iter().any(room) {
+            decision.word = DecisionWord::OverLimit;
+            decision.why = format!("{}, which has let in as many as it may (spec.limits)", decision.why);
+            continue;
+        }
+        if connection.is_pending() {
+            decision.policies.retain(room);
+        }
+        for key in &decision.policies {
+            admitted.entry(key.clone()).or_default().count(&subscription);
+        }
+    }
+    decided
 }
 
 /// The next connection on which `policy` acts: pending, and rejected or allowed by it; what is rejected first, then the first by
@@ -253,6 +315,8 @@ mod tests {
             allow: vec![serde_json::from_value(json!({ "privateEndpoint": entry })).unwrap()],
             reject: vec![],
             hold: vec![],
+            limits: None,
+            expired: false,
             own_subscriptions: vec![OWN.into()],
         }
     }
@@ -410,6 +474,48 @@ mod tests {
             assert_eq!(word(&allow) == DecisionWord::Allowed, allowed, "{} {stated}", dialect.target_type);
             assert_eq!(word(&deny) == DecisionWord::Held, held, "{} {stated}", dialect.target_type);
         }
+    }
+
+    #[test]
+    fn limits_leave_the_rest_pending_and_count_what_is_approved_already() {
+        let all = |limits: serde_json::Value| Policy {
+            limits: Some(serde_json::from_value(limits).unwrap()),
+            ..policy(json!({"subscriptionId": OWN}))
+        };
+        let named = |name: &str, state: &str| {
+            let mut one = connection(&endpoint(OWN, "hub", name), state);
+            one.name = name.into();
+            one
+        };
+        let asked = [named("c", "Pending"), named("a", "Pending"), named("z", "Approved"), named("r", "Rejected")];
+        let words = |policies: &[Policy]| -> Vec<(String, DecisionWord)> {
+            let decided = decide_all(&asked, Dialect::of(STORAGE).unwrap(), policies);
+            decided.into_iter().filter(|(one, _)| one.is_pending()).map(|(one, d)| (one.name, d.word)).collect()
+        };
+        use DecisionWord::{Allowed, OverLimit};
+        let word = |a, c| vec![("a".to_owned(), a), ("c".to_owned(), c)];
+        assert_eq!(words(&[all(json!({"total": 1}))]), word(OverLimit, OverLimit));
+        assert_eq!(
+            words(&[all(json!({"total": 2}))]),
+            word(Allowed, OverLimit),
+            "the first by name gets the last place"
+        );
+        assert_eq!(words(&[all(json!({"perSubscription": 2}))]), word(Allowed, OverLimit));
+        assert_eq!(words(&[all(json!({"total": 3}))]), word(Allowed, Allowed));
+        let other = Policy {
+            key: ObjectKey { namespace: "platform".into(), name: "other".into() },
+            ..all(json!({"total": 2}))
+        };
+        assert_eq!(words(&[all(json!({"total": 1})), other]), word(Allowed, OverLimit), "another policy has room");
+    }
+
+    #[test]
+    fn an_expired_policy_allows_nothing_and_still_denies() {
+        let asks = connection(&endpoint(OWN, "hub", "lake-1"), "Pending");
+        let expired = Policy { expired: true, ..policy(json!({"subscriptionId": OWN})) };
+        assert_eq!(decide(&asks, std::slice::from_ref(&expired)).word, DecisionWord::Unmatched);
+        let hold = Policy { hold: entries(json!([{"subResources": ["blob"]}])), ..expired };
+        assert_eq!(decide(&asks, &[hold]).word, DecisionWord::Held);
     }
 
     proptest::proptest! {

@@ -83,6 +83,9 @@ reasons! {
     /// `suspend` is set here.
     Suspended => idle("Suspended");
 
+    /// The policy's time is over: it approves nothing new.
+    Expired => idle("Expired");
+
     /// Just seen; nothing is known yet.
     Pending => waiting("Pending", Requeue::Soon);
     /// ARM is creating it.

@@ -128,3 +128,75 @@ async fn of_two_hundred_requests_exactly_the_matching_ones_are_approved_with_one
     assert_eq!(paths.len(), 150, "each was written once");
     operator.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_leave_the_rest_for_a_person() {
+    let world = World::new().await;
+    for number in 0..4 {
+        world.knock(&world.lake(), &World::endpoint(&world.subscription, "hub", &format!("lake-{number}")));
+    }
+    let mut policy = world.approval_manifest();
+    policy["spec"]["limits"] = json!({"total": 2});
+    world.apply(world.connection_manifest()).await;
+    world.apply(policy.clone()).await;
+    let operator = world.operator().await;
+    let full = world.until(&policy, "full", |object| object["status"]["approved"] == 2).await;
+    world.rest().await;
+    assert_eq!(world.writes().len(), 2, "{:?}", world.written());
+    let states: Vec<String> = states(&world).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states.iter().filter(|state| *state == "Approved").count(), 2, "{states:?}");
+    let over =
+        full["status"]["connections"].as_array().into_iter().flatten().filter(|one| one["decision"] == "OverLimit");
+    assert!(over.into_iter().all(|one| one["why"].as_str().unwrap_or_default().contains("spec.limits")));
+    assert_eq!(full["status"]["unmatched"], 2);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_time_is_over_approves_nothing_new_and_keeps_what_it_approved() {
+    let world = World::new().await;
+    let (early, late) = (
+        World::endpoint(&world.subscription, "hub", "lake-early"),
+        World::endpoint(&world.subscription, "hub", "lake-late"),
+    );
+    world.knock(&world.lake(), &early);
+    let mut policy = world.approval_manifest();
+    let end = k8s_openapi::jiff::Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_secs(6);
+    policy["spec"]["expiresAt"] = json!(end.to_string());
+    world.apply(world.connection_manifest()).await;
+    world.apply(policy.clone()).await;
+    let operator = world.operator().await;
+    let approved = world.until(&policy, "approved", |object| object["status"]["approved"] == 1).await;
+    let one = reported(&approved, &early);
+    assert_eq!(one["approvedBy"], format!("{}/lake", world.platform));
+    assert!(one["approvedAt"].is_string() && one["firstSeen"].is_string(), "{one}");
+    world.until_reason(&policy, "Expired").await;
+    world.knock(&world.lake(), &late);
+    world.until(&policy, "seen", |object| object["status"]["unmatched"] == 1).await;
+    world.rest().await;
+    assert_eq!((state_of(&world, &early).as_str(), state_of(&world, &late).as_str()), ("Approved", "Pending"));
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let world = World::new().await;
+    let ours = World::endpoint(&world.subscription, "hub", "lake-1");
+    let stranger = World::endpoint(FOREIGN, "hub", "lake-1");
+    world.knock(&world.lake(), &ours);
+    world.knock(&world.lake(), &stranger);
+    let mut policy = world.approval_manifest();
+    policy["spec"]["reject"] = json!([{"privateEndpoint": {"ownSubscription": false}}]);
+    policy["spec"]["mode"] = json!("DryRun");
+    world.apply(world.connection_manifest()).await;
+    world.apply(policy.clone()).await;
+    let operator = world.operator().await;
+    let decided = world.until(&policy, "decided", |object| object["status"]["pending"] == 2).await;
+    world.rest().await;
+    assert_eq!(reported(&decided, &ours)["decision"], "Allowed");
+    assert_eq!(reported(&decided, &stranger)["decision"], "Rejected");
+    assert!(world.writes().is_empty(), "{:?}", world.written());
+    world.delete(&policy).await;
+    world.until_gone(&policy).await;
+    operator.stop().await;
+}

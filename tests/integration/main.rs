@@ -9,6 +9,7 @@
 mod support;
 
 mod approvals;
+mod attacks;
 mod bad_input;
 mod columns;
 mod deletion;

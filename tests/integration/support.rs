@@ -23,6 +23,9 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+#[path = "../../simulator/tests/contract/mod.rs"]
+mod contract;
+
 /// The tenant of every test.
 pub(crate) const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 /// The operator's client id and object id in it.
@@ -496,7 +499,7 @@ impl World {
     }
 
     /// Sends a request to ARM with the operator's identity, as somebody at a shell would.
-    async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
+    pub(crate) async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
         let ca = reqwest::Certificate::from_pem(self.azure.ca_pem().as_bytes()).expect("a certificate");
         let http = reqwest::Client::builder().tls_certs_only([ca]).build().expect("a client");
         let form = format!(
@@ -511,9 +514,10 @@ impl World {
             .expect("a token");
         let token: Value = token.json().await.expect("JSON");
         let token = token["access_token"].as_str().expect("a token").to_owned();
+        let version = if path.contains("/Microsoft.Storage/") { "2023-05-01" } else { "2025-12-01" };
         loop {
             let mut request = http
-                .request(method.clone(), format!("{}{path}?api-version=2025-12-01", self.azure.endpoint()))
+                .request(method.clone(), format!("{}{path}?api-version={version}", self.azure.endpoint()))
                 .bearer_auth(&token);
             if let Some(body) = body {
                 request = request.json(body);
@@ -559,6 +563,12 @@ impl World {
         let workspace = self.workspace_manifest();
         let object = self.until(&workspace, "the identity", |object| object["status"]["principalId"].is_string()).await;
         object["status"]["principalId"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        contract::hold(&self.azure, env!("CARGO_TARGET_TMPDIR"));
     }
 }
 

@@ -9,19 +9,26 @@ pub(crate) mod authorization;
 pub(crate) mod container_registry;
 pub(crate) mod insights;
 pub(crate) mod key_vault;
+pub(crate) mod locks;
 pub(crate) mod machine_learning;
+pub(crate) mod managed_identity;
 pub(crate) mod network;
+mod network_rules;
 pub(crate) mod resources;
+pub(crate) mod sql;
 pub(crate) mod storage;
 
 /// All providers.
 pub(crate) const ALL: &[&Provider] = &[
     &resources::PROVIDER,
     &authorization::PROVIDER,
+    &locks::PROVIDER,
     &machine_learning::PROVIDER,
     &storage::PROVIDER,
     &key_vault::PROVIDER,
     &container_registry::PROVIDER,
+    &sql::PROVIDER,
+    &managed_identity::PROVIDER,
     &insights::PROVIDER,
     &network::PROVIDER,
 ];

@@ -52,8 +52,9 @@ async fn a_cluster_is_made_as_recorded() {
     assert_eq!(poll().await["status"], "Succeeded");
     assert_eq!(lab.get(&path, ML).await.body["properties"]["provisioningState"], "Succeeded");
 
-    lab.delete(&path, ML).await.expect(400);
-    let url = format!("{path}?api-version={ML}&underlyingResourceAction=Delete");
+    let url = |action: &str| format!("{path}?api-version={ML}&underlyingResourceAction={action}");
+    lab.send("DELETE", &url("Forget"), &lab.token, None).await.unwrap().expect(400);
+    let url = url("Delete");
     let deleting = lab.send("DELETE", &url, &lab.token, None).await.unwrap().expect(202);
     assert!(deleting.header("Azure-AsyncOperation").is_some() && deleting.header("Location").is_none());
     lab.sim.clock().advance(Duration::from_secs(10));

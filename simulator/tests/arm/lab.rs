@@ -40,7 +40,12 @@ pub(crate) fn principal(name: &str) -> SeedPrincipal {
 }
 
 pub(crate) fn assignment(scope: &str, role: &str, principal: &str) -> SeedAssignment {
-    SeedAssignment { scope: scope.into(), role: role.into(), principal_id: principal.into() }
+    SeedAssignment {
+        scope: scope.into(),
+        role: role.into(),
+        principal_id: principal.into(),
+        ..SeedAssignment::default()
+    }
 }
 
 /// An owner, a subscription, a group, two accounts of which one is the workspace's, a vault.
@@ -63,6 +68,12 @@ pub(crate) struct Lab {
     pub(crate) sim: Simulator,
     pub(crate) client: Client,
     pub(crate) token: String,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        crate::contract::hold(&self.sim, env!("CARGO_TARGET_TMPDIR"));
+    }
 }
 
 /// An answer, read whole.
@@ -161,6 +172,12 @@ impl Lab {
 
     pub(crate) async fn post(&self, path: &str, body: Option<Value>) -> Answer {
         self.send("POST", &format!("{path}?api-version={ML}"), &self.token, body).await.unwrap()
+    }
+
+    /// A request with a body, in a version other than AML's.
+    pub(crate) async fn call(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Answer {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        self.send(method, &format!("{path}{mark}api-version={version}"), &self.token, body).await.unwrap()
     }
 
     pub(crate) async fn delete(&self, path: &str, version: &str) -> Answer {

@@ -282,7 +282,10 @@ async fn the_first_fqdn_rule_makes_the_firewall() {
     let lab = Lab::start(Settings::fast()).await;
     let ws = lab.built("walled", "AllowOnlyApprovedOutbound").await;
     let network = || async { lab.get(&ws, ML).await.body["properties"]["managedNetwork"].clone() };
-    assert_eq!((&network().await["firewallSku"], network().await.get("firewallPublicIpAddress")), (&json!("Standard"), None));
+    assert_eq!(
+        (&network().await["firewallSku"], network().await.get("firewallPublicIpAddress")),
+        (&json!("Standard"), None)
+    );
     lab.rule(&ws, "pypi", fqdn_rule("pypi.org")).await.expect(200);
     assert!(network().await["firewallPublicIpAddress"].is_string());
 }

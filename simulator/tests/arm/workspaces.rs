@@ -38,7 +38,7 @@ async fn creation_is_refused_and_leaves_nothing_behind() {
     for (name, body, code) in [
         ("x", with(|_| {}), "ValidationError"),
         ("no-location", with(|b| b["location"] = Value::Null), "LocationRequired"),
-        ("no-vault", with(|b| b["properties"]["keyVault"] = json!("/nowhere")), "ValidationError"),
+        ("no-vault", with(|b| b["properties"]["keyVault"] = Value::Null), "ValidationError"),
         (
             "bad-rule",
             with(|b| b["properties"]["managedNetwork"]["outboundRules"] = json!({ "abc": fqdn_rule("*") })),
@@ -48,6 +48,26 @@ async fn creation_is_refused_and_leaves_nothing_behind() {
         let id = workspace(name);
         assert_eq!(lab.put(&id, ML, body).await.expect(400).code(), code, "{name}");
         lab.get(&id, ML).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn what_a_workspace_rests_on_may_come_after_it_but_not_too_late() {
+    let settings = Settings { clock_speed: 0.0, ..Settings::fast() };
+    for in_time in [true, false] {
+        let lab = Lab::start(settings.clone()).await;
+        lab.sim.settings(|settings| settings.operation_seconds.workspace_create = 10.0);
+        let (id, late) = (workspace("early"), id("Microsoft.KeyVault/vaults", "late"));
+        let mut body = workspace_body("Disabled");
+        body["properties"]["keyVault"] = json!(late);
+        lab.put(&id, ML, body).await.expect(202);
+        if in_time {
+            let resources = vec![SeedResource::new(late, "westeurope")];
+            lab.sim.seed(arm_simulator::Seed { resources, ..Default::default() }).unwrap();
+        }
+        lab.sim.clock().advance(Duration::from_secs(10));
+        let state = lab.get(&id, ML).await.expect(200).body["properties"]["provisioningState"].clone();
+        assert_eq!(state, if in_time { "Succeeded" } else { "Failed" });
     }
 }
 
@@ -188,12 +208,34 @@ async fn a_workspace_reads_as_recorded() {
     let read = lab.get(&id, "2024-04-01").await.expect(200).body;
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut recorded = vec![
-        "friendlyName", "description", "storageAccount", "keyVault", "applicationInsights", "hbiWorkspace", "tenantId",
-        "imageBuildCompute", "provisioningState", "managedNetwork", "allowRoleAssignmentOnRG", "v1LegacyMode",
-        "softDeleteEnabled", "creationTime", "notebookInfo", "storageHnsEnabled", "workspaceId",
-        "linkedModelInventoryArmId", "privateLinkCount", "publicNetworkAccess", "ipAllowlist", "discoveryUrl",
-        "mlFlowTrackingUri", "serverlessComputeSettings", "EnableSoftwareBillOfMaterials",
-        "sdkTelemetryAppInsightsKey", "sasGetterUri", "enableDataIsolation",
+        "friendlyName",
+        "description",
+        "storageAccount",
+        "keyVault",
+        "applicationInsights",
+        "hbiWorkspace",
+        "tenantId",
+        "imageBuildCompute",
+        "provisioningState",
+        "managedNetwork",
+        "allowRoleAssignmentOnRG",
+        "v1LegacyMode",
+        "softDeleteEnabled",
+        "creationTime",
+        "notebookInfo",
+        "storageHnsEnabled",
+        "workspaceId",
+        "linkedModelInventoryArmId",
+        "privateLinkCount",
+        "publicNetworkAccess",
+        "ipAllowlist",
+        "discoveryUrl",
+        "mlFlowTrackingUri",
+        "serverlessComputeSettings",
+        "EnableSoftwareBillOfMaterials",
+        "sdkTelemetryAppInsightsKey",
+        "sasGetterUri",
+        "enableDataIsolation",
     ];
     let mut shown = names(&read["properties"]);
     recorded.sort_unstable();
@@ -280,13 +322,38 @@ async fn contradicted_transitions_can_be_switched() {
 }
 
 #[tokio::test]
+async fn a_new_workspace_lets_itself_into_its_vault() {
+    let mut seed = crate::lab::seed();
+    for (n, rbac) in [(2, Some(json!(true))), (1, None)] {
+        let mut resource = SeedResource::new(id("Microsoft.KeyVault/vaults", &format!("policies-{n}")), "westeurope");
+        if let Some(rbac) = rbac {
+            resource = resource.property("enableRbacAuthorization", rbac);
+        }
+        seed.resources.push(resource.property("accessPolicies", json!([])));
+    }
+    let lab = Lab::with(seed, Settings::fast()).await;
+    for (n, expected) in [(1, 1), (2, 0)] {
+        let vault = id("Microsoft.KeyVault/vaults", &format!("policies-{n}"));
+        let mut body = workspace_body("Disabled");
+        body["properties"]["keyVault"] = json!(vault);
+        let made = lab.put(&workspace(&format!("keyed-{n}")), ML, body).await.expect(200).body;
+        let policies = lab.get(&vault, "2024-11-01").await.expect(200).body["properties"]["accessPolicies"].clone();
+        assert_eq!(policies.as_array().unwrap().len(), expected);
+        if expected == 1 {
+            assert_eq!(policies[0]["objectId"], made["identity"]["principalId"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn projects_belong_to_a_hub() {
     let lab = Lab::start(Settings::fast()).await;
     let mut hub = workspace_body("AllowInternetOutbound");
     hub["kind"] = json!("hub");
     let created = lab.put(&workspace("hub1"), ML, hub).await.expect(200).body;
     assert_eq!((&created["kind"], &created["properties"]["enableDataIsolation"]), (&json!("Hub"), &json!(true)));
-    let project = |hub: &str| json!({ "location": "westeurope", "kind": "Project", "properties": { "hubResourceId": hub } });
+    let project =
+        |hub: &str| json!({ "location": "westeurope", "kind": "Project", "properties": { "hubResourceId": hub } });
     lab.put(&workspace("lost"), ML, project(&workspace("nowhere"))).await.expect(400);
     let mut own_network = project(&workspace("hub1"));
     own_network["properties"]["managedNetwork"] = json!({ "isolationMode": "Disabled" });
@@ -305,9 +372,11 @@ async fn projects_belong_to_a_hub() {
 async fn identities_grow_but_are_not_given_up() {
     let mut seed = crate::lab::seed();
     let user = |name: &str| id("Microsoft.ManagedIdentity/userAssignedIdentities", name);
+    let object = |name: &str| format!("00000000-0000-0000-0000-00000000000{}", if name == "one" { 1 } else { 2 });
     for name in ["one", "two"] {
         let resource = SeedResource::new(user(name), "westeurope");
-        seed.resources.push(resource.property("principalId", json!(format!("{name}-object"))));
+        let client = object(name).replace("-0000-", "-c11e-");
+        seed.resources.push(resource.property("principalId", json!(object(name))).property("clientId", json!(client)));
     }
     let lab = Lab::with(seed, Settings::fast()).await;
     let ws = lab.workspace("ids", "Disabled").await;
@@ -338,7 +407,7 @@ async fn identities_grow_but_are_not_given_up() {
         .expect(200);
     lab.let_approve(&ws, &storage("lake")).await;
     lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "blob")).await.expect(400);
-    let assignment = crate::lab::assignment(&storage("lake"), crate::lab::APPROVER, "two-object");
+    let assignment = crate::lab::assignment(&storage("lake"), crate::lab::APPROVER, &object("two"));
     lab.sim.seed(arm_simulator::Seed { role_assignments: vec![assignment], ..Default::default() }).unwrap();
     lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "blob")).await.expect(200);
 }

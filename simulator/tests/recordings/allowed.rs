@@ -1,20 +1,10 @@
 //! The whole list of what the simulator need not answer as Azure did, each entry with its reason. What is not
 //! named here has to be equal, field by field.
 
-/// How a value may differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum May {
-    /// Any other value of the same JSON type, of the same form where it is a time.
-    Vary,
-    /// Other, but the same wherever the recording's is the same, and different wherever it differs.
-    BeNamedOtherwise,
-}
-
-/// A field that may differ.
+/// A field whose value may be another one of the same JSON type.
 pub(crate) struct Field {
     /// The end of the JSON pointer; `*` stands for one segment.
     pub(crate) pointer: &'static str,
-    pub(crate) may: May,
     pub(crate) why: &'static str,
 }
 
@@ -22,7 +12,23 @@ pub(crate) struct Field {
 /// - ids that the service made up (UUIDs that no request had named before): another one, but consistently so, through
 ///   bodies, headers and later requests;
 /// - times: another time, written in any form of RFC 3339.
-pub(crate) const FIELDS: &[Field] = &[];
+pub(crate) const FIELDS: &[Field] = &[
+    Field { pointer: "/properties/dnsSettings/internalDomainNameSuffix", why: "a random word of the virtual network" },
+    Field {
+        pointer: "/properties/ipAddress",
+        why: "a public address that Azure happens to have free; the simulator hands out documentation addresses",
+    },
+    Field { pointer: "/systemData/createdBy", why: "a person made the recordings; here an application asks" },
+    Field { pointer: "/systemData/createdByType", why: "likewise" },
+    Field { pointer: "/systemData/lastModifiedBy", why: "likewise" },
+    Field { pointer: "/systemData/lastModifiedByType", why: "likewise" },
+    Field { pointer: "/userStorageKey", why: "a secret, blanked out in the recording" },
+    Field { pointer: "/notebookAccessKeys/*", why: "secrets" },
+    Field {
+        pointer: "/properties/notebookInfo/fqdn",
+        why: "some regions have their notebooks served by another one (westus3 by westus2); which, no source tells",
+    },
+];
 
 /// A header of Azure's answers that is not compared.
 pub(crate) struct Header {
@@ -55,7 +61,7 @@ pub(crate) const HEADERS: &[Header] = &[
     Header { name: "x-request-time", why: "how long the machine took" },
 ];
 
-/// Requests that are not played. What such a PUT would have made is not asked for afterwards either.
+/// Requests that are not played. What such a PUT made is seeded, so that others can refer to it, and not asked for.
 pub(crate) struct Unplayed {
     /// The method.
     pub(crate) method: &'static str,
@@ -64,14 +70,5 @@ pub(crate) struct Unplayed {
     pub(crate) why: &'static str,
 }
 
-pub(crate) const UNPLAYED: &[Unplayed] = &[
-    Unplayed { method: "PUT", path: "/providers/Microsoft.Compute/", why: "virtual machines are not served" },
-    Unplayed { method: "PUT", path: "/publicIPAddresses/", why: "public addresses are not served" },
-    Unplayed {
-        method: "PUT",
-        path: "/networkInterfaces/",
-        why: "interfaces of virtual machines are not served, only those of private endpoints",
-    },
-    Unplayed { method: "PUT", path: "/connections/", why: "workspace connections are not served" },
-    Unplayed { method: "POST", path: "/listKeys", why: "no keys are handed out" },
-];
+pub(crate) const UNPLAYED: &[Unplayed] =
+    &[Unplayed { method: "PUT", path: "/providers/Microsoft.Compute/", why: "virtual machines are not served" }];

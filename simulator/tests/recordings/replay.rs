@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use arm_simulator::{OperationSeconds, Seed, SeedAssignment, SeedPrincipal, SeedSubscription, Settings, Simulator};
+use arm_simulator::{
+    OperationSeconds, Seed, SeedAssignment, SeedPrincipal, SeedResource, SeedSubscription, Settings, Simulator,
+};
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -57,6 +59,7 @@ pub(crate) async fn play(cassette: &Cassette) -> Outcome {
         let request = &interaction.request;
         let title = format!("[{index}] {} {}", request.method, cassette::path(&request.url));
         if let Some(why) = unplayed(interaction, &unmade) {
+            sim.seed(Seed { resources: made(interaction).into_iter().collect(), ..Seed::default() }).unwrap();
             unmade.extend(operations_of(interaction).map(str::to_ascii_lowercase));
             if request.method == "PUT" {
                 unmade.insert(cassette::path(&request.url).to_ascii_lowercase());
@@ -99,6 +102,7 @@ fn seed(cassette: &Cassette) -> Seed {
             scope: "/".into(),
             role: "Owner".into(),
             principal_id: PRINCIPAL.into(),
+            ..SeedAssignment::default()
         }],
         ..Seed::default()
     }
@@ -109,6 +113,8 @@ fn settings(cassette: &Cassette) -> Settings {
         clock_speed: 0.0,
         token_lifetime_seconds: 1_000_000,
         principal_replication_seconds: replication(cassette),
+        // The recorded workspace says so of itself.
+        soft_delete: false,
         ..Settings::default()
     }
 }
@@ -167,6 +173,13 @@ fn unplayed(interaction: &Interaction, unmade: &BTreeSet<String>) -> Option<Stri
     UNPLAYED.iter().find(applies).map(|row| row.why.to_owned())
 }
 
+/// The resource that a request made in Azure.
+fn made(interaction: &Interaction) -> Option<SeedResource> {
+    let body = interaction.response.json().filter(|_| interaction.request.method == "PUT")?;
+    let made = SeedResource::new(body["id"].as_str()?, body["location"].as_str()?);
+    Some(SeedResource { properties: body["properties"].as_object().cloned().unwrap_or_default(), ..made })
+}
+
 /// What a later request for the recording's operation asks the simulator for.
 fn begun_operations(interaction: &Interaction, answer: &Answer) -> impl Iterator<Item = (String, String)> {
     ["Azure-AsyncOperation", "Location"].into_iter().filter_map(|name| {
@@ -184,32 +197,27 @@ fn operation_key(url: &str) -> String {
     format!("{}?{}", cassette::path(url), kept.join("&"))
 }
 
-/// The durations with which the request at `begun` has to be sent.
+/// The durations with which the request at `begun` has to be sent: what it begins ends just before
+/// the first interaction that shows it done.
 fn durations(cassette: &Cassette, begun: usize) -> OperationSeconds {
     let interaction = &cassette.interactions[begun];
-    let read = matches!(interaction.request.method.as_str(), "GET" | "HEAD");
-    let end = if read { None } else { end(cassette, begun) };
-    OperationSeconds::all(end.map_or(0.0, |end| (end - begun) as f64 * STEP - STEP / 2.0))
-}
-
-/// The first interaction that shows the work of another as done; `None` if its own answer does.
-fn end(cassette: &Cassette, begun: usize) -> Option<usize> {
-    let interaction = &cassette.interactions[begun];
     let operations: Vec<&str> = operations_of(interaction).collect();
-    let resource = cassette::path(&interaction.request.url);
-    let running = operations.is_empty() && !is_over(interaction);
-    if (operations.is_empty() && !running) || interaction.response.code >= 400 {
-        return None;
+    let reads = interaction.request.method == "GET";
+    if reads || interaction.response.code >= 400 || (operations.is_empty() && is_over(interaction)) {
+        return OperationSeconds::all(0.0);
     }
     let deletes = interaction.request.method == "DELETE";
-    let mut later = cassette.interactions.iter().enumerate().skip(begun + 1);
-    let shows = |other: &Interaction| {
+    let resource = cassette::path(&interaction.request.url);
+    let watches = |other: &Interaction| {
         let path = cassette::path(&other.request.url);
-        let reads_resource = path.eq_ignore_ascii_case(resource) && (!deletes || other.response.code == 404);
-        other.request.method == "GET" && (operations.contains(&path) || reads_resource) && is_over(other)
+        let is_resource = path.eq_ignore_ascii_case(resource) && !(deletes && other.response.code == 200);
+        other.request.method == "GET" && (operations.contains(&path) || is_resource)
     };
+    let mut later = cassette.interactions.iter().enumerate().skip(begun + 1);
+    let done = later.find(|(_, other)| watches(other) && is_over(other));
     // What nobody watched to its end ends before whatever comes next.
-    Some(later.find(|(_, other)| shows(other)).map_or(begun + 1, |(index, _)| index))
+    let end = done.map_or(begun + 1, |(index, _)| index);
+    OperationSeconds::all((end - begun) as f64 * STEP - STEP / 2.0)
 }
 
 /// Whether an answer shows work as done: by its status, the operation's `status` or the resource's state.

@@ -4,18 +4,18 @@ mod approve;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::DecisionWord;
-use crate::api::common::ManagementPolicy;
+use crate::api::approval::{DecisionWord, Mode};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
-use crate::plan::approval::{Decision, Policy, decide, next};
+use crate::plan::approval::{Decision, Policy, decide_all, next};
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
 use crate::plan::{Reason, Verdict};
@@ -50,7 +50,7 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
         let verdict = Verdict::new(Reason::Pending, "seen for the first time");
         context.report(&mut policy, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
     }
-    if !has_finalizer(&policy) && policy.spec.management_policy != Some(ManagementPolicy::Observe) {
+    if !has_finalizer(&policy) && policy.spec.mode != Some(Mode::DryRun) {
         context.status.finalizer(&policy, true).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
@@ -150,6 +150,13 @@ fn allowed(
     Fence::new(&connected.name, &connected.spec, &namespace, &labels).allows(Verb::Approve, target)
 }
 
+/// How long the policy is still in force; zero once its time is over, `None` if it has no end.
+fn left(context: &Context, policy: &PrivateEndpointApproval) -> Option<Duration> {
+    let end = policy.spec.expires_at.as_ref()?;
+    // What lies in the past is a negative span, which no Duration can hold.
+    Some(Duration::try_from(end.0.duration_since(context.now())).unwrap_or_default())
+}
+
 /// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
 fn policies(turn: &Turn<'_>) -> Vec<Policy> {
     let context = turn.context;
@@ -168,6 +175,8 @@ fn policies(turn: &Turn<'_>) -> Vec<Policy> {
                 allow: policy.spec.allow.clone(),
                 reject: policy.spec.reject.clone(),
                 hold: policy.spec.hold.clone(),
+                limits: policy.spec.limits.clone(),
+                expired: left(context, policy).is_some_and(|left| left.is_zero()),
                 own_subscriptions: connected.spec.own_subscriptions.clone(),
             });
         }
@@ -194,11 +203,11 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         Err(error) => return Err(error.into()),
     };
     if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
-        report(turn, policy, &decided(turn, &connections), verdict.clone()).await?;
+        report(turn, policy, &decided(turn, &connections), &page, verdict.clone()).await?;
         return Ok(Outcome::Reported(verdict));
     }
     let decided = decided(turn, &connections);
-    let observes = policy.spec.management_policy == Some(ManagementPolicy::Observe);
+    let observes = policy.spec.mode == Some(Mode::DryRun);
     let held = if policy.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
     } else {
@@ -211,19 +220,24 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
             _ => approve(turn, policy, connection, &mut page).await?,
         };
         if let Err(verdict) = done {
-            report(turn, policy, &decided, verdict.clone()).await?;
+            report(turn, policy, &decided, &page, verdict.clone()).await?;
             return Ok(Outcome::Reported(verdict));
         }
         // One at a time: the next one is looked for on a fresh list.
         return Ok(Outcome::Again(context.pace.lane));
     }
-    let verdict = held.unwrap_or_else(|| {
-        let word = if observes { "decides, and with Observe neither approves nor rejects" } else { "decides" };
+    let left = left(context, policy);
+    let over = left.filter(Duration::is_zero).map(|_| {
+        Verdict::new(Reason::Expired, "spec.expiresAt has passed: nothing new is approved; what was approved stays so")
+    });
+    let verdict = held.or(over).unwrap_or_else(|| {
+        let word = if observes { "decides, and with DryRun neither approves nor rejects" } else { "decides" };
         Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
     });
-    report(turn, policy, &decided, verdict.clone()).await?;
+    report(turn, policy, &decided, &page, verdict.clone()).await?;
     let uid = policy.uid().unwrap_or_default();
-    Ok(Outcome::Again(context.requeue(&uid, &verdict).min(context.pace.connections)))
+    let again = context.requeue(&uid, &verdict).min(context.pace.connections);
+    Ok(Outcome::Again(left.filter(|left| !left.is_zero()).map_or(again, |left| again.min(left))))
 }
 
 /// Reads all connections on the target, as its dialect lists them.
@@ -245,8 +259,7 @@ async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
 }
 
 fn decided(turn: &Turn<'_>, connections: &[Connection]) -> Vec<(Connection, Decision)> {
-    let policies = policies(turn);
-    connections.iter().map(|connection| (connection.clone(), decide(connection, turn.dialect, &policies))).collect()
+    decide_all(connections, turn.dialect, &policies(turn))
 }
 
 /// Reports a verdict that stops before a decision; what was known stays.

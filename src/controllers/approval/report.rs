@@ -3,22 +3,61 @@
 use super::Turn;
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
-use crate::api::condition::{ConditionDraft, ConditionStatus};
+use crate::api::condition::{ConditionDraft, ConditionStatus, rfc3339};
 use crate::azure::error::clean;
 use crate::azure::private_link::{Connection, Stated};
 use crate::plan::Verdict;
 use crate::plan::approval::Decision;
 use crate::runtime::driver::Error;
+use crate::runtime::ledger::OpenPage;
 use crate::runtime::status::Basis;
 
 /// How many connections the status lists.
 const LISTED: usize = 100;
+
+/// What is said of one connection.
+fn one(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    connection: &Connection,
+    decision: &Decision,
+    page: &OpenPage,
+) -> ConnectionReport {
+    let (name, private_endpoint) = (clean(&connection.name, 256), clean(&connection.endpoint, 1024));
+    let now = turn.context.now();
+    // The status is anybody's text: a time in it counts if it is one, and if it has passed.
+    let before = policy.status.iter().flat_map(|status| &status.connections);
+    let first_seen = before
+        .filter(|before| before.name == name && before.private_endpoint == private_endpoint)
+        .find_map(|before| before.first_seen.parse::<jiff::Timestamp>().ok().filter(|at| *at <= now));
+    let ours = page.page.approvals.iter().rev().find(|approval| {
+        approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
+    });
+    let ours = ours.filter(|_| connection.is_approved());
+    ConnectionReport {
+        name,
+        private_endpoint,
+        state: clean(&connection.state, 64),
+        sub_resources: match connection.sub_resources(turn.dialect) {
+            Stated::No => "not stated".to_owned(),
+            Stated::Groups(groups) => clean(&groups.join(", "), 256),
+        },
+        decision: decision.word,
+        why: clean(&decision.why, 512),
+        first_seen: rfc3339(first_seen.unwrap_or(now)),
+        approved_by: connection
+            .is_approved()
+            .then(|| ours.map_or_else(|| "somebody else".to_owned(), |approval| clean(&approval.policy, 160))),
+        approved_at: ours.map(|approval| approval.at.clone()),
+    }
+}
 
 /// Writes the whole status of `policy`.
 pub(super) async fn report(
     turn: &Turn<'_>,
     policy: &mut PrivateEndpointApproval,
     decided: &[(Connection, Decision)],
+    page: &OpenPage,
     verdict: Verdict,
 ) -> Result<(), Error> {
     let mine = |decision: &Decision| decision.policies.contains(&turn.key);
@@ -26,7 +65,8 @@ pub(super) async fn report(
         i64::try_from(decided.iter().filter(|entry| test(entry)).count()).ok()
     };
     let unmatched = |(connection, decision): &(Connection, Decision)| {
-        connection.is_pending() && matches!(decision.word, DecisionWord::Unmatched | DecisionWord::Held)
+        connection.is_pending()
+            && matches!(decision.word, DecisionWord::Unmatched | DecisionWord::Held | DecisionWord::OverLimit)
     };
     let mut listed: Vec<&(Connection, Decision)> =
         decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
@@ -40,17 +80,7 @@ pub(super) async fn report(
         connections: listed
             .iter()
             .take(LISTED)
-            .map(|(connection, decision)| ConnectionReport {
-                name: clean(&connection.name, 256),
-                private_endpoint: clean(&connection.endpoint, 1024),
-                state: clean(&connection.state, 64),
-                sub_resources: match connection.sub_resources(turn.dialect) {
-                    Stated::No => "not stated".to_owned(),
-                    Stated::Groups(groups) => clean(&groups.join(", "), 256),
-                },
-                decision: decision.word,
-                why: clean(&decision.why, 512),
-            })
+            .map(|(connection, decision)| one(turn, policy, connection, decision, page))
             .collect(),
         more_connections: (more > 0).then(|| i64::try_from(more).ok()).flatten(),
         ..PrivateEndpointApprovalStatus::default()
@@ -66,7 +96,7 @@ pub(super) async fn report(
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
         let text = format!(
-            "allowed by no policy, or held by one, so pending until a person decides ({total}): {}",
+            "allowed by no policy, held by one or over a limit, so pending until a person decides ({total}): {}",
             waiting.join("; ")
         );
         ("DecisionNeeded", text)

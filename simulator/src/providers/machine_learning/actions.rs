@@ -70,7 +70,8 @@ fn findings(world: &World, workspace: &str) -> Value {
             found.push(finding("ResourceNotFound", format!("The resource '{id}' was not found.")));
             return found;
         };
-        let closed = target["properties"]["publicNetworkAccess"].as_str().is_some_and(|a| a.eq_ignore_ascii_case("disabled"));
+        let closed =
+            target["properties"]["publicNetworkAccess"].as_str().is_some_and(|a| a.eq_ignore_ascii_case("disabled"));
         let connected = world.connections_on(id).any(|connection| connection.status == "Approved");
         if closed && !connected {
             let text = format!("Public access to '{id}' is disabled and no approved private endpoint leads to it.");

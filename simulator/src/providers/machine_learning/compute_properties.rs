@@ -152,15 +152,18 @@ fn instance(call: &Call<'_>, location: &str, given: &Value, public: Value) -> Re
     Ok(instance)
 }
 
-/// An attached machine. Its size and address are the machine's own, as far as it says them.
+/// An attached machine. Its size is its own, if the machine is known: virtual machines are not served, so one that is not
+/// known is taken all the same.
 fn machine(call: &Call<'_>, body: &Value, given: &Value) -> Result<Value, ArmError> {
     let id = body["resourceId"].as_str().unwrap_or_default();
+    if ids::resource_type(id).is_none() {
+        return Err(ArmError::validation(format!("'{id}' is not the id of a virtual machine.")));
+    }
     let machine = call.world.resources.get(&ids::key(id));
-    let machine = machine.ok_or_else(|| ArmError::validation(format!("The machine '{id}' was not found.")))?;
-    let size = machine["properties"]["hardwareProfile"]["vmSize"].as_str().map(str::to_uppercase);
+    let size = machine.and_then(|machine| machine["properties"]["hardwareProfile"]["vmSize"].as_str());
     Ok(json!({
-        "virtualMachineSize": size, "sshPort": or(&given["sshPort"], 22), "notebookServerPort": null,
-        "address": given["address"], "ipAddress": given["address"], "administratorAccount": null,
-        "imageVersion": null, "applicationUris": null, "createdBy": null,
+        "virtualMachineSize": size.map(str::to_uppercase), "sshPort": or(&given["sshPort"], 22),
+        "notebookServerPort": null, "address": given["address"], "ipAddress": given["address"],
+        "administratorAccount": null, "imageVersion": null, "applicationUris": null, "createdBy": null,
     }))
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Shown, Style};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::ids;
@@ -19,10 +19,11 @@ const COMPUTE: &str = "Microsoft.MachineLearningServices/workspaces/computes";
 const STATUS: &str = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/computeOperationsStatus/{id}";
 
 /// 201 with the compute and one status URL.
-const CREATE: Style = Style { running: 201, done: 201, status_url: Some((STATUS, "service=new")), ..Style::at_once(201) };
+const CREATE: Style =
+    Style { running: 201, done: 201, status_url: Some((STATUS, "service=new")), ..Style::at_once(201) };
 const UPDATE: Style = Style { running: 200, done: 200, ..CREATE };
 /// 202, the same URL, no `Location` (recorded, though the specification names one).
-const DELETE: Style = Style { running: 202, done: 200, body: false, ..CREATE };
+const DELETE: Style = Style { running: 202, done: 200, body: Shown::Nothing, ..CREATE };
 /// Starting and stopping is always answered by 202, and a 202 without a URL would make clients poll the action itself.
 const ACTION: Style = Style { done: 202, ..DELETE };
 
@@ -126,16 +127,18 @@ fn wait_for_network(call: &mut Call<'_>, workspace: &str) -> Result<f64, ArmErro
         return Ok(0.0);
     }
     let now = call.world.now;
-    let building = call.world.operations.running().find(|operation| {
-        operation.kind == provision::KIND && ids::contains(&key, &operation.resource)
-    });
+    let building = call
+        .world
+        .operations
+        .running()
+        .find(|operation| operation.kind == provision::KIND && ids::contains(&key, &operation.resource));
     if let Some(building) = building {
         return Ok(building.due.saturating_sub(now) as f64 / 1000.0);
     }
     provision::caller_may(call, workspace)?;
     let plan = provision::plan(call.world, &key, false);
     let seconds = plan.seconds;
-    call.world.begin(plan, &call.caller.object_id);
+    call.world.begin_beside(plan, &call.caller.object_id);
     Ok(seconds)
 }
 
@@ -212,10 +215,11 @@ pub(super) fn patch(call: &mut Call<'_>) -> Answer {
     operate(call, TYPE.update.kind, UPDATE, &id, None)
 }
 
+/// The specification requires `underlyingResourceAction`; the recording leaves it out, and is answered.
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     match call.request.query("underlyingResourceAction").as_deref() {
-        Some("Delete" | "Detach") => resource_type::delete(call),
-        _ => Err(ArmError::bad_request("underlyingResourceAction must be Delete or Detach.")),
+        None | Some("Delete" | "Detach") => resource_type::delete(call),
+        Some(other) => Err(ArmError::bad_request(format!("underlyingResourceAction cannot be '{other}'."))),
     }
 }
 

@@ -121,7 +121,8 @@ fn defaults(world: &World, id: &str, location: &str, kind: &str, guid: uuid::Uui
         "imageBuildCompute": null, "publicNetworkAccess": "Enabled", "v1LegacyMode": false,
         // On for hubs and projects, off for others (Microsoft's page on identity-based service authentication).
         "enableDataIsolation": matches!(kind, kinds::HUB | kinds::PROJECT),
-        "softDeleteEnabled": world.settings.soft_delete, "tenantId": world.tenant_of(id).unwrap_or_default(),
+        // Recorded at a time when every workspace was soft-deleted: the member does not tell.
+        "softDeleteEnabled": false, "tenantId": world.tenant_of(id).unwrap_or_default(),
         "storageHnsEnabled": false, "workspaceId": guid, "systemDatastoresAuthMode": "accesskey",
         "allowRoleAssignmentOnRG": true, "enableSoftwareBillOfMaterials": false, "ipAllowlist": [],
         "networkAcls": { "defaultAction": "Allow", "ipRules": [] }, "serverlessComputeSettings": null,
@@ -277,6 +278,9 @@ mod tests {
         let sent = json!({ "Properties": { "MANAGEDNETWORK": { "outboundrules": {
             "Type": { "TYPE": "FQDN", "Destination": "pypi.org" } } } } });
         let rule = json!({ "type": "FQDN", "destination": "pypi.org" });
-        assert_eq!(canonical(sent), json!({ "properties": { "managedNetwork": { "outboundRules": { "Type": rule } } } }));
+        assert_eq!(
+            canonical(sent),
+            json!({ "properties": { "managedNetwork": { "outboundRules": { "Type": rule } } } })
+        );
     }
 }

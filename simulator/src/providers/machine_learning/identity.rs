@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::directory::Principal;
 use crate::error::ArmError;
 use crate::ids;
+use crate::operations::Plan;
 use crate::world::World;
 
 fn has(identity: &Value, kind: &str) -> bool {
@@ -104,13 +105,47 @@ pub(super) fn enlist(world: &mut World, resource: &str, object_id: &str) -> Stri
             tenant: tenant.clone(),
             client_id: ids::guid(&["client", object_id]).to_string(),
             object_id: object_id.to_owned(),
-            secret: None,
-            assertions: Vec::new(),
-            managed_identity: false,
+            resource_id: Some(resource.to_owned()),
             known_at: world.now.saturating_add(delay),
+            ..Principal::default()
         });
     }
     tenant
+}
+
+/// What the service does while it creates a workspace: it lets the system-assigned identity use the vault, if that goes
+/// by access policies. Recorded: the policy is there somewhat before the workspace is.
+pub(super) fn vault_grant(workspace: &str, creation_seconds: f64) -> Plan {
+    let key = workspace.to_owned();
+    Plan {
+        kind: "workspaceGrant",
+        resource: format!("{workspace}/grant"),
+        seconds: creation_seconds * 0.85,
+        effect: Box::new(move |world| {
+            grant(world, &key);
+            Ok(())
+        }),
+        result: |_, _| None,
+        overlay: None,
+    }
+}
+
+fn grant(world: &mut World, workspace: &str) {
+    let Some(document) = world.resources.get(workspace) else { return };
+    let (identity, vault) = (&document["identity"], document["properties"]["keyVault"].as_str().map(ids::key));
+    let (Some(principal), Some(vault)) = (identity["principalId"].as_str(), vault) else { return };
+    let policy = json!({
+        "tenantId": identity["tenantId"], "objectId": principal,
+        "permissions": { "keys": ["all"], "secrets": ["all"], "certificates": ["all"], "storage": [] },
+    });
+    let Some(vault) = world.resources.get_mut(&vault) else { return };
+    if vault["properties"]["enableRbacAuthorization"] == json!(true) {
+        return;
+    }
+    let policies = vault["properties"]["accessPolicies"].as_array_mut();
+    if let Some(policies) = policies.filter(|policies| !policies.iter().any(|p| p["objectId"] == policy["objectId"])) {
+        policies.push(policy);
+    }
 }
 
 impl World {
@@ -122,7 +157,8 @@ impl World {
             let identity = self.resources.get(&ids::key(user))?;
             identity["properties"]["principalId"].as_str().map(str::to_owned)
         };
-        if let Some(primary) = document["properties"]["primaryUserAssignedIdentity"].as_str().filter(|p| !p.is_empty()) {
+        if let Some(primary) = document["properties"]["primaryUserAssignedIdentity"].as_str().filter(|p| !p.is_empty())
+        {
             return object_id(primary);
         }
         let own = document["identity"]["principalId"].as_str().map(str::to_owned);

@@ -41,10 +41,26 @@ pub(super) fn check(world: &World, existing: Option<&Value>, body: &Value) -> Re
         }
         return Ok(());
     }
-    for required in ["storageAccount", "keyVault"] {
-        let target = body["properties"][required].as_str().unwrap_or_default();
+    for required in DEPENDENCIES {
+        if body["properties"][*required].as_str().is_none_or(str::is_empty) {
+            return refuse(format!("The workspace needs a {required}."));
+        }
+    }
+    Ok(())
+}
+
+/// What a workspace cannot be without.
+const DEPENDENCIES: &[&str] = &["storageAccount", "keyVault"];
+
+/// Whether everything that a workspace rests on is there. This is asked while it is being created and not when it is
+/// accepted: the recording's vault is sent after the workspace.
+pub(super) fn check_dependencies(world: &World, workspace: &str) -> Result<(), ArmError> {
+    let properties = &world.resource(workspace)?["properties"];
+    for required in DEPENDENCIES {
+        let target = properties[*required].as_str().unwrap_or_default();
         if !world.resources.contains_key(&ids::key(target)) {
-            return refuse(format!("The {required} '{target}' of the workspace was not found."));
+            let message = format!("The {required} '{target}' of the workspace was not found.");
+            return Err(ArmError::validation(message));
         }
     }
     Ok(())

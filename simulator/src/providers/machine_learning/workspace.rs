@@ -164,6 +164,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         document::sign(document, Some(&call.caller), &crate::clock::rfc3339(call.world.now));
     }
     let mut seconds = call.world.settings.operation_seconds.workspace_create;
+    let grant = identity::vault_grant(&key, seconds);
+    call.world.begin_beside(grant, &call.caller.object_id);
     let change = Change::new(call.world, &key, upserts, Vec::new());
     if build {
         seconds += provision::seconds(call.world, &key);
@@ -174,6 +176,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         seconds,
         overlay: Some(change.overlay.clone()),
         effect: Box::new(move |world| {
+            // Chosen: a workspace whose creation fails stays, and says so.
+            kinds::check_dependencies(world, &key)?;
             change.apply(world)?;
             world.refresh_service_rules(&key);
             if build { provision::build(world, &key, false) } else { Ok(()) }

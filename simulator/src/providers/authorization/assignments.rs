@@ -1,0 +1,270 @@
+//! Role assignments (OpenAPI Authorization 2022-04-01).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::quoted;
+use crate::call::{Answer, Call};
+use crate::condition::{Condition, Facts, Name, Source, VERSION};
+use crate::error::ArmError;
+use crate::http::Reply;
+use crate::ids;
+use crate::rbac::{Limit, Made, RoleAssignment};
+
+/// The three filters of the API that name principals or scopes.
+enum Filter {
+    None,
+    AtScope,
+    /// On the scope, above and below it.
+    Principal(String),
+    /// On the scope and above it only.
+    AssignedTo(String),
+}
+
+fn filter_of(call: &Call<'_>) -> Result<Filter, ArmError> {
+    let Some(filter) = call.request.query("$filter").filter(|filter| !filter.is_empty()) else {
+        return Ok(Filter::None);
+    };
+    let stated = filter.trim();
+    if stated.eq_ignore_ascii_case("atScope()") {
+        return Ok(Filter::AtScope);
+    }
+    if let Some(id) = quoted(stated, "principalId eq '", "'") {
+        return Ok(Filter::Principal(id.to_owned()));
+    }
+    if let Some(id) = quoted(stated, "assignedTo('", "')") {
+        return Ok(Filter::AssignedTo(id.to_owned()));
+    }
+    Err(ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported.")))
+}
+
+pub(super) fn list(call: &mut Call<'_>) -> Answer {
+    let scope = call.param(0).to_owned();
+    let filter = filter_of(call)?;
+    let at_or_above = |assignment: &RoleAssignment| ids::contains(&assignment.scope, &scope);
+    let below = |assignment: &RoleAssignment| ids::contains(&scope, &assignment.scope);
+    let items: Vec<Value> = call
+        .world
+        .roles
+        .assignments()
+        .values()
+        .filter(|assignment| match &filter {
+            Filter::None => at_or_above(assignment) || below(assignment),
+            Filter::AtScope => at_or_above(assignment),
+            Filter::Principal(id) => {
+                (at_or_above(assignment) || below(assignment)) && assignment.principal_id.eq_ignore_ascii_case(id)
+            }
+            Filter::AssignedTo(id) => at_or_above(assignment) && assignment.principal_id.eq_ignore_ascii_case(id),
+        })
+        .map(RoleAssignment::render)
+        .collect();
+    Ok(call.page(items, "$skipToken"))
+}
+
+fn not_found(name: &str) -> ArmError {
+    ArmError::new(404, "RoleAssignmentNotFound", format!("The role assignment '{name}' is not found."))
+}
+
+pub(super) fn get(call: &mut Call<'_>) -> Answer {
+    let assignment = call.world.roles.assignments().get(&ids::key(&call.path));
+    assignment.map(|a| Reply::ok(a.render())).ok_or_else(|| not_found(call.param(1)))
+}
+
+/// What a request wants to assign.
+struct Wanted {
+    /// The last segment of the role definition's id.
+    role: String,
+    principal_id: String,
+    principal_type: Option<String>,
+}
+
+impl Wanted {
+    /// The one reading of a request's body, for the condition that is to limit it as for what is then done.
+    fn of(body: &Value) -> Option<Self> {
+        let text = |name: &str| body["properties"][name].as_str().map(str::to_owned);
+        let role = text("roleDefinitionId")?;
+        Some(Self {
+            role: ids::name(&role).to_owned(),
+            principal_id: text("principalId")?,
+            principal_type: text("principalType"),
+        })
+    }
+}
+
+/// What a condition on the caller's own role can ask about a call: the assignment that is asked for, and the one that
+/// is there.
+pub(crate) struct CallFacts<'a>(pub(crate) &'a Call<'a>);
+
+impl Facts for CallFacts<'_> {
+    fn value(&self, source: Source, name: &Name) -> Option<String> {
+        let call = self.0;
+        let kind = ids::resource_type(&call.path)?;
+        if !kind.eq_ignore_ascii_case("Microsoft.Authorization/roleAssignments") {
+            return None;
+        }
+        match source {
+            Source::Request => {
+                let wanted = Wanted::of(&call.request.json()?)?;
+                match name {
+                    Name::RoleDefinitionId => Some(wanted.role),
+                    Name::PrincipalId => Some(wanted.principal_id),
+                    Name::PrincipalType => wanted.principal_type.or_else(|| {
+                        let principal = call.world.directory.principal(&wanted.principal_id)?;
+                        Some(principal.kind.name().to_owned())
+                    }),
+                    Name::Other(_) => None,
+                }
+            }
+            Source::Resource => {
+                // Chosen: of an assignment that is not there nothing is known, so that a delegate with a condition
+                // who deletes one twice gets 403 the second time.
+                let assignment = call.world.roles.assignments().get(&ids::key(&call.path))?;
+                match name {
+                    Name::RoleDefinitionId => Some(assignment.role.clone()),
+                    Name::PrincipalId => Some(assignment.principal_id.clone()),
+                    Name::PrincipalType => Some(assignment.principal_type.clone()),
+                    Name::Other(_) => None,
+                }
+            }
+            Source::Elsewhere => None,
+        }
+    }
+}
+
+/// The condition of a request's body. Azure's sentence for whatever is wrong with it, the version included, is a single
+/// one (Microsoft's page on troubleshooting conditions); what follows it is the simulator's.
+fn limit(body: &Value) -> Result<Option<Limit>, ArmError> {
+    let Some(text) = body["properties"]["condition"].as_str().filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    // Chosen: the code of a refused condition.
+    let refuse = |why: &str| {
+        let message = format!("The given role assignment condition is invalid. {why}");
+        ArmError::new(400, "InvalidRoleAssignmentCondition", message)
+    };
+    // Chosen: a condition without a version is refused, though one page of the documentation speaks of a default.
+    if body["properties"]["conditionVersion"].as_str() != Some(VERSION) {
+        return Err(refuse("The conditionVersion must be '2.0'."));
+    }
+    let condition = Condition::parse(text).map_err(|error| refuse(&format!("{error}.")))?;
+    Ok(Some(Limit { text: text.to_owned(), condition: Arc::new(condition) }))
+}
+
+/// The principal's type: as stated, or as the directory knows it.
+fn principal_type(call: &Call<'_>, wanted: &Wanted) -> Result<String, ArmError> {
+    let known = call.world.directory.principal(&wanted.principal_id).filter(|p| p.known_at <= call.world.now);
+    let Some(stated) = &wanted.principal_type else {
+        return known.map(|principal| principal.kind.name().to_owned()).ok_or_else(|| {
+            let tenant = call.world.tenant_of(call.param(0)).unwrap_or(&call.caller.tenant);
+            principal_not_found(&wanted.principal_id, tenant)
+        });
+    };
+    let refuse = |code: &str, message: String| Err(ArmError::new(400, code, message));
+    let types = ["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"];
+    let Some(stated) = types.into_iter().find(|name| name.eq_ignore_ascii_case(stated)) else {
+        // Chosen: the code of a principal type that there is not; the sentence is Azure's.
+        let text = format!(
+            "The PrincipalType property '{stated}' is not valid. It must be 'User', 'Group' or 'ServicePrincipal'."
+        );
+        return refuse("InvalidPrincipalType", text);
+    };
+    match known.map(|principal| principal.kind.name()) {
+        // With Azure's own misspelling (field reports).
+        Some(real) if real != stated => refuse(
+            "UnmatchedPrincipalType",
+            format!(
+                "The PrincipalId '{}' has type '{real}' , which is different from specified PrinciaplType '{stated}'.",
+                wanted.principal_id.replace('-', "")
+            ),
+        ),
+        _ => Ok(stated.to_owned()),
+    }
+}
+
+/// Recording of role assignments.
+fn principal_not_found(principal: &str, tenant: &str) -> ArmError {
+    ArmError::new(
+        400,
+        "PrincipalNotFound",
+        format!(
+            "Principal {} does not exist in the directory {tenant}. Check that you have the correct principal ID. \
+             If you are creating this principal and then immediately assigning a role, this error might be \
+             related to a replication delay. In this case, set the role assignment principalType property to a \
+             value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
+            principal.replace('-', "")
+        ),
+    )
+}
+
+pub(super) fn put(call: &mut Call<'_>) -> Answer {
+    let body = call.json()?;
+    let name = call.param(1).to_owned();
+    let (key, scope, now) = (ids::key(&call.path), call.param(0).to_owned(), call.world.now);
+    if uuid::Uuid::parse_str(&name).is_err() {
+        let message = format!("The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.");
+        return Err(ArmError::new(400, "InvalidRoleAssignmentId", message));
+    }
+    let wanted = Wanted::of(&body)
+        .ok_or_else(|| ArmError::new(400, "InvalidRequestContent", "roleDefinitionId and principalId are required."))?;
+    let definition = call.world.roles.definitions.get(&ids::key(&wanted.role)).ok_or_else(|| {
+        let message = format!("The specified role definition with ID '{}' does not exist.", wanted.role);
+        ArmError::new(404, "RoleDefinitionDoesNotExist", message)
+    })?;
+    if !definition.assignable_on(&scope) {
+        let message = format!(
+            "The scope '{scope}' is not among the assignable scopes of the role definition '{}'.",
+            definition.id
+        );
+        return Err(ArmError::new(400, "RoleAssignmentScopeNotAssignableToRoleDefinition", message));
+    }
+    let role = definition.id.clone();
+    let principal_type = principal_type(call, &wanted)?;
+    let limit = limit(&body)?;
+    let principal_id = wanted.principal_id;
+    let description = body["properties"]["description"].as_str().map(str::to_owned);
+    let caller = call.caller.object_id.clone();
+    let roles = &mut call.world.roles;
+    let same = |a: &RoleAssignment| {
+        a.role.eq_ignore_ascii_case(&role)
+            && a.principal_id.eq_ignore_ascii_case(&principal_id)
+            && ids::key(&a.scope) == ids::key(&scope)
+    };
+    if let Some(existing) = roles.assignments().get(&key) {
+        if !same(existing) {
+            let message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.";
+            return Err(ArmError::new(400, "RoleAssignmentUpdateNotPermitted", message));
+        }
+        let made = Made { updated_on: now, updated_by: Some(caller), ..existing.made.clone() };
+        let changed = RoleAssignment { limit, description, made, ..existing.clone() };
+        let reply = Reply::ok(changed.render());
+        roles.assign(changed);
+        return Ok(reply);
+    }
+    if roles.assignments().values().any(same) {
+        return Err(ArmError::new(409, "RoleAssignmentExists", "The role assignment already exists."));
+    }
+    let delay = (call.world.settings.role_assignment_delay_seconds * 1000.0) as i64;
+    let caller = Some(caller);
+    let assignment = RoleAssignment {
+        id: call.path.clone(),
+        scope,
+        role,
+        principal_id,
+        principal_type,
+        limit,
+        description,
+        made: Made { created_on: now, updated_on: now, created_by: caller.clone(), updated_by: caller },
+        effective_at: now.saturating_add(delay),
+    };
+    let mut body = assignment.render();
+    // Only the answer to the creation does not know who created it (recording of role assignments).
+    body["properties"]["createdBy"] = Value::Null;
+    roles.assign(assignment);
+    Ok(Reply::json(201, body))
+}
+
+pub(super) fn delete(call: &mut Call<'_>) -> Answer {
+    let removed = call.world.roles.unassign(&ids::key(&call.path));
+    Ok(removed.map_or_else(|| Reply::empty(204), |assignment| Reply::ok(assignment.render())))
+}
