@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::WriteError;
 use crate::api::ids::ArmId;
+use crate::azure::private_link::Connection;
 use crate::plan::approval::Proof;
 use crate::plan::names::fingerprint;
 
@@ -36,6 +37,18 @@ pub struct Approval {
     pub request_id: Option<String>,
 }
 
+/// A connection that a target has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// Name of the connection.
+    pub connection: String,
+    /// The endpoint that asks.
+    pub endpoint: String,
+    /// When it was first seen, RFC 3339.
+    pub at: String,
+}
+
 /// What the ledger holds of one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,6 +61,36 @@ pub struct Page {
     /// Approvals carried out, oldest first; the oldest fall off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// Connections that the target shows, since when: how long somebody waits must not depend on a status that anybody may wipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Seen>,
+}
+
+impl Page {
+    /// Notes what the target shows now: what is new is seen from `now` on, what is gone is forgotten. Past [`KEPT`] the latest
+    /// are not noted, so that a flood cannot make the page grow without end.
+    pub fn see(&mut self, connections: &[Connection], now: &str) {
+        let is = |seen: &Seen, one: &Connection| {
+            seen.connection == one.name && seen.endpoint.eq_ignore_ascii_case(&one.endpoint)
+        };
+        self.seen.retain(|seen| connections.iter().any(|one| is(seen, one)));
+        let new: Vec<Seen> = connections
+            .iter()
+            .filter(|one| !self.seen.iter().any(|seen| is(seen, one)))
+            .map(|one| Seen { connection: one.name.clone(), endpoint: one.endpoint.clone(), at: now.to_owned() })
+            .collect();
+        self.seen.extend(new);
+        self.seen.truncate(KEPT);
+    }
+
+    /// When a connection was first seen.
+    pub fn first_seen(&self, one: &Connection) -> Option<&str> {
+        let seen = self
+            .seen
+            .iter()
+            .find(|seen| seen.connection == one.name && seen.endpoint.eq_ignore_ascii_case(&one.endpoint));
+        seen.map(|seen| seen.at.as_str())
+    }
 }
 
 /// A page as it was read, with the version that guards its next write.

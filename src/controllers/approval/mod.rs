@@ -10,6 +10,7 @@ use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{DecisionWord, Mode};
+use crate::api::condition::rfc3339;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
@@ -202,6 +203,11 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         }
         Err(error) => return Err(error.into()),
     };
+    let before = page.page.seen.clone();
+    page.page.see(&connections, &rfc3339(context.now()));
+    if page.page.seen != before {
+        context.ledger.save(turn.target, &mut page).await?;
+    }
     if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
         report(turn, policy, &decided(turn, &connections), &page, verdict.clone()).await?;
         return Ok(Outcome::Reported(verdict));

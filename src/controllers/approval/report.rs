@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
-use crate::api::condition::{ConditionDraft, ConditionStatus, rfc3339};
+use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::azure::error::clean;
 use crate::azure::private_link::{Connection, Stated};
 use crate::plan::Verdict;
@@ -16,27 +16,14 @@ use crate::runtime::status::Basis;
 const LISTED: usize = 100;
 
 /// What is said of one connection.
-fn one(
-    turn: &Turn<'_>,
-    policy: &PrivateEndpointApproval,
-    connection: &Connection,
-    decision: &Decision,
-    page: &OpenPage,
-) -> ConnectionReport {
-    let (name, private_endpoint) = (clean(&connection.name, 256), clean(&connection.endpoint, 1024));
-    let now = turn.context.now();
-    // The status is anybody's text: a time in it counts if it is one, and if it has passed.
-    let before = policy.status.iter().flat_map(|status| &status.connections);
-    let first_seen = before
-        .filter(|before| before.name == name && before.private_endpoint == private_endpoint)
-        .find_map(|before| before.first_seen.parse::<jiff::Timestamp>().ok().filter(|at| *at <= now));
+fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &OpenPage) -> ConnectionReport {
     let ours = page.page.approvals.iter().rev().find(|approval| {
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
     ConnectionReport {
-        name,
-        private_endpoint,
+        name: clean(&connection.name, 256),
+        private_endpoint: clean(&connection.endpoint, 1024),
         state: clean(&connection.state, 64),
         sub_resources: match connection.sub_resources(turn.dialect) {
             Stated::No => "not stated".to_owned(),
@@ -44,7 +31,7 @@ fn one(
         },
         decision: decision.word,
         why: clean(&decision.why, 512),
-        first_seen: rfc3339(first_seen.unwrap_or(now)),
+        first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
         approved_by: connection
             .is_approved()
             .then(|| ours.map_or_else(|| "somebody else".to_owned(), |approval| clean(&approval.policy, 160))),
@@ -80,7 +67,7 @@ pub(super) async fn report(
         connections: listed
             .iter()
             .take(LISTED)
-            .map(|(connection, decision)| one(turn, policy, connection, decision, page))
+            .map(|(connection, decision)| one(turn, connection, decision, page))
             .collect(),
         more_connections: (more > 0).then(|| i64::try_from(more).ok()).flatten(),
         ..PrivateEndpointApprovalStatus::default()
