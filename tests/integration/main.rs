@@ -15,6 +15,7 @@ mod columns;
 mod deletion;
 mod effects;
 mod index;
+mod least_rights;
 mod main_job;
 mod refusals;
 mod steady;

@@ -30,7 +30,7 @@ mod contract;
 pub(crate) const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 /// The operator's client id and object id in it.
 pub(crate) const CLIENT: &str = "44444444-4444-4444-4444-444444444444";
-const OBJECT: &str = "22222222-2222-2222-2222-222222222222";
+pub(crate) const OBJECT: &str = "22222222-2222-2222-2222-222222222222";
 /// A subscription that is nobody's here.
 pub(crate) const FOREIGN: &str = "99999999-0000-0000-0000-00000000000f";
 /// The namespace the chart is installed in.
@@ -147,11 +147,18 @@ impl World {
 
     /// A world whose Azure behaves as `settings` say.
     pub(crate) async fn with(settings: Settings) -> Self {
+        Self::seeded(settings, |_, _| {}).await
+    }
+
+    /// A world in which `change` decides, given its subscription, what there is.
+    pub(crate) async fn seeded(settings: Settings, change: impl FnOnce(&mut Seed, &str)) -> Self {
         let shared = shared().await;
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let mark = format!("t{}-{number}", std::process::id());
         let subscription = format!("00000000-0000-0000-{:04x}-{number:012x}", std::process::id() & 0xffff);
-        let azure = Simulator::start(seed(&subscription), settings).await.expect("the simulator starts");
+        let mut there = seed(&subscription);
+        change(&mut there, &subscription);
+        let azure = Simulator::start(there, settings).await.expect("the simulator starts");
         let kube = kube::Client::try_from(client_of(shared.control_plane.kubeconfig_yaml()).await).expect("a client");
         let pace = Pace { resync: Duration::from_millis(500), ..Pace::default().scaled(0.002) };
         let world = Self {
@@ -500,6 +507,27 @@ impl World {
 
     /// Sends a request to ARM with the operator's identity, as somebody at a shell would.
     pub(crate) async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
+        let version = if path.contains("/Microsoft.Storage/") { "2023-05-01" } else { "2025-12-01" };
+        loop {
+            let (status, answer) = self.ask_azure(method.clone(), path, version, body).await;
+            // Another operation may be under way; a person would try again too.
+            if status == 409 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            assert!((200..300).contains(&status), "{answer}");
+            return;
+        }
+    }
+
+    /// Sends one request to ARM with the operator's identity.
+    pub(crate) async fn ask_azure(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        version: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
         let ca = reqwest::Certificate::from_pem(self.azure.ca_pem().as_bytes()).expect("a certificate");
         let http = reqwest::Client::builder().tls_certs_only([ca]).build().expect("a client");
         let form = format!(
@@ -514,23 +542,13 @@ impl World {
             .expect("a token");
         let token: Value = token.json().await.expect("JSON");
         let token = token["access_token"].as_str().expect("a token").to_owned();
-        let version = if path.contains("/Microsoft.Storage/") { "2023-05-01" } else { "2025-12-01" };
-        loop {
-            let mut request = http
-                .request(method.clone(), format!("{}{path}?api-version={version}", self.azure.endpoint()))
-                .bearer_auth(&token);
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let answer = request.send().await.expect("an answer");
-            // Another operation may be under way; a person would try again too.
-            if answer.status() == 409 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
-            return;
+        let mut request =
+            http.request(method, format!("{}{path}?api-version={version}", self.azure.endpoint())).bearer_auth(&token);
+        if let Some(body) = body {
+            request = request.json(body);
         }
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     /// Removes a rule behind the operator's back.
