@@ -19,12 +19,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::connections::{ConnectionGauges, ConnectionsOnTarget};
+
 /// `N` labels, names and values.
-type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+pub(super) type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 /// Counters told apart by `N` labels.
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 /// Gauges told apart by `N` labels.
-type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
+pub(super) type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
 /// Histograms told apart by one label.
 type Histograms = Family<Labels<1>, Histogram, Buckets>;
 
@@ -108,6 +110,7 @@ struct Inner {
     operations: Counters<1>,
     drift: Counters<1>,
     approvals: Counters<1>,
+    connections: ConnectionGauges,
     status_writes: Counters<1>,
     objects: Gauges<2>,
     providers: Vocabulary,
@@ -179,6 +182,7 @@ impl Metrics {
                 "Decisions about private endpoint connections.",
                 Family::default(),
             ),
+            connections: ConnectionGauges::registered(r),
             status_writes: add(r, "aml_operator_status_writes", "Writes of an object's status.", Family::default()),
             objects: add(r, "aml_operator_objects", "Objects by kind and Ready condition.", Family::default()),
             providers: Vocabulary::of(40),
@@ -243,6 +247,11 @@ impl Metrics {
         self.0.approvals.get_or_create(&[("decision", decision.into())]).inc();
     }
 
+    /// What `target` shows of private endpoint connections; `None` once no policy looks at it any more.
+    pub fn connections(&self, target: &str, shown: Option<ConnectionsOnTarget>) {
+        self.0.connections.seen(target, shown);
+    }
+
     /// The status of an object of `kind` has been written.
     pub fn status_written(&self, kind: &'static str) {
         self.0.status_writes.get_or_create(&[("kind", kind.into())]).inc();
@@ -278,7 +287,7 @@ impl fmt::Debug for Metrics {
 }
 
 /// Registers `metric`, of which the registry keeps one handle and the caller the other.
-fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+pub(super) fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     // The encoder ends the help with a full stop of its own.
     registry.register(name, help.trim_end_matches('.'), metric.clone());
     metric
@@ -431,6 +440,26 @@ mod tests {
         has(&metrics, &format!(r#"aml_operator_build_info{{version="{}"}} 1"#, env!("CARGO_PKG_VERSION")));
         has(&metrics, "# HELP aml_operator_leader 1 in the replica that leads, 0 in the others.");
         has(&metrics, "# EOF");
+    }
+
+    #[test]
+    fn connections_are_summed_over_targets_and_forgotten_with_them() {
+        let metrics = Metrics::new();
+        let shown = |pending: usize, since| ConnectionsOnTarget {
+            by_state: [("pending".to_owned(), pending), ("Timeout".to_owned(), 1)].into(),
+            oldest_pending: Some(since),
+        };
+        metrics.connections("a", Some(shown(2, 1000)));
+        metrics.connections("b", Some(shown(3, 900)));
+        has(&metrics, r#"aml_private_endpoint_connections{state="Pending"} 5"#);
+        has(&metrics, r#"aml_private_endpoint_connections{state="Other"} 2"#);
+        has(&metrics, "aml_private_endpoint_connections_oldest_pending_timestamp_seconds 900");
+        metrics.connections("b", None);
+        has(&metrics, r#"aml_private_endpoint_connections{state="Pending"} 2"#);
+        has(&metrics, "aml_private_endpoint_connections_oldest_pending_timestamp_seconds 1000");
+        metrics.connections("a", None);
+        has(&metrics, r#"aml_private_endpoint_connections{state="Pending"} 0"#);
+        has(&metrics, "aml_private_endpoint_connections_oldest_pending_timestamp_seconds 0");
     }
 
     #[test]

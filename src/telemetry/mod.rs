@@ -1,9 +1,11 @@
 //! What the operator says about itself: logs, metrics and health.
 
+mod connections;
 mod logs;
 mod metrics;
 mod server;
 
+pub use connections::ConnectionsOnTarget;
 pub use logs::{AUDIT, LogFormat, LogsError, init as init_logs};
 pub use metrics::{AzureAnswer, Metrics, ReconcileResult, ThrottleKind};
 pub use server::{Readiness, router, serve};

@@ -24,8 +24,9 @@ use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::key_of;
-use crate::runtime::ledger::{LedgerError, OpenPage};
+use crate::runtime::ledger::{LedgerError, OpenPage, Page};
 use crate::runtime::status::{Basis, has_finalizer};
+use crate::telemetry::ConnectionsOnTarget;
 
 use approve::{approve, reject, settle};
 use report::report;
@@ -74,6 +75,10 @@ async fn depart(context: &Context, mut policy: PrivateEndpointApproval) -> Resul
     }
     let done = "Azure keeps what was approved";
     let target = ArmId::parse(&policy.spec.target.resource_id).ok();
+    if let Some(target) = &target {
+        // Another policy on the target brings its numbers back at its next look.
+        context.metrics.connections(&target.key(), None);
+    }
     let known = target.as_ref().and_then(|target| Some((target, Dialect::of(&target.type_())?)));
     let Some((target, dialect)) = known.filter(|_| !Context::abandoned(&policy)) else {
         context.release(&policy, done).await?;
@@ -208,6 +213,7 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     if page.page.seen != before {
         context.ledger.save(turn.target, &mut page).await?;
     }
+    context.metrics.connections(&turn.target.key(), Some(shown(&connections, &page.page)));
     if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
         report(turn, policy, &decided(turn, &connections), &page, verdict.clone()).await?;
         return Ok(Outcome::Reported(verdict));
@@ -244,6 +250,18 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     let uid = policy.uid().unwrap_or_default();
     let again = context.requeue(&uid, &verdict).min(context.pace.connections);
     Ok(Outcome::Again(left.filter(|left| !left.is_zero()).map_or(again, |left| again.min(left))))
+}
+
+/// What the target shows, for the metrics.
+fn shown(connections: &[Connection], page: &Page) -> ConnectionsOnTarget {
+    let mut shown = ConnectionsOnTarget::default();
+    for connection in connections {
+        *shown.by_state.entry(connection.state.clone()).or_default() += 1;
+    }
+    let pending = connections.iter().filter(|connection| connection.is_pending());
+    let since = pending.filter_map(|connection| page.first_seen(connection)?.parse::<jiff::Timestamp>().ok());
+    shown.oldest_pending = since.min().map(jiff::Timestamp::as_second);
+    shown
 }
 
 /// Reads all connections on the target, as its dialect lists them.
