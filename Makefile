@@ -10,8 +10,8 @@ CHART_CRDS := charts/aml-operator/files/crds
 
 export CARGO LOCKED
 .DEFAULT_GOAL := help
-.PHONY: help tools build test test-clients test-az demo bench generate check check-fmt check-clippy check-generated check-chart check-deny \
-	fmt clean image
+.PHONY: help tools build test test-clients test-az demo simulator bench-simulator bench generate check check-fmt \
+	check-clippy check-generated check-chart check-deny contract fmt clean image
 
 help: ## List these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ build: ## Build the operator, optimized
 
 test: tools ## Run all tests, against a real control plane and the simulator
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
+
+# The counts of earlier runs are removed first.
+contract: ## Hold the simulator to the specifications in ARM_SPECS_DIR, and show which operations its tests exercise
+	rm -rf "$(DEBUG_DIR)/../tmp/arm-contract"
+	$(CARGO) test $(LOCKED) --package arm-simulator
+	@$(CARGO) run $(LOCKED) --quiet --package arm-contract -- report "$(DEBUG_DIR)/../tmp/arm-contract"
 
 # Microsoft's Python packages come from the Python registry at first use, some hundred megabytes in less than a minute.
 CLIENTS := simulator/tests/clients
@@ -49,6 +55,14 @@ demo: ## See the operator at work on a real control plane and a simulated Azure
 	@"$(DEBUG_DIR)/control-plane" tools >/dev/null
 	@echo '[3/3] Running'
 	@exec "$(DEBUG_DIR)/demo"
+
+simulator: ## Serve a simulated Azure with a hub and two spokes, and say how clients are pointed at it
+	$(CARGO) build $(LOCKED) --quiet --package arm-simulator
+	@exec "$(DEBUG_DIR)/arm-simulator" serve --world hub-spoke --tls-dir "$(DEBUG_DIR)/simulator-tls" --explain
+
+bench-simulator: ## Measure how fast and how frugal the simulator is
+	$(CARGO) build $(LOCKED) --release --package arm-simulator
+	$(CARGO) bench $(LOCKED) --profile release --package arm-simulator --bench load
 
 bench: tools build ## Measure how fast and how frugal it is
 	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers

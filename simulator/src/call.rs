@@ -35,72 +35,128 @@ pub(crate) struct Style {
     /// The status while it runs, and when it took no time.
     pub(crate) running: u16,
     pub(crate) done: u16,
-    /// Whether the first answer shows the resource while the operation runs.
-    pub(crate) body: bool,
+    /// What the first answer shows while the operation runs.
+    pub(crate) body: Shown,
+    /// Headers that the first answer has besides.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     /// `Azure-AsyncOperation`: path, and a query parameter of its own.
     pub(crate) status_url: Option<(&'static str, &'static str)>,
     /// `Location`, likewise.
     pub(crate) location_url: Option<(&'static str, &'static str)>,
     /// Seconds of `Retry-After`.
     pub(crate) retry_after: Option<u32>,
+    /// Whether the status URL is given even if the operation took no time.
+    pub(crate) announces_done: bool,
+}
+
+/// What an answer shows of a resource that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Nothing,
+    /// `{}`.
+    EmptyObject,
+    Resource,
+}
+
+/// How the status URL of an operation answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Monitor {
+    /// The status code while it runs.
+    pub(crate) running: u16,
+    /// Seconds of `Retry-After` while it runs.
+    pub(crate) retry_after: Option<u32>,
+    /// Whether success comes with `percentComplete`.
+    pub(crate) percent: bool,
 }
 
 const NETWORK_STATUS: &str =
     "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operations/{id}";
 const NETWORK_RESULT: &str =
     "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operationResults/{id}";
+const PRIVATE_DNS_STATUS: &str =
+    "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/privateDnsOperationStatuses/{id}";
+const PRIVATE_DNS_RESULT: &str =
+    "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/privateDnsOperationResults/{id}";
 const AML_STATUS: &str = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/workspaceOperationsStatus/{id}";
 
 impl Style {
     /// No operation: the answer is the end.
     pub(crate) const fn at_once(status: u16) -> Self {
-        Self { running: status, done: status, body: true, status_url: None, location_url: None, retry_after: None }
+        Self {
+            running: status,
+            done: status,
+            body: Shown::Resource,
+            headers: &[],
+            status_url: None,
+            location_url: None,
+            retry_after: None,
+            announces_done: false,
+        }
     }
 
     /// 202, no body, `Azure-AsyncOperation` and `Location` that differ in `type`, no `Retry-After`. Never 201.
     pub(crate) const MACHINE_LEARNING: Self = Self {
         running: 202,
         done: 200,
-        body: false,
+        body: Shown::Nothing,
         status_url: Some((AML_STATUS, "type=async")),
         location_url: Some((AML_STATUS, "type=location")),
-        retry_after: None,
+        ..Self::at_once(200)
     };
 
-    /// 201 with the resource, `Azure-AsyncOperation`, `Retry-After: 10`.
-    pub(crate) const NETWORK_CREATE: Self = Self {
-        running: 201,
-        done: 201,
-        body: true,
-        status_url: Some((NETWORK_STATUS, "")),
-        location_url: None,
-        retry_after: Some(10),
-    };
+    /// 201 with the resource, `Azure-AsyncOperation` and `Azure-AsyncNotification`; `Retry-After` is how long the
+    /// service thinks it needs (recordings of networks, subnets, security groups, addresses and private endpoints).
+    pub(crate) const fn network_create(retry_after: u32) -> Self {
+        Self {
+            running: 201,
+            done: 201,
+            headers: &[("Azure-AsyncNotification", "Enabled")],
+            status_url: Some((NETWORK_STATUS, "")),
+            retry_after: Some(retry_after),
+            ..Self::at_once(201)
+        }
+    }
 
     /// The same with 200.
-    pub(crate) const NETWORK_UPDATE: Self = Self { running: 200, done: 200, ..Self::NETWORK_CREATE };
+    pub(crate) const fn network_update(retry_after: u32) -> Self {
+        Self { running: 200, done: 200, ..Self::network_create(retry_after) }
+    }
 
-    /// 202, `Azure-AsyncOperation` and `Location`, `Retry-After: 10`.
-    pub(crate) const NETWORK_DELETE: Self = Self {
-        running: 202,
-        done: 200,
-        body: false,
-        status_url: Some((NETWORK_STATUS, "")),
-        location_url: Some((NETWORK_RESULT, "")),
-        retry_after: Some(10),
-    };
+    /// 202, `Azure-AsyncOperation` and `Location`.
+    pub(crate) const fn network_delete(retry_after: u32) -> Self {
+        Self {
+            running: 202,
+            done: 200,
+            body: Shown::Nothing,
+            location_url: Some((NETWORK_RESULT, "")),
+            ..Self::network_create(retry_after)
+        }
+    }
+
+    /// 202 with `{}`, `Azure-AsyncOperation`, `Location` and `Retry-After: 30` (recording of private DNS zones).
+    pub(crate) const fn private_dns(done: u16) -> Self {
+        Self {
+            running: 202,
+            done,
+            body: Shown::EmptyObject,
+            status_url: Some((PRIVATE_DNS_STATUS, "")),
+            location_url: Some((PRIVATE_DNS_RESULT, "")),
+            retry_after: Some(30),
+            ..Self::at_once(done)
+        }
+    }
 
     /// 202 and `Location`.
     pub(crate) const VAULT_DELETE: Self = Self {
         running: 202,
         done: 200,
-        body: false,
-        status_url: None,
+        body: Shown::Nothing,
         location_url: Some((
             "/subscriptions/{subscription}/providers/Microsoft.KeyVault/locations/{location}/operationResults/{id}",
             "",
         )),
         retry_after: Some(10),
+        ..Self::at_once(200)
     };
 }
 
@@ -136,11 +192,12 @@ impl Call<'_> {
         ))
     }
 
-    /// A page of `items`; `token` is the provider's name for the continuation parameter.
+    /// A page of `items`; `token` is the provider's name for the continuation parameter. `$top` makes pages smaller;
+    /// the link to the next one repeats every parameter of this request.
     pub(crate) fn page(&self, items: Vec<Value>, token: &str) -> Reply {
-        let skip = self.request.query(token).and_then(|skip| skip.parse::<usize>().ok()).unwrap_or(0);
-        let asked = self.request.query("$top").and_then(|top| top.parse::<usize>().ok());
-        let size = asked.unwrap_or(usize::MAX).min(self.world.settings.page_size).max(1);
+        let number = |name| self.request.query(name).and_then(|value| value.parse::<usize>().ok());
+        let skip = number(token).unwrap_or(0);
+        let size = self.world.settings.page_size.min(number("$top").unwrap_or(usize::MAX)).max(1);
         let more = items.len() > skip.saturating_add(size);
         let value: Vec<Value> = items.into_iter().skip(skip).take(size).collect();
         if !more {
@@ -148,8 +205,9 @@ impl Call<'_> {
         }
         let (base, path, version) = (&self.request.base, &self.path, &self.api_version);
         let mut next = format!("{base}{path}?api-version={version}&{token}={}", skip + size);
-        for name in ["$filter", "$top", "$expand"] {
-            if let Some(value) = self.request.query(name) {
+        let own = |name: &str| name.eq_ignore_ascii_case("api-version") || name.eq_ignore_ascii_case(token);
+        for (name, value) in url::form_urlencoded::parse(self.request.raw_query.as_bytes()) {
+            if !own(&name) {
                 next.push_str(&format!("&{name}="));
                 next.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
             }
@@ -205,20 +263,28 @@ impl Call<'_> {
         let id = self.world.begin(plan, &self.caller.object_id.clone());
         let done = matches!(self.world.operations.get(&id).map(|op| &op.state), Some(State::Succeeded));
         let status = if done { style.done } else { style.running };
-        let reply = match result(self.world, &resource).filter(|_| done || style.body) {
+        let shown = result(self.world, &resource).filter(|_| done || style.body == Shown::Resource);
+        let mut reply = match shown {
             Some(body) => Reply::json(status, body),
+            None if !done && style.body == Shown::EmptyObject => Reply::json(status, json!({})),
             None => Reply::empty(status),
         };
-        if done && status != 202 {
+        let over = done && status != 202;
+        if over && !style.announces_done {
             // A `Location` would make clients poll even on a 200: there is none when the work is done.
             // A 202 without a URL, on the other hand, would make them poll the request's own.
             return reply;
         }
-        let mut reply = self.retry_headers(reply, style.retry_after);
+        for (name, value) in style.headers {
+            reply = reply.header(name, *value);
+        }
+        if !over {
+            reply = self.retry_headers(reply, style.retry_after);
+        }
         if let Some(url) = style.status_url {
             reply = reply.header("Azure-AsyncOperation", self.operation_url(url, location, &id));
         }
-        if let Some(url) = style.location_url {
+        if let Some(url) = style.location_url.filter(|_| !over) {
             reply = reply.header("Location", self.operation_url(url, location, &id));
         }
         reply
@@ -233,11 +299,22 @@ impl Call<'_> {
 
     /// GET of an `Azure-AsyncOperation` URL: always 200, the outcome is in the body (ARM RPC, async-api-reference).
     pub(crate) fn operation_status(&mut self, default_retry_after: Option<u32>) -> Answer {
+        self.monitor(Monitor { running: 200, retry_after: default_retry_after, percent: true })
+    }
+
+    /// The same in the manner of a provider.
+    pub(crate) fn monitor(&mut self, monitor: Monitor) -> Answer {
         let id = self.operation_id()?;
         let Some(operation) = self.world.operations.get(&id) else { return Err(ArmError::not_found(&self.path)) };
         Ok(match &operation.state {
-            State::Running => self.retry_headers(Reply::ok(json!({ "status": "InProgress" })), default_retry_after),
-            State::Succeeded => Reply::ok(json!({ "status": "Succeeded", "percentComplete": 100.0 })),
+            State::Running => {
+                let reply = Reply::json(monitor.running, json!({ "status": "InProgress" }));
+                self.retry_headers(reply, monitor.retry_after)
+            }
+            State::Succeeded if monitor.percent => {
+                Reply::ok(json!({ "status": "Succeeded", "percentComplete": 100.0 }))
+            }
+            State::Succeeded => Reply::ok(json!({ "status": "Succeeded" })),
             State::Failed(error) => Reply::ok(json!({ "status": "Failed", "error": error.detail() })),
             State::Canceled => Reply::ok(json!({
                 "status": "Canceled",

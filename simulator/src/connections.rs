@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::error::ArmError;
 use crate::ids;
 use crate::providers::{container_registry, machine_learning};
-use crate::world::World;
+use crate::world::{self, World};
 
 mod calls;
 mod dialect;
@@ -104,9 +104,8 @@ impl World {
     }
 
     /// The connections on a target, ordered by name.
-    pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> {
-        let target = ids::key(target);
-        self.connections.values().filter(move |connection| ids::key(&connection.target) == target)
+    pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> + use<'_> {
+        world::below(&self.connections, &format!("{}/privateEndpointConnections", target.trim_end_matches('/')))
     }
 
     pub(crate) fn render_connection(&self, connection: &Connection) -> Value {
@@ -138,8 +137,8 @@ impl World {
         self.connections_on(target).map(render).collect()
     }
 
-    /// Refuses a connection to a target that takes none.
-    pub(crate) fn connectable(&self, target: &str) -> Result<(), ArmError> {
+    /// The target of a wanted connection, if it takes any.
+    pub(crate) fn connectable(&self, target: &str) -> Result<&Value, ArmError> {
         let resource = self.resource(target)?;
         let registry = resource["type"].as_str().is_some_and(|kind| kind == container_registry::KIND);
         match resource["sku"]["name"].as_str() {
@@ -148,7 +147,7 @@ impl World {
                 "Private endpoint connection",
                 sku,
             )),
-            _ => Ok(()),
+            _ => Ok(resource),
         }
     }
 

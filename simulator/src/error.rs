@@ -10,12 +10,14 @@ pub(crate) struct ArmError {
     pub(crate) status: u16,
     pub(crate) code: String,
     pub(crate) message: String,
+    /// What lies behind it, each with a code and a message of its own.
+    pub(crate) details: Vec<(&'static str, String)>,
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl ArmError {
     pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), headers: Vec::new() }
+        Self { status, code: code.into(), message: message.into(), details: Vec::new(), headers: Vec::new() }
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -23,9 +25,19 @@ impl ArmError {
         self
     }
 
+    pub(crate) fn with_detail(mut self, code: &'static str, message: impl Into<String>) -> Self {
+        self.details.push((code, message.into()));
+        self
+    }
+
     /// The `error` member alone, as an operation's status shows it.
     pub(crate) fn detail(&self) -> Value {
-        json!({ "code": self.code, "message": self.message })
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if !self.details.is_empty() {
+            let shown = |(code, message): &(&str, String)| json!({ "code": code, "message": message });
+            error["details"] = self.details.iter().map(shown).collect();
+        }
+        error
     }
 
     pub(crate) fn envelope(&self) -> Value {

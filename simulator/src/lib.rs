@@ -32,6 +32,7 @@ mod rbac;
 mod resource_type;
 mod routes;
 mod seed;
+mod seed_check;
 pub mod served;
 mod server;
 mod settings;
@@ -39,6 +40,7 @@ mod simulator;
 mod throttle;
 mod tls;
 mod world;
+mod worlds;
 
 pub use clock::Clock;
 pub use directory::PrincipalType;
@@ -48,9 +50,12 @@ pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
     SeedResource, SeedRole, SeedSubscription,
 };
+pub use seed_check::SeedProblem;
 pub use settings::{
     ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
-    ParallelApprovals, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    ParallelApprovals, ParallelNetworkWrites, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    UnknownNetworkProperties, ZoneGroupRecords,
 };
 pub use simulator::{Simulator, StartError};
 pub use tls::TlsError;
+pub use worlds::{ReadyWorld, WORLDS};

@@ -68,6 +68,8 @@ pub struct Exchange {
     pub response_body: Bytes,
     /// The kind of the long-running operation that ARM began, even if the client was not told.
     pub started_operation: Option<String>,
+    /// Whether the fault plan struck it, so that the answer may be none of ARM's.
+    pub fault: bool,
 }
 
 impl Exchange {

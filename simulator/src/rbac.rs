@@ -96,7 +96,7 @@ impl RoleDefinition {
     pub(crate) fn render(&self, subscription: Option<&str>) -> Value {
         let prefix = subscription.map(|id| format!("/subscriptions/{id}")).unwrap_or_default();
         let made = self.made.as_ref();
-        json!({
+        let mut definition = json!({
             "id": format!("{prefix}/providers/Microsoft.Authorization/roleDefinitions/{}", self.id),
             "name": self.id,
             "type": "Microsoft.Authorization/roleDefinitions",
@@ -111,7 +111,12 @@ impl RoleDefinition {
                 "createdBy": made.and_then(|made| made.created_by.clone()),
                 "updatedBy": made.and_then(|made| made.updated_by.clone()),
             }
-        })
+        });
+        // Nobody made what is built in, and the specification has no null there (OpenAPI Authorization 2022-04-01).
+        if let Some(properties) = definition["properties"].as_object_mut() {
+            properties.retain(|name, value| !value.is_null() || name == "description");
+        }
+        definition
     }
 }
 

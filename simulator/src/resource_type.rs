@@ -25,7 +25,11 @@ pub(crate) struct Proposal<'a> {
     /// The whole wanted resource; a PATCH is already merged into what is stored. Names have their canonical spelling.
     pub(crate) body: &'a Value,
     pub(crate) caller: &'a Principal,
+    pub(crate) api_version: &'a str,
 }
+
+/// See [`ResourceType::accept`].
+type Accept = fn(&World, &Proposal<'_>) -> Result<Value, ArmError>;
 
 /// How a kind of write goes: for how long, and what is seen of it.
 #[derive(Clone, Copy)]
@@ -56,6 +60,19 @@ pub(crate) enum Etag {
     Member,
     /// A member of the body that `If-Match` and `If-None-Match: *` are compared with.
     Conditional,
+    /// The same, and the quotes belong to the member (recording of virtual network links).
+    ConditionalQuoted,
+}
+
+impl Etag {
+    fn write(self, tag: uuid::Uuid) -> Option<Value> {
+        match self {
+            Self::None => None,
+            Self::Member => Some(json!(format!("W/\"{tag}\""))),
+            Self::Conditional => Some(json!(tag)),
+            Self::ConditionalQuoted => Some(json!(format!("\"{tag}\""))),
+        }
+    }
 }
 
 /// A resource type.
@@ -64,7 +81,7 @@ pub(crate) struct ResourceType {
     pub(crate) kind: &'static str,
     /// Judges a proposal and makes the members of the document that the type is about (`location`, `sku`,
     /// `properties`, …); `id`, `name`, `type`, `tags` and `etag` are added.
-    pub(crate) accept: fn(&World, &Proposal<'_>) -> Result<Value, ArmError>,
+    pub(crate) accept: Accept,
     /// What follows at once when a resource (its key) has been stored.
     pub(crate) stored: fn(&mut World, &str),
     /// What follows when the operation that wrote it has ended.
@@ -163,10 +180,15 @@ impl ResourceType {
     }
 }
 
-/// `GET` of one resource.
+/// `GET` of one resource. Where it has an entity tag, the header says it too (recordings of Network and privateDns).
 pub(crate) fn get(call: &mut Call<'_>) -> Answer {
-    let document = call.world.resource(&call.path)?;
-    Ok(Reply::ok(render(call.world, document)))
+    let document = render(call.world, call.world.resource(&call.path)?);
+    let tag = document["etag"].as_str().map(str::to_owned);
+    let reply = Reply::ok(document);
+    Ok(match tag {
+        Some(tag) => reply.header("ETag", tag),
+        None => reply,
+    })
 }
 
 /// `GET` of the resources of a type: of a subscription, a resource group or a parent.
@@ -192,7 +214,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     let sent = body::canonical(call.json()?, kind.names);
     let existing = call.world.resources.get(&ids::key(&call.path)).cloned();
     let write = if existing.is_some() { kind.update } else { kind.create };
-    store(call, kind, sent, existing, write)
+    store(call, kind, sent, existing, write, kind.accept)
 }
 
 /// `PATCH`: changes what is there.
@@ -210,7 +232,10 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Answer {
     if let Some(tags) = sent.get("tags") {
         wanted["tags"] = tags.clone();
     }
-    store(call, kind, wanted, Some(existing), write)
+    // New tags leave nothing to judge: the rest is what was accepted before.
+    let accept =
+        if form == Patch::Tags { |_: &World, proposal: &Proposal<'_>| Ok(proposal.body.clone()) } else { kind.accept };
+    store(call, kind, wanted, Some(existing), write, accept)
 }
 
 fn store(
@@ -219,6 +244,7 @@ fn store(
     wanted: Value,
     existing: Option<Value>,
     write: Write,
+    accept: Accept,
 ) -> Answer {
     check_preconditions(call, kind, existing.as_ref())?;
     if kind.kind.matches('/').count() > 1 {
@@ -232,8 +258,9 @@ fn store(
     if kind.tracked {
         check_location(&id, &wanted, existing.as_ref())?;
     }
-    let proposal = Proposal { id: &id, existing: existing.as_ref(), body: &wanted, caller: &call.caller };
-    let mut document = (kind.accept)(call.world, &proposal)?;
+    let (caller, api_version) = (&call.caller, call.api_version.as_str());
+    let proposal = Proposal { id: &id, existing: existing.as_ref(), body: &wanted, caller, api_version };
+    let mut document = accept(call.world, &proposal)?;
     document["id"] = json!(id);
     document["name"] = json!(ids::name(&id));
     document["type"] = json!(kind.kind);
@@ -241,20 +268,22 @@ fn store(
         document["location"] = json!(body::location(wanted["location"].as_str().unwrap_or_default()));
         document["tags"] = body::tags(&wanted["tags"])?;
     }
-    if kind.etag != Etag::None {
-        let generation = call.world.next_generation(&format!("etag {key}"));
-        let tag = ids::guid(&["etag", &key, &generation.to_string()]);
-        document["etag"] = json!(if kind.etag == Etag::Member { format!("W/\"{tag}\"") } else { tag.to_string() });
-    }
     let location = call.world.location_of(&document);
     call.world.resources.insert(key.clone(), document);
+    call.world.renew_etag(&key);
     (kind.stored)(call.world, &key);
-    let settled = kind.settled;
+    let seconds = (write.seconds)(&call.world.settings.operation_seconds);
     let plan = Plan {
         kind: write.kind,
         resource: key.clone(),
-        seconds: (write.seconds)(&call.world.settings.operation_seconds),
-        effect: Box::new(move |world| settled(world, &key)),
+        seconds,
+        effect: Box::new(move |world| {
+            // The resource looks different now: another state, another tag (recordings of Network).
+            if seconds > 0.0 && kind.etag == Etag::Member {
+                world.renew_etag(&key);
+            }
+            (kind.settled)(world, &key)
+        }),
         result: |world, id| world.render(id),
         overlay: None,
     };
@@ -283,7 +312,7 @@ fn check_location(id: &str, wanted: &Value, existing: Option<&Value>) -> Result<
 
 /// `If-Match` and `If-None-Match: *`, where the specification has them.
 fn check_preconditions(call: &Call<'_>, kind: &ResourceType, existing: Option<&Value>) -> Result<(), ArmError> {
-    if kind.etag != Etag::Conditional {
+    if !matches!(kind.etag, Etag::Conditional | Etag::ConditionalQuoted) {
         return Ok(());
     }
     let failed = |header: &str, text: &str| {
@@ -293,7 +322,7 @@ fn check_preconditions(call: &Call<'_>, kind: &ResourceType, existing: Option<&V
             format!("The condition '{text}' in the {header} header is not met."),
         ))
     };
-    let now = existing.and_then(|existing| existing["etag"].as_str());
+    let now = existing.and_then(|existing| existing["etag"].as_str()).map(|tag| tag.trim_matches('"'));
     if let Some(wanted) = call.request.header("If-Match").filter(|wanted| !wanted.is_empty()) {
         let bare = wanted.trim_matches('"');
         if now.is_none() || (bare != "*" && now != Some(bare)) {
@@ -310,7 +339,13 @@ fn check_preconditions(call: &Call<'_>, kind: &ResourceType, existing: Option<&V
 pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
     let kind = type_of(call)?;
     let key = ids::key(&call.path);
-    let Some(document) = call.world.resources.get(&key).cloned() else { return Ok(Reply::empty(204)) };
+    let Some(document) = call.world.resources.get(&key).cloned() else {
+        // Without its parent a child is not merely gone (recordings of subnets and security rules).
+        if kind.kind.matches('/').count() > 1 {
+            call.world.resource(&ids::parent(&call.path))?;
+        }
+        return Ok(Reply::empty(204));
+    };
     check_preconditions(call, kind, Some(&document))?;
     (kind.removable)(call.world, &document)?;
     let location = call.world.location_of(&document);
@@ -329,15 +364,39 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
 }
 
 impl World {
+    /// What lies below a resource, ordered by key.
+    pub(crate) fn below<'a>(&'a self, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+        let below = format!("{key}/");
+        self.resources.range(below.clone()..).take_while(move |(id, _)| id.starts_with(&below))
+    }
+
+    /// The children of a resource that are of one type, as stored.
+    pub(crate) fn children<'a>(&'a self, parent: &str, kind: &'a str) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let of_kind = |document: &&Value| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind));
+        self.below(&ids::key(parent)).map(|(_, document)| document).filter(of_kind)
+    }
+
+    /// All resources of a type that lies in resource groups, as stored.
+    pub(crate) fn all_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        let tail = format!("/providers/{}", ids::key(kind));
+        let of_kind = |document: &&Value| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind));
+        let ids = self.groups.keys().map(move |group| format!("{group}{tail}"));
+        ids.flat_map(|id| self.below(&id)).map(|(_, document)| document).filter(of_kind)
+    }
+
+    /// Gives a resource a new entity tag, if its type has them.
+    pub(crate) fn renew_etag(&mut self, key: &str) {
+        let generation = self.next_generation(&format!("etag {key}"));
+        let Some(document) = self.resources.get_mut(key) else { return };
+        let Some(kind) = document["type"].as_str().and_then(find) else { return };
+        if let Some(tag) = kind.etag.write(ids::guid(&["etag", key, &generation.to_string()])) {
+            document["etag"] = tag;
+        }
+    }
+
     /// Removes a resource with everything below it, each as its type does; children go first.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
-        let below = format!("{key}/");
-        let children: Vec<String> = self
-            .resources
-            .range(below.clone()..)
-            .take_while(|(id, _)| id.starts_with(&below))
-            .map(|(id, _)| id.clone())
-            .collect();
+        let children: Vec<String> = self.below(key).map(|(id, _)| id.clone()).collect();
         for child in children.iter().rev() {
             self.remove_one(child);
         }

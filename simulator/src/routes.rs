@@ -1,5 +1,8 @@
 //! The route table: every ARM path that the simulator serves, with the api-versions it takes.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::call::{Answer, Call};
 use crate::providers;
 use crate::resource_type::ResourceType;
@@ -184,40 +187,74 @@ pub(crate) enum Found {
     Nothing,
 }
 
-fn matches(pattern: &str, path: &[&str]) -> Option<Vec<String>> {
-    let mut pattern: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
-    let mut params = Vec::new();
-    let mut rest = path;
-    if pattern.first() == Some(&"{scope}") {
-        pattern.remove(0);
-        let at = path.len().checked_sub(pattern.len())?;
-        let (scope, tail) = path.split_at(at);
-        params.push(scope.iter().fold(String::new(), |all, segment| all + "/" + segment));
-        rest = tail;
+/// A row of the table, taken apart.
+struct Pattern {
+    route: &'static Route,
+    /// Without the leading `{scope}`.
+    segments: Vec<&'static str>,
+    scoped: bool,
+}
+
+impl Pattern {
+    fn of(route: &'static Route) -> Self {
+        let mut segments: Vec<&str> = route.path.trim_start_matches('/').split('/').collect();
+        let scoped = segments.first() == Some(&"{scope}");
+        if scoped {
+            segments.remove(0);
+        }
+        Self { route, segments, scoped }
     }
-    if pattern.len() != rest.len() {
-        return None;
-    }
-    for (wanted, segment) in pattern.iter().zip(rest) {
-        if *wanted == "{}" {
-            params.push((*segment).to_owned());
-        } else if !wanted.eq_ignore_ascii_case(segment) {
+
+    /// The values of the placeholders, if a path is of this form.
+    fn params(&self, path: &[&str]) -> Option<Vec<String>> {
+        let (scope, tail) = path.split_at(path.len().checked_sub(self.segments.len())?);
+        if !self.scoped && !scope.is_empty() {
             return None;
         }
+        let fits = |(wanted, segment): (&&str, &&str)| *wanted == "{}" || wanted.eq_ignore_ascii_case(segment);
+        if !self.segments.iter().zip(tail).all(fits) {
+            return None;
+        }
+        let mut params = Vec::new();
+        if self.scoped {
+            params.push(scope.iter().fold(String::new(), |all, segment| all + "/" + segment));
+        }
+        let values = self.segments.iter().zip(tail).filter(|(wanted, _)| **wanted == "{}");
+        params.extend(values.map(|(_, segment)| (*segment).to_owned()));
+        Some(params)
     }
-    Some(params)
 }
+
+/// The provider that a path is about, lower-cased: what follows its last `providers`; nothing if there is none.
+fn namespace(segments: &[&str]) -> String {
+    let last = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers"));
+    let namespace = last.and_then(|at| segments.get(at + 1));
+    namespace.map(|namespace| namespace.to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// The table by provider, so that a request is compared with the rows of one only.
+static INDEX: LazyLock<HashMap<String, Vec<Pattern>>> = LazyLock::new(|| {
+    let mut index: HashMap<String, Vec<Pattern>> = HashMap::new();
+    for (_, route) in all() {
+        let pattern = Pattern::of(route);
+        index.entry(namespace(&pattern.segments)).or_default().push(pattern);
+    }
+    index
+});
 
 /// Finds the row for a request.
 pub(crate) fn find(method: &str, path: &str) -> Found {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let mut other = false;
-    for (_, route) in all() {
-        if let Some(params) = matches(route.path, &segments) {
-            if route.method == method {
-                return Found::Route(route, params);
+    // What names its provider by a placeholder is about any.
+    for provider in [namespace(&segments).as_str(), "{}"] {
+        for pattern in INDEX.get(provider).map(Vec::as_slice).unwrap_or_default() {
+            if let Some(params) = pattern.params(&segments) {
+                if pattern.route.method == method {
+                    return Found::Route(pattern.route, params);
+                }
+                other = true;
             }
-            other = true;
         }
     }
     if other { Found::OtherMethod } else { Found::Nothing }

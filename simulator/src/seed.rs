@@ -13,6 +13,7 @@ use crate::federation::FederatedCredential;
 use crate::ids;
 use crate::providers::machine_learning::{self, WORKSPACE};
 use crate::rbac::{Limit, Made, Permission, RoleAssignment, RoleDefinition};
+use crate::resource_type;
 use crate::world::{Subscription, World};
 
 /// Objects of the simulated cloud. JSON and YAML use camelCase names; every list may be left out.
@@ -338,11 +339,15 @@ impl World {
     }
 
     fn made(&self) -> Made {
-        Made { created_on: self.now, updated_on: self.now, created_by: None, updated_by: None }
+        // The service always shows who it was (recording of role assignments).
+        let administrator = Some(ids::guid(&["administrator"]).to_string());
+        Made { created_on: self.now, updated_on: self.now, created_by: administrator.clone(), updated_by: administrator }
     }
 
     fn add_resource(&mut self, resource: SeedResource) -> Result<(), SeedError> {
-        let kind = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let spelled = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
+        let known = resource_type::find(&spelled);
+        let kind = known.map_or(spelled, |kind| kind.kind.to_owned());
         let mut document = json!({
             "id": resource.id, "name": ids::name(&resource.id), "type": kind, "location": resource.location,
             "tags": resource.tags, "properties": resource.properties,
@@ -354,7 +359,12 @@ impl World {
                 document[name] = value;
             }
         }
-        self.resources.insert(ids::key(&resource.id), document);
+        let key = ids::key(&resource.id);
+        self.resources.insert(key.clone(), document);
+        if let Some(kind) = known {
+            self.renew_etag(&key);
+            (kind.stored)(self, &key);
+        }
         Ok(())
     }
 

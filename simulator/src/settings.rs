@@ -85,6 +85,38 @@ pub enum ConcurrentAccountWrites {
     Allow,
 }
 
+/// What a write to a network resource does while another operation runs on it or on what belongs to it: two subnets of
+/// one virtual network, for example.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParallelNetworkWrites {
+    /// 429 `RetryableError` with the detail `RetryableErrorDueToAnotherOperation`.
+    #[default]
+    Refuse,
+    /// Both take effect.
+    Allow,
+}
+
+/// What deleting a DNS zone group does to a record that another endpoint's group has written over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ZoneGroupRecords {
+    /// The record goes, whoever wrote it last: the other endpoint's name is lost (Microsoft's page on private endpoint
+    /// DNS warns of it).
+    #[default]
+    DeletedByName,
+    /// A record that another group wrote last stays.
+    DeletedByWriter,
+}
+
+/// What Microsoft.Network does with a member of `properties` that it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnknownNetworkProperties {
+    /// It is not stored.
+    #[default]
+    Ignore,
+    /// 400 `InvalidRequestFormat`.
+    Refuse,
+}
+
 /// How long operations take, in simulated seconds; `0` makes the operation synchronous.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -111,6 +143,13 @@ pub struct OperationSeconds {
     pub private_endpoint: f64,
     /// Deleting a private endpoint.
     pub private_endpoint_delete: f64,
+    /// Creating, changing or deleting any other network resource that takes an operation: virtual networks, subnets,
+    /// security groups and rules, route tables and routes, public addresses.
+    pub network: f64,
+    /// Creating, changing or deleting a DNS zone group of a private endpoint.
+    pub zone_group: f64,
+    /// Creating, changing or deleting a private DNS zone or a link of one.
+    pub private_dns: f64,
     /// Approving or rejecting a connection; the answer comes at once, the state changes when this has passed.
     pub approval: f64,
     /// Deleting a connection, for the providers where that is an operation.
@@ -147,6 +186,9 @@ impl Default for OperationSeconds {
             diagnose: 5.0,
             private_endpoint: 15.0,
             private_endpoint_delete: 10.0,
+            network: 3.0,
+            zone_group: 10.0,
+            private_dns: 30.0,
             approval: 0.0,
             connection_delete: 5.0,
             storage_create: 17.0,
@@ -176,6 +218,9 @@ impl OperationSeconds {
             diagnose: seconds,
             private_endpoint: seconds,
             private_endpoint_delete: seconds,
+            network: seconds,
+            zone_group: seconds,
+            private_dns: seconds,
             approval: seconds,
             connection_delete: seconds,
             storage_create: seconds,
@@ -259,6 +304,14 @@ pub struct Settings {
     pub concurrent_account_writes: ConcurrentAccountWrites,
     /// Namespaces that no subscription is registered to use until it asks for them, in any case.
     pub unregistered_providers: Vec<String>,
+    /// See [`ParallelNetworkWrites`].
+    pub parallel_network_writes: ParallelNetworkWrites,
+    /// See [`ZoneGroupRecords`].
+    pub zone_group_records: ZoneGroupRecords,
+    /// See [`UnknownNetworkProperties`].
+    pub unknown_network_properties: UnknownNetworkProperties,
+    /// `customDnsConfigs` of a private endpoint is empty while it has a DNS zone group. No source says.
+    pub zone_group_empties_dns_configs: bool,
     /// A workspace deleted without `forceToPurge` keeps its name taken until it is purged, recovered, or its retention
     /// is over.
     pub soft_delete: bool,
@@ -286,7 +339,8 @@ pub struct Settings {
     /// Simulated seconds for each real one; `0` stops the clock.
     pub clock_speed: f64,
     /// What decides everything random that a client can see: two runs of one story with the same number answer with the
-    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Left out, every run differs.
+    /// same ids, and with a clock that stands still (`clockSpeed` 0) at the same times. Tokens are
+    /// excepted: their age is judged by real clocks, and their signing key is made anew. Left out, every run differs.
     pub random_seed: Option<u64>,
     /// How much memory the request log may take, in megabytes; the oldest requests go first.
     pub log_megabytes: u32,
@@ -311,6 +365,10 @@ impl Default for Settings {
             rejected_connections: RejectedConnections::default(),
             concurrent_account_writes: ConcurrentAccountWrites::default(),
             unregistered_providers: Vec::new(),
+            parallel_network_writes: ParallelNetworkWrites::default(),
+            zone_group_records: ZoneGroupRecords::default(),
+            unknown_network_properties: UnknownNetworkProperties::default(),
+            zone_group_empties_dns_configs: false,
             // Chosen: on, which is the harder case for a client that deletes and creates again.
             soft_delete: true,
             enforce_rbac: true,

@@ -1,6 +1,7 @@
 //! Everything the simulated cloud knows, in one place and under one lock.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
@@ -56,6 +57,14 @@ pub(crate) struct World {
     pub(crate) begun: Option<&'static str>,
 }
 
+/// What lies below an id in a map that is keyed by [`ids::key`], in the order of the keys.
+pub(crate) fn below<'a, T>(map: &'a BTreeMap<String, T>, id: &str) -> impl Iterator<Item = &'a T> + use<'a, T> {
+    let prefix = ids::key(id) + "/";
+    let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+    let found = map.range::<str, _>(from);
+    found.take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, value)| value)
+}
+
 impl World {
     pub(crate) fn resource(&self, id: &str) -> Result<&Value, ArmError> {
         self.resources.get(&ids::key(id)).ok_or_else(|| ArmError::not_found(id))
@@ -72,12 +81,8 @@ impl World {
 
     /// The resources of a type in a scope, as GET shows them, ordered by id.
     pub(crate) fn list(&self, scope: &str, kind: &str) -> Vec<Value> {
-        self.resources
-            .values()
-            .filter(|document| {
-                let id = document["id"].as_str().unwrap_or_default();
-                ids::contains(scope, id) && document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind))
-            })
+        below(&self.resources, scope)
+            .filter(|document| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind)))
             .map(|document| resource_type::render(self, document))
             .collect()
     }

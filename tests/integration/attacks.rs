@@ -278,7 +278,9 @@ async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
         world.knock(&world.lake(), &world.ours("hub", "lake-1"));
         // The read of the one connection, right before the write.
         let one = format!("/{LIST}/");
-        world.azure.add_fault(Fault::once(FaultAction::Latency { ms: 3000 }).method("GET").path(&one).after());
+        world
+            .azure
+            .add_fault(Fault::once(FaultAction::Latency { ms: 3000, up_to_ms: None }).method("GET").path(&one).after());
         let (mut connection, mut policy) = (world.connection_manifest(), world.approval_manifest());
         world.apply(connection.clone()).await;
         world.apply(policy.clone()).await;

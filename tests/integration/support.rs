@@ -23,6 +23,9 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+#[path = "../../simulator/tests/contract/mod.rs"]
+mod contract;
+
 /// The tenant of every test.
 pub(crate) const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 /// The operator's client id and object id in it.
@@ -560,6 +563,12 @@ impl World {
         let workspace = self.workspace_manifest();
         let object = self.until(&workspace, "the identity", |object| object["status"]["principalId"].is_string()).await;
         object["status"]["principalId"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        contract::hold(&self.azure, env!("CARGO_TARGET_TMPDIR"));
     }
 }
 

@@ -124,6 +124,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
         // An empty text, not nothing (recording of Storage).
         return Ok(Reply { payload: Payload::Text(String::new()), ..Reply::empty(style.done) });
     }
+    let shown = ids::name(&call.path).to_owned();
     let gone = key.clone();
     let plan = Plan {
         kind: DELETION,
@@ -136,7 +137,13 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
         result: |_, _| None,
         overlay: None,
     };
-    Ok(call.start(plan, style, &location))
+    let reply = call.start(plan, style, &location);
+    // What is gone is shown once more, by its state only (OpenAPI KeyVault 2024-11-01 and its example).
+    let kind = ids::resource_type(&call.path).unwrap_or_default();
+    let removed = json!({
+        "id": call.path, "name": shown, "type": kind, "properties": { "provisioningState": "Disconnected" }
+    });
+    Ok(if reply.status == 200 { Reply::ok(removed) } else { reply })
 }
 
 fn link_document(target: &str, location: &str, group: &Group) -> Value {

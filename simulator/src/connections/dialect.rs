@@ -1,6 +1,6 @@
 //! How the connections of one provider differ from another's.
 
-use crate::call::Style;
+use crate::call::{Shown, Style};
 use crate::ids;
 
 /// What stands before the guid in a connection's name.
@@ -156,18 +156,20 @@ const DIALECTS: &[Dialect] = &[
         put: Style {
             running: 201,
             done: 200,
-            body: true,
+            body: Shown::Resource,
             status_url: Some((registry!(), "")),
             location_url: None,
             retry_after: Some(10),
+            ..Style::at_once(200)
         },
         delete: Style {
             running: 202,
             done: 200,
-            body: false,
+            body: Shown::Nothing,
             status_url: None,
             location_url: Some((registry!(), "")),
             retry_after: Some(10),
+            ..Style::at_once(200)
         },
         groups: &[Group {
             name: "registry",
@@ -195,10 +197,11 @@ const DIALECTS: &[Dialect] = &[
 const SQL: Style = Style {
     running: 202,
     done: 200,
-    body: false,
+    body: Shown::Nothing,
     status_url: Some((sql!("privateEndpointConnectionAzureAsyncOperation"), "")),
     location_url: Some((sql!("privateEndpointConnectionOperationResults"), "")),
     retry_after: Some(15),
+    ..Style::at_once(200)
 };
 
 /// The dialect of a target, by its type.

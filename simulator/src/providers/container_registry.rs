@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules;
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::Reply;
@@ -34,19 +34,21 @@ const ROUTES: &[Route] = &[
 const PUT: Style = Style {
     running: 201,
     done: 200,
-    body: true,
+    body: Shown::Resource,
     status_url: Some(("{resource}/operationStatuses/registries-{id}", "")),
     location_url: None,
     retry_after: Some(10),
+    ..Style::at_once(200)
 };
 
 const DELETE: Style = Style {
     running: 202,
     done: 200,
-    body: false,
+    body: Shown::Nothing,
     status_url: None,
     location_url: Some(("{resource}/operationStatuses/registries-{id}", "")),
     retry_after: Some(10),
+    ..Style::at_once(200)
 };
 
 const UPDATE: Write = Write { kind: "registryUpdate", seconds: |times| times.registry, busy: "Updating", style: PUT };
@@ -191,6 +193,10 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 /// A registry with what the service fills in (OpenAPI, examples).
 fn render(world: &World, document: Value) -> Value {
     let mut registry = document;
+    // Every registry has a tier, also that of a seed that does not say which; Premium is the one with private endpoints.
+    if registry["sku"].is_null() {
+        registry["sku"] = json!({ "name": "Premium", "tier": "Premium" });
+    }
     let (id, location) =
         (registry["id"].as_str().unwrap_or_default(), registry["location"].as_str().unwrap_or_default());
     let name = ids::name(id).to_ascii_lowercase();

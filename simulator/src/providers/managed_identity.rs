@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::body;
 use crate::call::{Answer, Call};
-use crate::directory::{Principal, PrincipalType};
+use crate::directory::Principal;
 use crate::error::ArmError;
 use crate::http::Payload;
 use crate::ids;
@@ -114,15 +114,9 @@ fn stored(world: &mut World, key: &str) {
         tenant: tenant.clone(),
         client_id: client_id.clone(),
         object_id: object_id.clone(),
-        kind: PrincipalType::ServicePrincipal,
-        secret: None,
-        assertions: Vec::new(),
-        // Its credentials are resources below it, and are looked for there.
-        federated: Vec::new(),
-        resource_id: Some(id.clone()),
-        // Chosen: no machine has it, so that the metadata service does not hand out its tokens.
-        managed_identity: false,
+        resource_id: Some(id),
         known_at: world.now.saturating_add(delay),
+        ..Principal::default()
     });
     if let Some(document) = world.resources.get_mut(key) {
         document["properties"] = json!({ "tenantId": tenant, "principalId": object_id, "clientId": client_id });

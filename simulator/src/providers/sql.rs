@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules::{self, SubnetFault};
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::error::ArmError;
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write, at_once};
@@ -43,10 +43,11 @@ const ROUTES: &[Route] = &[
 const STYLE: Style = Style {
     running: 202,
     done: 200,
-    body: false,
+    body: Shown::Nothing,
     status_url: Some((url!("serverAzureAsyncOperation"), "")),
     location_url: Some((url!("serverOperationResults"), "")),
     retry_after: Some(15),
+    ..Style::at_once(200)
 };
 
 const UPDATE: Write =

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules::{self, SubnetFault};
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::{Payload, Reply};
@@ -44,13 +44,14 @@ const ROUTES: &[Route] = &[
 const CREATE: Style = Style {
     running: 202,
     done: 200,
-    body: false,
+    body: Shown::Nothing,
     status_url: None,
     location_url: Some((
         "/subscriptions/{subscription}/providers/Microsoft.Storage/locations/{location}/asyncoperations/{id}",
         "monitor=true",
     )),
     retry_after: Some(17),
+    ..Style::at_once(200)
 };
 
 /// Answered at once, whatever goes on behind it.
@@ -293,7 +294,11 @@ fn render(world: &World, document: Value) -> Value {
     };
     let endpoints: serde_json::Map<_, _> = services(&kind).iter().map(host).collect();
     let created = account["properties"]["creationTime"].clone();
-    let service = json!({ "keyType": "Account", "enabled": true, "lastEnabledTime": created });
+    let mut service = json!({ "keyType": "Account", "enabled": true });
+    // A seed may not say when; the specification has no null there.
+    if created.is_string() {
+        service["lastEnabledTime"] = created;
+    }
     let mut shown = json!({
         "allowCrossTenantReplication": false,
         "minimumTlsVersion": "TLS1_2",
@@ -342,12 +347,16 @@ fn list_keys(call: &mut Call<'_>) -> Answer {
     let document = call.world.resource(&account)?;
     let key = |name: &str| {
         let value = ids::guid(&["storage key", &account, name]).simple().to_string();
-        json!({
-            "creationTime": document["properties"]["keyCreationTime"][name],
+        let mut key = json!({
             "keyName": name,
             "value": format!("{value}{value}{}==", &value[..22]),
             "permissions": "Full",
-        })
+        });
+        let created = &document["properties"]["keyCreationTime"][name];
+        if created.is_string() {
+            key["creationTime"] = created.clone();
+        }
+        key
     };
     Ok(Reply::ok(json!({ "keys": [key("key1"), key("key2")] })))
 }

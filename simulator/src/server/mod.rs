@@ -1,32 +1,52 @@
 //! The listeners: HTTPS for everything, plain HTTP for the instance metadata service.
 
+mod body;
 mod cut;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{HeaderValue, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::error::ArmError;
 use crate::http::{Rendered, Reply, Request};
 use crate::managed_identity;
 use crate::pipeline::Shared;
+use crate::server::body::Unreadable;
 use crate::server::cut::Cut;
 
-/// ARM takes bodies of up to 4 MB.
-const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// How long a connection may take to say what it wants, be it by TLS. Chosen.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a connection may stay without a whole request head. Chosen: longer than clients keep idle connections (a
+/// minute and a half in the common ones), so that they are the ones who close.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// How long the body of a request may take. Chosen.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// How many connections there may be at once; who comes later is turned away. Chosen.
+const CONNECTIONS: usize = 4_096;
+
+/// How long nothing is accepted after that has failed: it fails when there are no file descriptors left, and would fail
+/// again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Ends a connection without an answer: hyper closes it when the service fails.
 #[derive(Debug, thiserror::Error)]
-#[error("the fault plan drops this connection")]
+#[error("this connection is dropped")]
 struct Dropped;
 
 /// What a listener serves.
@@ -42,18 +62,24 @@ pub(crate) struct Service {
 impl Service {
     /// Accepts connections until the simulator stops.
     pub(crate) async fn run(self, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
-            // A failed accept concerns one client only.
-            let Ok((stream, peer)) = accepted else { continue };
+            let Ok((stream, peer)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let Ok(place) = places.clone().try_acquire_owned() else { continue };
+            // It is only a matter of speed.
             let _ = stream.set_nodelay(true);
             let service = self.clone();
             self.tasks.spawn(async move {
+                let _place = place;
                 let stop = service.stop.clone();
                 let _ = stop
                     .run_until_cancelled(async move {
                         match service.tls.clone() {
                             Some(tls) => {
-                                if let Ok(stream) = tls.accept(stream).await {
+                                if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
                                     service.connection(stream, peer).await;
                                 }
                             }
@@ -71,12 +97,24 @@ impl Service {
             async move { service.answer(request, peer).await }
         });
         // How a connection ends is the client's business.
-        let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handle).await;
+        let _ = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE)
+            .serve_connection(TokioIo::new(stream), handle)
+            .await;
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Dropped> {
         let (parts, body) = request.into_parts();
-        let body = to_bytes(Body::new(body), BODY_LIMIT).await.map_err(|_| Dropped)?;
+        let body = match timeout(BODY_TIME, body::read(body)).await.map_err(|_| Dropped)? {
+            Ok(body) => body,
+            Err(Unreadable::Broken) => return Err(Dropped),
+            Err(Unreadable::TooLarge) => {
+                let message = format!("The request content size exceeds the maximum size of {} bytes.", body::LIMIT);
+                let error = ArmError::new(413, "RequestContentTooLarge", message);
+                return Ok(response(Reply::from(error).render(), false));
+            }
+        };
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
         let request = Request {

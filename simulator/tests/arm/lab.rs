@@ -70,6 +70,12 @@ pub(crate) struct Lab {
     pub(crate) token: String,
 }
 
+impl Drop for Lab {
+    fn drop(&mut self) {
+        crate::contract::hold(&self.sim, env!("CARGO_TARGET_TMPDIR"));
+    }
+}
+
 /// An answer, read whole.
 pub(crate) struct Answer {
     pub(crate) status: u16,

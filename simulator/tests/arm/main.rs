@@ -3,25 +3,31 @@
 
 mod approvals;
 mod authorization;
+mod command_line;
 mod computes;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod control;
 mod delegation;
+mod dns;
 mod endpoints;
 mod exchanges;
 mod faults;
 mod federation;
-mod issuer;
 mod identities;
+mod issuer;
 mod lab;
 mod manners;
+mod networks;
 mod operations;
 mod program;
 mod registries;
 mod resources;
+mod robustness;
 mod rules;
-mod throttling;
 mod sql;
 mod storage;
+mod throttling;
 mod tokens;
 mod vaults;
 mod workspaces;

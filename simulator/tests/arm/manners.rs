@@ -138,7 +138,7 @@ async fn faults_strike_what_they_are_meant_for() {
 #[tokio::test]
 async fn seeds_can_be_added_later() {
     let lab = Lab::start(Settings::fast()).await;
-    let registry = crate::lab::id("Microsoft.ContainerRegistry/registries", "acr1");
+    let registry = crate::lab::id("Microsoft.ContainerRegistry/registries", "acr01");
     lab.get(&registry, "2023-07-01").await.expect(404);
     let resource = SeedResource::new(registry.as_str(), "westeurope").property("adminUserEnabled", json!(false));
     lab.sim.seed(Seed { resources: vec![resource], ..Seed::default() }).unwrap();

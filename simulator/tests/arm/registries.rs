@@ -58,8 +58,13 @@ async fn only_premium_registries_have_a_firewall_and_endpoints() {
     }
     lab.put(&path(), V, registry("Standard", json!({}))).await.expect(200);
     let endpoint = id("Microsoft.Network/privateEndpoints", "pe");
+    let network = id("Microsoft.Network/virtualNetworks", "v");
+    let space = json!({ "addressPrefixes": ["10.0.0.0/16"] });
+    let subnet = json!({ "name": "s", "properties": { "addressPrefix": "10.0.0.0/24" } });
+    let body = json!({ "location": "westeurope", "properties": { "addressSpace": space, "subnets": [subnet] } });
+    lab.put(&network, "2024-05-01", body).await.expect(201);
     let request = json!({ "location": "westeurope", "properties": {
-        "subnet": { "id": "/subscriptions/99999999-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/s" },
+        "subnet": { "id": format!("{network}/subnets/s") },
         "privateLinkServiceConnections": [{ "name": "c", "properties": { "privateLinkServiceId": path(), "groupIds": ["registry"] } }] } });
     let refused = lab.put(&endpoint, "2024-05-01", request).await.expect(400);
     assert!(refused.message().contains("not supported for the SKU Standard"), "{}", refused.message());
@@ -72,7 +77,11 @@ async fn names_and_what_can_be_connected_to() {
     lab.put(&path(), V, registry("Golden", json!({}))).await.expect(400);
     lab.put(&path(), V, registry("Basic", json!({}))).await.expect(200);
     let check = format!("{}/providers/Microsoft.ContainerRegistry/checkNameAvailability", &GROUP[..GROUP.len() - 19]);
-    let told = lab.call("POST", &check, V, Some(json!({ "name": "IMAGES" }))).await.expect(200).body;
+    let told = lab
+        .call("POST", &check, V, Some(json!({ "name": "IMAGES", "type": "Microsoft.ContainerRegistry/registries" })))
+        .await
+        .expect(200)
+        .body;
     assert_eq!(told["nameAvailable"], false);
     let link = lab.get(&format!("{}/privateLinkResources/registry", path()), V).await.expect(200).body;
     assert_eq!(link["properties"]["requiredMembers"], json!(["registry", "registry_data_westeurope"]));

@@ -232,3 +232,22 @@ async fn a_contributor_can_neither_lock_nor_unlock() {
     lab.put(&lock, LOCKS, body).await.expect(201);
     lab.send("DELETE", &url, &guest, None).await.unwrap().expect(403);
 }
+
+#[tokio::test]
+async fn what_is_named_after_an_operation_of_ones_own_is_no_operation() {
+    let lab = Lab::start(slow(|seconds| seconds.registry = 60.0)).await;
+    let roles = vec![assignment(GROUP, "Contributor", "guest-object")];
+    lab.sim.seed(Seed { role_assignments: roles, ..Seed::default() }).unwrap();
+    let guest = lab.sign_in("guest").await;
+    let registry = format!("{}?api-version=2023-07-01", id("Microsoft.ContainerRegistry/registries", "images"));
+    let body = json!({ "location": "westeurope", "sku": { "name": "Basic" } });
+    let begun = lab.send("PUT", &registry, &guest, Some(body)).await.unwrap().expect(201);
+    let url = begun.header("Azure-AsyncOperation").unwrap().to_owned();
+    lab.send("GET", &url, &guest, None).await.unwrap().expect(200);
+    let path = url.split('?').next().unwrap();
+    let operation = &path[path.len() - 36..];
+    let theft = format!("/subscriptions/{SUB}/providers/Microsoft.Authorization/roleAssignments/{operation}");
+    let owner = "/providers/Microsoft.Authorization/roleDefinitions/8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
+    let body = json!({ "properties": { "roleDefinitionId": owner, "principalId": "guest-object" } });
+    lab.send("PUT", &format!("{theft}?api-version=2022-04-01"), &guest, Some(body)).await.unwrap().expect(403);
+}

@@ -372,9 +372,11 @@ async fn projects_belong_to_a_hub() {
 async fn identities_grow_but_are_not_given_up() {
     let mut seed = crate::lab::seed();
     let user = |name: &str| id("Microsoft.ManagedIdentity/userAssignedIdentities", name);
+    let object = |name: &str| format!("00000000-0000-0000-0000-00000000000{}", if name == "one" { 1 } else { 2 });
     for name in ["one", "two"] {
         let resource = SeedResource::new(user(name), "westeurope");
-        seed.resources.push(resource.property("principalId", json!(format!("{name}-object"))));
+        let client = object(name).replace("-0000-", "-c11e-");
+        seed.resources.push(resource.property("principalId", json!(object(name))).property("clientId", json!(client)));
     }
     let lab = Lab::with(seed, Settings::fast()).await;
     let ws = lab.workspace("ids", "Disabled").await;
@@ -405,7 +407,7 @@ async fn identities_grow_but_are_not_given_up() {
         .expect(200);
     lab.let_approve(&ws, &storage("lake")).await;
     lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "blob")).await.expect(400);
-    let assignment = crate::lab::assignment(&storage("lake"), crate::lab::APPROVER, "two-object");
+    let assignment = crate::lab::assignment(&storage("lake"), crate::lab::APPROVER, &object("two"));
     lab.sim.seed(arm_simulator::Seed { role_assignments: vec![assignment], ..Default::default() }).unwrap();
     lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "blob")).await.expect(200);
 }

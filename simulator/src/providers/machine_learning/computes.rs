@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Shown, Style};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::ids;
@@ -23,7 +23,7 @@ const CREATE: Style =
     Style { running: 201, done: 201, status_url: Some((STATUS, "service=new")), ..Style::at_once(201) };
 const UPDATE: Style = Style { running: 200, done: 200, ..CREATE };
 /// 202, the same URL, no `Location` (recorded, though the specification names one).
-const DELETE: Style = Style { running: 202, done: 200, body: false, ..CREATE };
+const DELETE: Style = Style { running: 202, done: 200, body: Shown::Nothing, ..CREATE };
 /// Starting and stopping is always answered by 202, and a 202 without a URL would make clients poll the action itself.
 const ACTION: Style = Style { done: 202, ..DELETE };
 

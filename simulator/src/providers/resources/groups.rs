@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::body;
-use crate::call::{Answer, Call, Style};
+use crate::call::{Answer, Call, Style, Shown};
 use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
@@ -22,10 +22,11 @@ const NAMES: &[&str] = &["managedBy"];
 const DELETE: Style = Style {
     running: 202,
     done: 200,
-    body: false,
+    body: Shown::Nothing,
     status_url: None,
     location_url: Some(("/subscriptions/{subscription}/operationresults/{id}", "")),
     retry_after: Some(15),
+    ..Style::at_once(200)
 };
 
 fn being_deleted(world: &World, key: &str) -> bool {

@@ -1,0 +1,105 @@
+//! Microsoft.Network: virtual networks and what lies in them, private endpoints, private DNS.
+
+mod address;
+mod children;
+mod common;
+mod endpoints;
+mod interfaces;
+mod names;
+mod private_dns;
+mod public_addresses;
+mod route_tables;
+mod security_groups;
+mod subnets;
+mod users;
+mod virtual_networks;
+mod zone_groups;
+
+use crate::call::Monitor;
+use crate::routes::{Provider, Route, child, patchable, row, tracked};
+
+/// The versions of the recordings, of the specification, of azure-mgmt-network 33.1.0 and of azure-cli 2.91.0.
+const VERSIONS: &[&str] = &[
+    "2020-11-01",
+    "2021-05-01",
+    "2022-01-01",
+    "2023-09-01",
+    "2023-11-01",
+    "2024-03-01",
+    "2024-05-01",
+    "2024-07-01",
+    "2025-01-01",
+    "2025-05-01",
+    "2025-07-01",
+    "2025-09-01",
+    "2026-01-01",
+    "2026-03-01",
+];
+
+const ROUTES: &[Route] = &[
+    // Twenty seconds while it runs, as recorded of private endpoints.
+    row("GET", "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operations/{}", VERSIONS, |call| {
+        call.monitor(Monitor { running: 200, retry_after: Some(20), percent: false })
+    }),
+    row("GET", "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operationResults/{}", VERSIONS, |call| {
+        call.operation_result(Some(10))
+    }),
+];
+
+pub(crate) const PROVIDER: Provider = Provider {
+    namespace: "Microsoft.Network",
+    source: "OpenAPI 2024-05-01, OpenAPI privatedns 2024-06-01, recordings of private endpoints (2024-03-01), virtual \
+             networks, security groups, interfaces (2020-11-01), private DNS zones (2018-09-01) and links (2020-06-01)",
+    missing: &[
+        "Peerings of virtual networks, NAT gateways, private link services, application security groups, service \
+         endpoint policies: what refers to them is not resolved",
+        "Records that virtual machines register by themselves",
+        "Private endpoints with IPv6 addresses",
+    ],
+    types: &[
+        virtual_networks::TYPE,
+        subnets::TYPE,
+        security_groups::TYPE,
+        security_groups::RULE_TYPE,
+        route_tables::TYPE,
+        route_tables::ROUTE_TYPE,
+        public_addresses::TYPE,
+        interfaces::TYPE,
+        endpoints::TYPE,
+        zone_groups::TYPE,
+        private_dns::zones::TYPE,
+        private_dns::links::TYPE,
+        private_dns::records::A,
+        private_dns::records::AAAA,
+        private_dns::records::CNAME,
+        private_dns::records::MX,
+        private_dns::records::PTR,
+        private_dns::records::SOA,
+        private_dns::records::SRV,
+        private_dns::records::TXT,
+    ],
+    routes: &[
+        tracked!("Microsoft.Network/virtualNetworks", VERSIONS),
+        patchable!("Microsoft.Network/virtualNetworks", VERSIONS),
+        child!("Microsoft.Network/virtualNetworks/{}/subnets", VERSIONS),
+        tracked!("Microsoft.Network/networkSecurityGroups", VERSIONS),
+        patchable!("Microsoft.Network/networkSecurityGroups", VERSIONS),
+        child!("Microsoft.Network/networkSecurityGroups/{}/securityRules", VERSIONS),
+        tracked!("Microsoft.Network/routeTables", VERSIONS),
+        patchable!("Microsoft.Network/routeTables", VERSIONS),
+        child!("Microsoft.Network/routeTables/{}/routes", VERSIONS),
+        tracked!("Microsoft.Network/publicIPAddresses", VERSIONS),
+        patchable!("Microsoft.Network/publicIPAddresses", VERSIONS),
+        tracked!("Microsoft.Network/networkInterfaces", VERSIONS),
+        patchable!("Microsoft.Network/networkInterfaces", VERSIONS),
+        tracked!("Microsoft.Network/privateEndpoints", VERSIONS),
+        child!("Microsoft.Network/privateEndpoints/{}/privateDnsZoneGroups", VERSIONS),
+        tracked!("Microsoft.Network/privateDnsZones", private_dns::VERSIONS),
+        patchable!("Microsoft.Network/privateDnsZones", private_dns::VERSIONS),
+        child!("Microsoft.Network/privateDnsZones/{}/virtualNetworkLinks", private_dns::VERSIONS),
+        patchable!("Microsoft.Network/privateDnsZones/{}/virtualNetworkLinks", private_dns::VERSIONS),
+        private_dns::records::ROUTES,
+        private_dns::ROUTES,
+        ROUTES,
+    ],
+};
