@@ -81,6 +81,34 @@ pub(crate) const HEADERS: &[Header] = &[
     Header { name: "x-request-time", why: "how long the machine took" },
 ];
 
+/// Two errors of which Azure answers now one, now the other.
+pub(crate) struct Either {
+    /// The method.
+    pub(crate) method: &'static str,
+    /// A part of the path.
+    pub(crate) path: &'static str,
+    /// Azure's code, and the simulator's.
+    pub(crate) codes: (&'static str, &'static str),
+    pub(crate) why: &'static str,
+}
+
+/// Deleting what lay below a resource of a group that is gone: of two recordings of a subnet, one misses the network
+/// and one the group.
+pub(crate) const EITHER: &[Either] = &[
+    Either {
+        method: "DELETE",
+        path: "/subnets/",
+        codes: ("ResourceNotFound", "ResourceGroupNotFound"),
+        why: "one recording misses the network, another one the group",
+    },
+    Either {
+        method: "DELETE",
+        path: "/securityRules/",
+        codes: ("ResourceNotFound", "ResourceGroupNotFound"),
+        why: "as with subnets",
+    },
+];
+
 /// Requests that are not played. What such a PUT made is seeded, so that others can refer to it, and not asked for.
 pub(crate) struct Unplayed {
     /// The method.
