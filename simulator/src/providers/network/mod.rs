@@ -15,6 +15,8 @@ mod users;
 mod virtual_networks;
 mod zone_groups;
 
+pub(crate) use endpoints::PUT as ENDPOINT_CREATION;
+
 use crate::call::Monitor;
 use crate::routes::{Provider, Route, child, patchable, row, tracked};
 
