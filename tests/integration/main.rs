@@ -16,6 +16,8 @@ mod deletion;
 mod effects;
 mod index;
 mod main_job;
+mod proofs;
 mod refusals;
 mod steady;
 mod tenants;
+mod withdrawal;

@@ -34,6 +34,10 @@ fn one(
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
+    // What Azure said to the decision, if it refused it.
+    let refusal = turn.context.attempts.of(turn.target, connection, now);
+    let why = refusal
+        .map_or_else(|| decision.why.clone(), |attempt| format!("{}; {}", decision.why, attempt.verdict.message));
     ConnectionReport {
         name,
         private_endpoint,
@@ -43,7 +47,7 @@ fn one(
             Stated::Groups(groups) => clean(&groups.join(", "), 256),
         },
         decision: decision.word,
-        why: clean(&decision.why, 512),
+        why: clean(&why, 512),
         first_seen: rfc3339(first_seen.unwrap_or(now)),
         approved_by: connection
             .is_approved()
