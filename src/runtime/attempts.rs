@@ -12,7 +12,9 @@ use crate::plan::Verdict;
 /// A write on a connection that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Until then it is not sent again.
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Until then it is remembered.
     pub until: Timestamp,
     /// What to say meanwhile.
     pub verdict: Verdict,
@@ -55,7 +57,7 @@ mod tests {
         let id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/A.B/c/d";
         let (target, at) = (ArmId::parse(id).unwrap(), |second| Timestamp::from_second(second).unwrap());
         let attempts = Attempts::default();
-        let attempt = Attempt { until: at(10), verdict: Verdict::new(Reason::AzureRefused, "no") };
+        let attempt = Attempt { at: at(0), until: at(10), verdict: Verdict::new(Reason::AzureRefused, "no") };
         attempts.note(&target, &connection("/Ours"), attempt.clone(), at(0));
         assert_eq!(attempts.of(&target, &connection("/ours"), at(9)), Some(attempt));
         assert_eq!(attempts.of(&target, &connection("/ours"), at(10)), None);

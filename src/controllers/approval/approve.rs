@@ -4,7 +4,7 @@
 use tracing::info;
 
 use super::settle::{approved, withdraw};
-use super::write::{put, read, refused, unchanged};
+use super::write::{put, read, refused, sent, unchanged};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::DecisionWord;
@@ -68,8 +68,7 @@ pub(super) async fn reject(
     // Where a decision takes time, the next turn sees it still pending: it is looked at again when it had time to show.
     let shown = read(turn, &before.name).await.ok().flatten();
     if shown.is_some_and(|shown| shown.is_pending()) {
-        let message = format!("{} was rejected; Azure does not show it yet", before.name);
-        return Ok(Err(Verdict::new(Reason::Updating, message).after(Some(context.pace.poll))));
+        return Ok(Err(sent(turn, &before, &format!("rejecting {}", before.name))));
     }
     Ok(Ok(()))
 }

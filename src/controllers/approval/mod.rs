@@ -34,6 +34,7 @@ use approve::{approve, reject};
 use report::report;
 use settle::settle;
 use withdraw::{Ending, expired};
+use write::waiting;
 
 /// Everything one turn on a target works with.
 struct Turn<'a> {
@@ -167,7 +168,7 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     } else {
         turn.connected.holds_writes().filter(|_| !observes)
     };
-    let waits = |connection: &Connection| context.attempts.of(turn.target, connection, context.now()).is_some();
+    let waits = |connection: &Connection| waiting(turn, connection).is_some();
     let next = next(&turn.key, &decided, &page.page.asked, waits).filter(|_| !observes && held.is_none());
     if let Some((connection, decision)) = next {
         let done = match decision.word {
@@ -204,12 +205,11 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
 
 /// What Azure refused of what this policy decided, and will be asked again later.
 fn refusals(turn: &Turn<'_>, decided: &[(Connection, Decision)]) -> Option<Verdict> {
-    let context = turn.context;
     let mut refused = decided
         .iter()
         .filter(|(connection, decision)| acts(&turn.key, connection, decision))
-        .filter_map(|(connection, _)| context.attempts.of(turn.target, connection, context.now()));
-    let mut first = refused.next()?.verdict;
+        .filter_map(|(connection, _)| waiting(turn, connection));
+    let mut first = refused.next()?;
     let more = refused.count();
     if more > 0 {
         first.message.push_str(&format!(". The same goes for {more} more; see status.connections"));

@@ -1,6 +1,7 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
 use super::Turn;
+use super::write::waiting;
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus, rfc3339};
@@ -35,9 +36,8 @@ fn one(
     });
     let ours = ours.filter(|_| connection.is_approved());
     // What Azure said to the decision, if it refused it.
-    let refusal = turn.context.attempts.of(turn.target, connection, now);
-    let why = refusal
-        .map_or_else(|| decision.why.clone(), |attempt| format!("{}; {}", decision.why, attempt.verdict.message));
+    let refusal = waiting(turn, connection);
+    let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
     ConnectionReport {
         name,
         private_endpoint,

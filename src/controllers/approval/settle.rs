@@ -3,7 +3,7 @@
 
 use tracing::{info, warn};
 
-use super::write::take_back;
+use super::write::{take_back, under_way};
 use super::{Turn, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::DecisionWord;
@@ -60,7 +60,8 @@ pub(super) async fn settle(
         let message = "an approval is under way; nothing else is approved here until Azure shows what became of it";
         Verdict::new(Reason::Updating, message).after(Some(context.pace.poll))
     };
-    Ok(failed.or_else(|| (!page.page.proofs.is_empty()).then(unknown)))
+    let open = failed.or_else(|| (!page.page.proofs.is_empty()).then(unknown));
+    Ok(open.or_else(|| under_way(turn, connections)))
 }
 
 /// Opens again what shows although it was given up, and forgets what no longer says anything.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
-use super::write::{read, refused, remember, take_back, unchanged};
+use super::write::{read, refused, sent, take_back, unchanged, waiting};
 use super::{Turn, decided, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
@@ -98,16 +98,9 @@ pub(super) async fn withdraw(
             ..verdict
         });
     }
-    let now = context.now();
-    let attempt = |connection: &Connection| context.attempts.of(turn.target, connection, now);
-    // One at a time: what was sent is seen to be done first; what Azure refuses does not hold up the others.
-    let busy = ending.iter().find_map(|one| attempt(one).filter(|attempt| attempt.verdict.reason == Reason::Updating));
-    if let Some(attempt) = busy {
-        return waits(attempt.verdict);
-    }
-    let Some(next) = ending.iter().find(|one| attempt(one).is_none()) else {
-        let refusal = attempt(first).map(|attempt| attempt.verdict);
-        let refusal = refusal.unwrap_or_else(|| Verdict::new(Reason::AzureBusy, "it is tried again"));
+    // What Azure refuses does not hold up the others.
+    let Some(next) = ending.iter().find(|one| waiting(turn, one).is_none()) else {
+        let refusal = waiting(turn, first).unwrap_or_else(|| Verdict::new(Reason::AzureBusy, "it is tried again"));
         return waits(Verdict { message: format!("{}. {keep}", refusal.message), ..refusal });
     };
     Ok(match send(turn, policy, next, page).await? {
@@ -144,8 +137,7 @@ async fn send(
         Ok(request_id) => request_id,
         Err(error) => return Ok(refused(turn, now, &doing, &error)),
     };
-    let sent = Verdict::new(Reason::Updating, format!("{doing}: Azure does not show it yet"));
-    remember(turn, now, sent.after(Some(context.pace.poll)), context.pace.rest);
+    sent(turn, now, &doing);
     context.removals.note(&turn.connected.name, context.now());
     context.metrics.decided("withdrawn");
     info!(

@@ -11,7 +11,7 @@ use crate::azure::client::Priority;
 use crate::azure::codes::ErrorClass;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Withdrawal};
-use crate::plan::Verdict;
+use crate::plan::{Reason, Verdict};
 use crate::runtime::attempts::Attempt;
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
@@ -84,11 +84,35 @@ pub(super) fn refused(turn: &Turn<'_>, connection: &Connection, doing: &str, err
     Ok(())
 }
 
+/// Notes that a decision on `connection` was sent and does not show yet, and says so.
+pub(super) fn sent(turn: &Turn<'_>, connection: &Connection, doing: &str) -> Verdict {
+    let pace = &turn.context.pace;
+    let verdict = Verdict::new(Reason::Updating, format!("{doing}: Azure does not show it yet")).after(Some(pace.poll));
+    remember(turn, connection, verdict.clone(), pace.settling);
+    verdict
+}
+
+/// The write on `connection` that has to be waited for: one that Azure refused a while ago, or one that does not show yet and may
+/// still, because it went out a moment ago or Azure works on it.
+pub(super) fn waiting(turn: &Turn<'_>, connection: &Connection) -> Option<Verdict> {
+    let (context, now) = (turn.context, turn.context.now());
+    let attempt = context.attempts.of(turn.target, connection, now)?;
+    let age = Duration::try_from(now.duration_since(attempt.at)).unwrap_or_default();
+    let over = age >= context.pace.rest && connection.is_settled(turn.dialect);
+    (attempt.verdict.reason != Reason::Updating || !over).then_some(attempt.verdict)
+}
+
+/// What is under way on the target, if anything: parallel decisions would cancel each other, whichever policies they come from.
+pub(super) fn under_way(turn: &Turn<'_>, connections: &[Connection]) -> Option<Verdict> {
+    let undone = connections.iter().filter(|connection| connection.is_approved() || connection.is_pending());
+    undone.filter_map(|connection| waiting(turn, connection)).find(|verdict| verdict.reason == Reason::Updating)
+}
+
 /// Keeps `connection` from being written for `wait`, with `verdict` to say meanwhile.
-pub(super) fn remember(turn: &Turn<'_>, connection: &Connection, verdict: Verdict, wait: Duration) {
+fn remember(turn: &Turn<'_>, connection: &Connection, verdict: Verdict, wait: Duration) {
     let now = turn.context.now();
     let until = now.checked_add(wait).unwrap_or(now);
-    turn.context.attempts.note(turn.target, connection, Attempt { until, verdict }, now);
+    turn.context.attempts.note(turn.target, connection, Attempt { at: now, until, verdict }, now);
 }
 
 /// Whether the same request is likely to be refused again: nothing that passes by itself, such as load, a lost answer, another
