@@ -97,6 +97,8 @@ impl Operator {
             metrics: self.metrics,
             memories: Default::default(),
             removals: Default::default(),
+            attempts: Default::default(),
+            endings: Default::default(),
             failures: Default::default(),
         });
         let kube = &self.kube;

@@ -66,9 +66,24 @@ pub struct PrivateEndpointApprovalSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     /// From this time on the policy approves nothing new; what it rejects and holds, it goes on rejecting and holding. What it
-    /// approved stays approved. For example `2027-01-31T00:00:00Z`.
+    /// approved stays approved, unless `onExpiry` says otherwise. For example `2027-01-31T00:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// What becomes of the connections that this policy approved once `expiresAt` has passed. `Keep` (default): they stay approved.
+    /// `Withdraw`: after `gracePeriod` those that are still approved for the same endpoint and that no other policy in force
+    /// allows are withdrawn, one at a time. What others approved always stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<Aftermath>,
+    /// What becomes of the connections that this policy approved once this object is deleted. `Keep` (default): they stay approved.
+    /// `Withdraw`: as for `onExpiry`, and this object stays until it is done. With its namespace, its kind or the ledger gone, they
+    /// stay approved all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_delete: Option<Aftermath>,
+    /// How long after the deletion or `expiresAt` a withdrawal begins, for example `30m`, `1h30m` or `0s`. Default: `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')").message("gracePeriod: must be hours, minutes and seconds, for example 1h, 1h30m or 0s"))]
+    pub grace_period: Option<String>,
     /// `Enforce` (default) approves and rejects. `DryRun` decides and reports, and neither approves nor rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -85,6 +100,16 @@ pub enum Mode {
     Enforce,
     /// Decides and reports; neither approves nor rejects.
     DryRun,
+}
+
+/// What becomes of what a policy approved once the policy ends: `Keep` (default) leaves it approved, `Withdraw` takes it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Aftermath {
+    /// It stays approved.
+    #[default]
+    Keep,
+    /// It is taken back after the grace period.
+    Withdraw,
 }
 
 /// How many connections a policy may let in. Those that are approved already count, whoever approved them, if the policy allows

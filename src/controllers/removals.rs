@@ -1,11 +1,18 @@
 //! Which removals from Azure wait on a connection, for the breaker.
 
-use kube::ResourceExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
+use kube::{Api, CustomResourceExt, ResourceExt};
 
+use crate::api::approval::{Aftermath, Mode};
 use crate::api::common::{DeletionPolicy, Door, ManagementPolicy, acknowledged};
-use crate::api::connection::AzureConnectionSpec;
-use crate::api::{AmlWorkspace, OutboundRule};
+use crate::api::connection::{AzureConnectionSpec, Verb};
+use crate::api::ids::ArmId;
+use crate::api::{AmlWorkspace, OutboundRule, PrivateEndpointApproval};
+use crate::plan::Verdict;
 use crate::plan::breaker::{Breaker, check};
+use crate::plan::fence::Fence;
+use crate::plan::outcome::Reason;
 use crate::runtime::context::Context;
 use crate::runtime::indexes::{Indexes, admits, key_of, workspace_key};
 use crate::runtime::status::has_finalizer;
@@ -28,6 +35,31 @@ pub fn removes_rule(indexes: &Indexes, rule: &OutboundRule) -> bool {
         && rule.spec.management_policy != Some(ManagementPolicy::Observe)
         && !Context::abandoned(rule)
         && !workspace_going(indexes, rule)
+}
+
+/// True if what `policy` approved is withdrawn because the policy ends. A namespace that goes takes its objects along without
+/// meaning their connections.
+pub fn withdraws(context: &Context, policy: &PrivateEndpointApproval) -> bool {
+    let ends = if policy.metadata.deletion_timestamp.is_some() {
+        policy.spec.on_delete == Some(Aftermath::Withdraw) && has_finalizer(policy)
+    } else {
+        let passed = policy.spec.expires_at.as_ref().is_some_and(|end| end.0 <= context.now());
+        policy.spec.on_expiry == Some(Aftermath::Withdraw) && passed
+    };
+    ends && policy.spec.mode != Some(Mode::DryRun)
+        && !context.indexes.namespace(&policy.namespace().unwrap_or_default()).1
+        && !Context::abandoned(policy)
+}
+
+/// True if `policy` may have to withdraw, now or one day, where its namespace may approve. Others neither open the breaker nor
+/// water down its share.
+fn may_withdraw(context: &Context, policy: &PrivateEndpointApproval, name: &str, spec: &AzureConnectionSpec) -> bool {
+    let namespace = policy.namespace().unwrap_or_default();
+    let (labels, _) = context.indexes.namespace(&namespace);
+    let fence = Fence::new(name, spec, &namespace, &labels);
+    [policy.spec.on_delete, policy.spec.on_expiry].contains(&Some(Aftermath::Withdraw))
+        && ArmId::parse(&policy.spec.target.resource_id)
+            .is_ok_and(|target| fence.allows(Verb::Approve, &target).is_ok())
 }
 
 /// True if the workspace of `rule` is gone or going, as far as the index shows.
@@ -68,7 +100,38 @@ pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Bre
             waiting.extend(rule.uid().filter(|_| removes_rule(indexes, rule)));
         }
     }
+    for policy in indexes.approvals.state() {
+        let Ok(policy) = &policy.0 else { continue };
+        if policy.spec.connection_ref.name == name && may_withdraw(context, policy, name, spec) {
+            let ending = if withdraws(context, policy) {
+                context.endings.of(&policy.uid().unwrap_or_default())
+            } else {
+                Vec::new()
+            };
+            all += ending.len().max(1);
+            waiting.extend(ending);
+        }
+    }
     let recent = context.removals.within(name, context.pace.breaker_window, context.now());
     let said = |hash: &str| acknowledged(&spec.acknowledge, Door::MassChange, hash);
     context.removals.agreed(name, |word| check(&waiting, recent, all + recent, said, word))
+}
+
+/// Why removals through connection `name` wait, if they do.
+pub fn many_at_once(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Option<Verdict> {
+    let Breaker::Open { waiting, .. } = breaker(context, name, spec) else { return None };
+    Some(Verdict::new(
+        Reason::MassChange,
+        format!("{waiting} removals at once wait for an acknowledgement on AzureConnection {name:?}; see its status"),
+    ))
+}
+
+/// True if the kind itself is being removed from the cluster, which deletes every object without meaning what it stands for.
+///
+/// # Errors
+/// If Kubernetes does not answer.
+pub async fn definition_going<K: CustomResourceExt>(context: &Context) -> Result<bool, kube::Error> {
+    let definitions: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(context.kube.clone());
+    let definition = definitions.get_opt(K::crd_name()).await?;
+    Ok(definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some()))
 }

@@ -12,6 +12,7 @@ use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, EndpointMatch, L
 use crate::api::ids::ArmId;
 use crate::azure::private_link::{Connection, Dialect, Stated};
 
+use super::proof::Proof;
 use super::rules::ObjectKey;
 
 /// What is known about a statement. What ARM does not say is unknown, and unknown never allows.
@@ -230,57 +231,28 @@ pub fn decide_all(connections: &[Connection], dialect: &Dialect, policies: &[Pol
     decided
 }
 
-/// The next connection on which `policy` acts: pending, and rejected or allowed by it; what is rejected first, then the first by
-/// name. One at a time, because parallel decisions on a target cancel each other.
-pub fn next<'a>(policy: &ObjectKey, decided: &'a [(Connection, Decision)]) -> Option<&'a (Connection, Decision)> {
-    let mine = decided.iter().filter(|(connection, decision)| {
-        connection.is_pending()
-            && matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
-            && decision.policies.contains(policy)
-    });
-    mine.min_by_key(|(connection, decision)| (decision.word, connection.name.clone()))
+/// The next connection on which `policy` acts: pending, and rejected or allowed by it; what is rejected first, then what was not
+/// asked for before, then the first by name. One at a time, because parallel decisions on a target cancel each other. `asked` are
+/// approvals that were sent and did not show, so that one which Azure never carries out holds up no other; `waits` is true of
+/// what Azure refused a while ago.
+pub fn next<'a>(
+    policy: &ObjectKey,
+    decided: &'a [(Connection, Decision)],
+    asked: &[Proof],
+    waits: impl Fn(&Connection) -> bool,
+) -> Option<&'a (Connection, Decision)> {
+    let mine = decided.iter().filter(|(connection, decision)| acts(policy, connection, decision) && !waits(connection));
+    let last_asked = |connection: &Connection| {
+        asked.iter().filter(|proof| proof.is_for(connection)).map(|proof| &proof.started_at).max()
+    };
+    mine.min_by_key(|(connection, decision)| (decision.word, last_asked(connection), &connection.name))
 }
 
-/// An approval that was about to be written, kept in the ledger until its end is known.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Proof {
-    /// Name of the connection.
-    pub connection: String,
-    /// The endpoint that was approved, as ARM stated it right before.
-    pub endpoint: String,
-    /// Namespace and name of the policy.
-    pub policy: String,
-    /// When the request was about to go out, RFC 3339.
-    pub started_at: String,
-}
-
-/// How an approval under proof stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proven {
-    /// It took effect for the endpoint that was decided on.
-    Approved,
-    /// It did not take effect; it is decided on anew.
-    NotYet,
-    /// Somebody else's endpoint is approved under that name: it has to be withdrawn.
-    Exchanged {
-        /// The endpoint that is there.
-        found: String,
-    },
-    /// The connection is gone, or was rejected since.
-    Gone,
-}
-
-/// Compares what was about to be approved with what the target shows now.
-pub fn prove(proof: &Proof, shown: Option<&Connection>) -> Proven {
-    let Some(shown) = shown else { return Proven::Gone };
-    let same = shown.endpoint.eq_ignore_ascii_case(&proof.endpoint);
-    match (same, shown.is_approved(), shown.is_pending()) {
-        (true, true, _) => Proven::Approved,
-        (false, true, _) => Proven::Exchanged { found: shown.endpoint.clone() },
-        (_, false, true) => Proven::NotYet,
-        (_, false, false) => Proven::Gone,
-    }
+/// Whether `policy` would write what was decided about `connection`.
+pub fn acts(policy: &ObjectKey, connection: &Connection, decision: &Decision) -> bool {
+    connection.is_pending()
+        && matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
+        && decision.policies.contains(policy)
 }
 
 #[cfg(test)]
@@ -373,8 +345,34 @@ mod tests {
         ] {
             let connection = connection(&endpoint(OWN, "hub", "lake-1"), state);
             let decision = decide(&connection, std::slice::from_ref(&hub));
-            assert_eq!(next(key, &[(connection, decision)]).is_some(), want, "{state}");
+            assert_eq!(next(key, &[(connection, decision)], &[], |_| false).is_some(), want, "{state}");
         }
+    }
+
+    #[test]
+    fn what_azure_refuses_or_never_carries_out_holds_up_no_other() {
+        let hub = policy(json!({"subscriptionId": OWN}));
+        let named = |name: &str| Connection { name: name.into(), ..connection(&endpoint(OWN, "hub", name), "Pending") };
+        let decided = decide_all(
+            &[named("a"), named("b"), named("c")],
+            Dialect::of(STORAGE).unwrap(),
+            std::slice::from_ref(&hub),
+        );
+        let asked = |name: &str, at: &str| Proof {
+            connection: name.into(),
+            endpoint: endpoint(OWN, "hub", name),
+            policy: "platform/lake".into(),
+            started_at: at.into(),
+            withdrawn_at: None,
+        };
+        let chosen = |asked: &[Proof], refused: &str| {
+            next(&hub.key, &decided, asked, |one| refused.contains(&one.name)).map(|(one, _)| one.name.clone())
+        };
+        assert_eq!(chosen(&[], "").as_deref(), Some("a"));
+        assert_eq!(chosen(&[], "a").as_deref(), Some("b"), "refused ones wait");
+        assert_eq!(chosen(&[asked("a", "1")], "").as_deref(), Some("b"), "what was not asked for goes first");
+        assert_eq!(chosen(&[asked("a", "2"), asked("b", "1")], "c").as_deref(), Some("b"), "the longest ago first");
+        assert_eq!(chosen(&[], "abc"), None);
     }
 
     fn entries(list: serde_json::Value) -> Vec<DenyEntry> {
@@ -571,21 +569,5 @@ mod tests {
             if !all.is_empty() { let by = turn % all.len(); all.rotate_left(by); }
             proptest::prop_assert_eq!(decide(&asking, &all).word, word);
         }
-    }
-
-    #[test]
-    fn an_exchanged_endpoint_is_found_out() {
-        let proof = Proof {
-            connection: "c".into(),
-            endpoint: endpoint(OWN, "hub", "lake-1"),
-            policy: "platform/lake".into(),
-            started_at: String::new(),
-        };
-        let shown = |id: &str, state| prove(&proof, Some(&connection(id, state)));
-        assert_eq!(shown(&endpoint(OWN, "HUB", "lake-1"), "Approved"), Proven::Approved);
-        assert!(matches!(shown(&endpoint(FOREIGN, "hub", "lake-1"), "Approved"), Proven::Exchanged { .. }));
-        assert_eq!(shown(&endpoint(FOREIGN, "hub", "lake-1"), "Pending"), Proven::NotYet);
-        assert_eq!(shown(&endpoint(OWN, "hub", "lake-1"), "Rejected"), Proven::Gone);
-        assert_eq!(prove(&proof, None), Proven::Gone);
     }
 }

@@ -10,9 +10,11 @@ pub mod intent;
 pub mod names;
 pub mod outcome;
 pub mod ownership;
+pub mod proof;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;
+pub mod withdrawal;
 pub mod workspace;
 
 pub use outcome::{Reason, Verdict};

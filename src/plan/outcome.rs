@@ -94,7 +94,7 @@ reasons! {
     Updating => waiting("Updating", Requeue::Soon);
     /// ARM is building the managed network.
     Provisioning => waiting("Provisioning", Requeue::Soon);
-    /// ARM is deleting it.
+    /// ARM is deleting it, or a policy that is being deleted waits to withdraw what it approved.
     Deleting => waiting("Deleting", Requeue::Soon);
     /// A request went out and its answer never came; the operator only reads until ARM shows what became of it.
     OutcomeUnknown => waiting("OutcomeUnknown", Requeue::Soon);
@@ -130,7 +130,7 @@ reasons! {
     /// Many removals at once wait for an acknowledgement on the AzureConnection.
     MassChange => waiting("MassChange", Requeue::Slow);
 
-    /// The ledger's page of the target cannot be read: lost memory means hold.
+    /// The ledger's page of the target cannot be read, or is gone: lost memory means hold.
     LedgerDamaged => waiting("LedgerDamaged", Requeue::Slow);
 
     /// The operator lacks a right in Azure.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::attempts::Attempts;
 use super::board::Board;
 use super::connections::Clients;
+use super::endings::Endings;
 use super::events::Events;
 use super::indexes::{Indexes, Triggers};
 use super::kind::Kind;
@@ -78,6 +80,10 @@ pub struct Context {
     pub memories: crate::controllers::workspace::Memories,
     /// Removals carried out lately, by connection.
     pub removals: Removals,
+    /// What was tried on connections lately.
+    pub attempts: Attempts,
+    /// Which connections wait to be withdrawn.
+    pub endings: Endings,
     /// How often in a row each object failed.
     pub failures: Failures,
 }

@@ -12,30 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::status::WriteError;
 use crate::api::ids::ArmId;
 use crate::azure::private_link::Connection;
-use crate::plan::approval::Proof;
 use crate::plan::names::fingerprint;
+use crate::plan::proof::{Approval, Proof};
 
 /// The key in the Secret.
 const KEY: &str = "ledger.json";
-/// How many past approvals a page keeps.
-const KEPT: usize = 500;
-
-/// One approval that was carried out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Approval {
-    /// Name of the connection.
-    pub connection: String,
-    /// The endpoint that was approved.
-    pub endpoint: String,
-    /// Namespace and name of the policy.
-    pub policy: String,
-    /// When, RFC 3339.
-    pub at: String,
-    /// ARM's request id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-}
+/// How many approvals a page keeps, of each sort: more connections than any target has.
+const KEPT: usize = 1000;
 
 /// A connection that a target has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +41,10 @@ pub struct Page {
     /// Approvals whose end is not known yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proofs: Vec<Proof>,
-    /// Approvals carried out, oldest first; the oldest fall off.
+    /// Approvals that did not show in time and may still take effect, oldest first; the oldest fall off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Proof>,
+    /// Approvals carried out that still stand, oldest first; the oldest fall off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
     /// Connections that the target shows, since when: how long somebody waits must not depend on a status that anybody may wipe.
@@ -101,6 +87,13 @@ pub struct OpenPage {
     secret: Option<Secret>,
 }
 
+impl OpenPage {
+    /// True if there is no such page yet, or no longer.
+    pub fn is_missing(&self) -> bool {
+        self.secret.is_none()
+    }
+}
+
 /// Why the ledger cannot be used. Then nothing is approved: lost memory means hold.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -108,12 +101,30 @@ pub enum LedgerError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The Secret does not hold what the operator wrote there.
-    #[error("Secret {name} is damaged: {what}. Restore it from a backup, or delete it to start a new page")]
+    #[error(
+        "Secret {name} is damaged: {what}. Restore it from a backup, or give it an empty page: ledger.json with {empty}"
+    )]
     Damaged {
         /// Name of the Secret.
         name: String,
         /// What is wrong.
         what: String,
+        /// What an empty page of the target holds.
+        empty: String,
+    },
+    /// There is no page, although policies have attended the target.
+    #[error(
+        "the ledger page is gone: there is no Secret {name}, although policies have decided here before. Restore it from a backup; \
+         to go on without that memory, create it with an empty page: kubectl create secret generic {name} --namespace {namespace} \
+         --from-literal=ledger.json='{empty}'"
+    )]
+    Gone {
+        /// Name of the Secret.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What an empty page of the target holds.
+        empty: String,
     },
 }
 
@@ -121,12 +132,22 @@ pub enum LedgerError {
 #[derive(Clone)]
 pub struct Ledger {
     secrets: Api<Secret>,
+    namespace: String,
 }
 
 impl Ledger {
     /// The ledger in `namespace`.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { secrets: Api::namespaced(client, namespace) }
+        Self { secrets: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
+    }
+
+    fn empty(target: &ArmId) -> String {
+        serde_json::json!({ "target": target.as_str() }).to_string()
+    }
+
+    /// What to say of a page of `target` that was there and is not.
+    pub fn gone(&self, target: &ArmId) -> LedgerError {
+        LedgerError::Gone { name: Self::name(target), namespace: self.namespace.clone(), empty: Self::empty(target) }
     }
 
     fn name(target: &ArmId) -> String {
@@ -143,7 +164,8 @@ impl Ledger {
         let Some(secret) = secret else {
             return Ok(OpenPage { page: Page { target: target.to_string(), ..Page::default() }, secret: None });
         };
-        let damaged = |what: &str| LedgerError::Damaged { name: name.clone(), what: what.to_owned() };
+        let damaged =
+            |what: &str| LedgerError::Damaged { name: name.clone(), what: what.to_owned(), empty: Self::empty(target) };
         let data =
             secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no ledger.json"))?;
         let page: Page = serde_json::from_slice(&data.0).map_err(|error| damaged(&error.to_string()))?;
@@ -160,6 +182,8 @@ impl Ledger {
     pub async fn save(&self, target: &ArmId, open: &mut OpenPage) -> Result<(), LedgerError> {
         let overflow = open.page.approvals.len().saturating_sub(KEPT);
         open.page.approvals.drain(..overflow);
+        let overflow = open.page.asked.len().saturating_sub(KEPT);
+        open.page.asked.drain(..overflow);
         let content =
             serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
         let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);

@@ -1,9 +1,11 @@
 //! What every controller shares. The unstable parts of kube's runtime are used in [`streams`] and [`driver`] only.
 
+pub mod attempts;
 pub mod board;
 pub mod connections;
 pub mod context;
 pub mod driver;
+pub mod endings;
 pub mod events;
 pub mod indexes;
 pub mod kind;

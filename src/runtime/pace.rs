@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::plan::proof::Waits;
+
 /// How long everything takes. Tests run the same code with all of it divided by a thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -17,6 +19,12 @@ pub struct Pace {
     pub backoff_last: Duration,
     /// How long ARM must have been at rest before a request without an answer is believed lost.
     pub rest: Duration,
+    /// How long a connection that Azure shows as being worked on keeps others on its target waiting, at the most.
+    pub settling: Duration,
+    /// How long an approval that never showed is still expected to take effect.
+    pub late: Duration,
+    /// From the end of a policy to the withdrawal of what it approved, where the policy does not say.
+    pub withdrawal_grace: Duration,
     /// Between two tries of a rule that ARM refused.
     pub rule_retry: Duration,
     /// Between two looks at role assignments while a role is missing.
@@ -48,6 +56,9 @@ impl Default for Pace {
             backoff_last: seconds(600),
             // ARM gives a provider 60 s before it answers 504 (ARM RPC, common-api-details); a half more for the way.
             rest: seconds(90),
+            settling: seconds(3600),
+            late: seconds(24 * 3600),
+            withdrawal_grace: seconds(3600),
             rule_retry: seconds(600),
             role_recheck: seconds(60),
             role_memory: seconds(12 * 3600),
@@ -62,6 +73,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// How long proofs of approvals take.
+    pub fn proofs(&self) -> Waits {
+        Waits { rest: self.rest, settling: self.settling, late: self.late }
+    }
+
     /// The same with all waits multiplied by `factor`, which is for trying things out against a simulator. The limit on
     /// requests to the API server stays: it is no wait.
     pub fn scaled(self, factor: f64) -> Self {
@@ -73,6 +89,9 @@ impl Pace {
             backoff_first: by(self.backoff_first),
             backoff_last: by(self.backoff_last),
             rest: by(self.rest),
+            settling: by(self.settling),
+            late: by(self.late),
+            withdrawal_grace: by(self.withdrawal_grace),
             rule_retry: by(self.rule_retry),
             role_recheck: by(self.role_recheck),
             role_memory: by(self.role_memory),

@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 
 use crate::support::{FOREIGN, OPERATOR_NAMESPACE, World, condition, control_plane, settings};
 
-const LIST: &str = "privateEndpointConnections";
+/// The last part of the path of connections.
+pub(crate) const LIST: &str = "privateEndpointConnections";
 
 impl World {
     /// A world in which an approval is believed to be on its way for long, however slow the machine: what is counted here are the
@@ -28,7 +29,7 @@ impl World {
     }
 
     /// An endpoint of ours.
-    fn ours(&self, group: &str, name: &str) -> String {
+    pub(crate) fn ours(&self, group: &str, name: &str) -> String {
         Self::endpoint(&self.subscription, group, name)
     }
 
@@ -46,7 +47,7 @@ impl World {
     }
 
     /// The endpoints whose connections on the lake are in `state`, sorted.
-    fn endpoints_in(&self, state: &str) -> Vec<String> {
+    pub(crate) fn endpoints_in(&self, state: &str) -> Vec<String> {
         let mut endpoints: Vec<String> =
             self.on_the_lake().into_iter().filter(|(_, _, is)| is == state).map(|(_, endpoint, _)| endpoint).collect();
         endpoints.sort();
@@ -54,7 +55,7 @@ impl World {
     }
 
     /// The decisions that were sent to Azure: which connection was to become what.
-    fn decisions(&self) -> Vec<(String, String)> {
+    pub(crate) fn decisions(&self) -> Vec<(String, String)> {
         let puts = self.writes().into_iter().filter(|write| write.path.contains(LIST));
         puts.map(|write| {
             let name = write.path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -65,20 +66,25 @@ impl World {
         .collect()
     }
 
-    async fn until_approved(&self, policy: &Value, count: usize) {
+    pub(crate) async fn until_approved(&self, policy: &Value, count: usize) {
         self.until(policy, "approved", |object| object["status"]["approved"] == count).await;
     }
 
     /// A policy of `namespace` on the lake that allows the endpoints of the group hub whose names match `pattern`.
-    fn policy(&self, namespace: &str, name: &str, pattern: &str) -> Value {
+    pub(crate) fn policy(&self, namespace: &str, name: &str, pattern: &str) -> Value {
         let mut policy = self.approval_manifest();
         policy["metadata"] = json!({"name": name, "namespace": namespace});
         policy["spec"]["allow"][0]["privateEndpoint"]["namePattern"] = pattern.into();
         policy
     }
 
+    /// Name of the ledger's page of the lake.
+    pub(crate) fn ledger_name(&self) -> String {
+        format!("aml-ledger-{}", fingerprint(&[&self.lake().to_lowercase()]))
+    }
+
     async fn change_ledger(&self, change: &Value) {
-        let name = format!("aml-ledger-{}", fingerprint(&[&self.lake().to_lowercase()]));
+        let name = self.ledger_name();
         let secrets = self.api("Secret", Some(OPERATOR_NAMESPACE));
         secrets.patch(&name, &PatchParams::default(), &Patch::Merge(change)).await.expect("the ledger is changed");
     }

@@ -17,6 +17,8 @@ mod effects;
 mod index;
 mod least_rights;
 mod main_job;
+mod proofs;
 mod refusals;
 mod steady;
 mod tenants;
+mod withdrawal;

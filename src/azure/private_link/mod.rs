@@ -74,10 +74,17 @@ impl Connection {
         if groups.is_empty() { Stated::No } else { Stated::Groups(groups) }
     }
 
-    /// True once no decision is under way on it.
+    /// True once no decision is under way on it. An operation that failed or was cancelled has ended too (ARM RPC,
+    /// async-api-reference: the terminal states).
     pub fn is_settled(&self, dialect: &Dialect) -> bool {
         let state = self.properties.get("provisioningState").and_then(Value::as_str);
-        state.is_none_or(|state| state.eq_ignore_ascii_case(dialect.settled))
+        let ends = [dialect.settled, "Failed", "Canceled"];
+        state.is_none_or(|state| ends.iter().any(|end| state.eq_ignore_ascii_case(end)))
+    }
+
+    /// True if it is for `endpoint`.
+    pub fn is_of(&self, endpoint: &str) -> bool {
+        self.endpoint.eq_ignore_ascii_case(endpoint)
     }
 
     /// True if it waits for a decision.

@@ -1,7 +1,11 @@
 //! `PrivateEndpointApproval`: lists a target's connections, asks `decide()`, and approves one at a time, read before and after.
 
 mod approve;
+mod depart;
 mod report;
+mod settle;
+mod withdraw;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +20,7 @@ use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
-use crate::plan::approval::{Decision, Policy, decide_all, next};
+use crate::plan::approval::{Decision, Policy, acts, decide_all, next};
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
 use crate::plan::{Reason, Verdict};
@@ -28,8 +32,11 @@ use crate::runtime::ledger::{LedgerError, OpenPage, Page};
 use crate::runtime::status::{Basis, has_finalizer};
 use crate::telemetry::ConnectionsOnTarget;
 
-use approve::{approve, reject, settle};
+use approve::{approve, reject};
 use report::report;
+use settle::settle;
+use withdraw::{Ending, expired};
+use write::waiting;
 
 /// Everything one turn on a target works with.
 struct Turn<'a> {
@@ -46,15 +53,11 @@ struct Turn<'a> {
 /// If Kubernetes does not take what is reported.
 pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApproval) -> Result<Outcome, Error> {
     if policy.metadata.deletion_timestamp.is_some() {
-        return depart(&context, policy).await;
+        return depart::depart(&context, policy).await;
     }
     if policy.status.is_none() {
         let verdict = Verdict::new(Reason::Pending, "seen for the first time");
         context.report(&mut policy, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
-    }
-    if !has_finalizer(&policy) && policy.spec.mode != Some(Mode::DryRun) {
-        context.status.finalizer(&policy, true).await?;
-        return Ok(Outcome::Again(context.pace.lane));
     }
     let (target, dialect, connected) = match admit(&context, &policy) {
         Ok(admitted) => admitted,
@@ -65,59 +68,6 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
     };
     let turn = Turn { context: &context, connected: &connected, target: &target, dialect, key: key_of(&policy) };
     attend(&turn, &mut policy).await
-}
-
-/// The object is being deleted. What was approved stays approved; an approval whose end is not known is settled first, so that no
-/// exchanged endpoint stays approved because nobody looks any more.
-async fn depart(context: &Context, mut policy: PrivateEndpointApproval) -> Result<Outcome, Error> {
-    if !has_finalizer(&policy) {
-        return Ok(Outcome::Done);
-    }
-    let done = "Azure keeps what was approved";
-    let target = ArmId::parse(&policy.spec.target.resource_id).ok();
-    if let Some(target) = &target {
-        // Another policy on the target brings its numbers back at its next look.
-        context.metrics.connections(&target.key(), None);
-    }
-    let known = target.as_ref().and_then(|target| Some((target, Dialect::of(&target.type_())?)));
-    let Some((target, dialect)) = known.filter(|_| !Context::abandoned(&policy)) else {
-        context.release(&policy, done).await?;
-        return Ok(Outcome::Done);
-    };
-    let Some(_lane) = context.lanes.enter(lane(target)) else { return Ok(Outcome::Again(context.pace.lane)) };
-    let key = key_of(&policy);
-    let own = |page: &OpenPage| page.page.proofs.iter().any(|proof| proof.policy == name_of(&key));
-    let mut page = match context.ledger.open(target).await {
-        Ok(page) if own(&page) => page,
-        Ok(_) | Err(LedgerError::Damaged { .. }) => {
-            context.release(&policy, done).await?;
-            return Ok(Outcome::Done);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let connected = match Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name) {
-        Ok(connected) => connected,
-        Err(mut verdict) => {
-            verdict.message.push_str(&format!(
-                ". An approval of this policy has to be settled first; to let go all the same, annotate this object with \
-                 aml-operator.io/abandon: {}",
-                policy.uid().unwrap_or_default()
-            ));
-            return blocked(context, &mut policy, verdict).await;
-        }
-    };
-    let turn = Turn { context, connected: &connected, target, dialect, key: key.clone() };
-    let connections = match list(&turn).await {
-        Ok(connections) => connections,
-        Err(verdict) => return blocked(context, &mut policy, verdict).await,
-    };
-    match settle(&turn, &policy, &connections, &mut page).await? {
-        Some(verdict) if own(&page) => blocked(context, &mut policy, verdict).await,
-        _ => {
-            context.release(&policy, done).await?;
-            Ok(Outcome::Done)
-        }
-    }
 }
 
 /// The lane of a target's connections: provisioning and rules of the same resource must not hold up approvals.
@@ -193,20 +143,22 @@ fn policies(turn: &Turn<'_>) -> Vec<Policy> {
 
 async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result<Outcome, Error> {
     let context = turn.context;
+    let observes = policy.spec.mode == Some(Mode::DryRun);
+    let mut page = match open(turn, policy).await? {
+        Ok(page) => page,
+        Err(verdict) => return blocked(context, policy, verdict).await,
+    };
+    if !has_finalizer(policy) && !observes {
+        // The page first: from then on, the finalizer without a page means that memory was lost.
+        if page.is_missing() {
+            context.ledger.save(turn.target, &mut page).await?;
+        }
+        context.status.finalizer(policy, true).await?;
+        return Ok(Outcome::Again(context.pace.lane));
+    }
     let connections = match list(turn).await {
         Ok(connections) => connections,
         Err(verdict) => return blocked(context, policy, verdict).await,
-    };
-    let mut page = match context.ledger.open(turn.target).await {
-        Ok(page) => page,
-        Err(LedgerError::Damaged { name, what }) => {
-            let verdict = Verdict::new(
-                Reason::LedgerDamaged,
-                format!("nothing is approved while the ledger cannot be read: {}", LedgerError::Damaged { name, what }),
-            );
-            return blocked(context, policy, verdict).await;
-        }
-        Err(error) => return Err(error.into()),
     };
     let before = page.page.seen.clone();
     page.page.see(&connections, &rfc3339(context.now()));
@@ -219,13 +171,13 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         return Ok(Outcome::Reported(verdict));
     }
     let decided = decided(turn, &connections);
-    let observes = policy.spec.mode == Some(Mode::DryRun);
     let held = if policy.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
     } else {
         turn.connected.holds_writes().filter(|_| !observes)
     };
-    let next = next(&turn.key, &decided).filter(|_| !observes && held.is_none());
+    let waits = |connection: &Connection| waiting(turn, connection).is_some();
+    let next = next(&turn.key, &decided, &page.page.asked, waits).filter(|_| !observes && held.is_none());
     if let Some((connection, decision)) = next {
         let done = match decision.word {
             DecisionWord::Rejected => reject(turn, policy, connection).await?,
@@ -239,10 +191,17 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         return Ok(Outcome::Again(context.pace.lane));
     }
     let left = left(context, policy);
-    let over = left.filter(Duration::is_zero).map(|_| {
-        Verdict::new(Reason::Expired, "spec.expiresAt has passed: nothing new is approved; what was approved stays so")
-    });
-    let verdict = held.or(over).unwrap_or_else(|| {
+    let over = match left.filter(Duration::is_zero) {
+        Some(_) => match expired(turn, policy, &decided, &mut page, held.is_some()).await? {
+            Ending::Again => return Ok(Outcome::Again(context.pace.lane)),
+            Ending::Waits(verdict) | Ending::Over(verdict) => Some(verdict),
+        },
+        None => {
+            context.endings.forget(&policy.uid().unwrap_or_default());
+            None
+        }
+    };
+    let verdict = held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| {
         let word = if observes { "decides, and with DryRun neither approves nor rejects" } else { "decides" };
         Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
     });
@@ -262,6 +221,46 @@ fn shown(connections: &[Connection], page: &Page) -> ConnectionsOnTarget {
     let since = pending.filter_map(|connection| page.first_seen(connection)?.parse::<jiff::Timestamp>().ok());
     shown.oldest_pending = since.min().map(jiff::Timestamp::as_second);
     shown
+}
+
+/// What Azure refused of what this policy decided, and will be asked again later.
+fn refusals(turn: &Turn<'_>, decided: &[(Connection, Decision)]) -> Option<Verdict> {
+    let mut refused = decided
+        .iter()
+        .filter(|(connection, decision)| acts(&turn.key, connection, decision))
+        .filter_map(|(connection, _)| waiting(turn, connection));
+    let mut first = refused.next()?;
+    let more = refused.count();
+    if more > 0 {
+        first.message.push_str(&format!(". The same goes for {more} more; see status.connections"));
+    }
+    Some(first)
+}
+
+/// Opens the target's page of the ledger. The inner error is what to say if nothing may be done without it: it cannot be read, or is
+/// gone although a policy in force has attended the target.
+async fn open(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> Result<Result<OpenPage, Verdict>, Error> {
+    let ledger = &turn.context.ledger;
+    let lost = match ledger.open(turn.target).await {
+        Ok(page) if page.is_missing() && (has_finalizer(policy) || is_attended(turn)) => ledger.gone(turn.target),
+        Ok(page) => return Ok(Ok(page)),
+        Err(error @ LedgerError::Damaged { .. }) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let message = format!("nothing is approved while the ledger cannot be read: {lost}");
+    Ok(Err(Verdict::new(Reason::LedgerDamaged, message)))
+}
+
+/// True if a policy whose namespace may approve on the target has attended it.
+fn is_attended(turn: &Turn<'_>) -> bool {
+    let context = turn.context;
+    context.indexes.approvals.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
+        let on_target = ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|target| target == *turn.target);
+        let connected = || Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name);
+        on_target
+            && has_finalizer(policy)
+            && connected().is_ok_and(|connected| allowed(context, &connected, policy, turn.target).is_ok())
+    })
 }
 
 /// Reads all connections on the target, as its dialect lists them.

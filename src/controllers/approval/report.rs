@@ -1,6 +1,7 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
 use super::Turn;
+use super::write::waiting;
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
@@ -21,6 +22,9 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
+    // What Azure said to the decision, if it refused it.
+    let refusal = waiting(turn, connection);
+    let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
     ConnectionReport {
         name: clean(&connection.name, 256),
         private_endpoint: clean(&connection.endpoint, 1024),
@@ -30,7 +34,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
             Stated::Groups(groups) => clean(&groups.join(", "), 256),
         },
         decision: decision.word,
-        why: clean(&decision.why, 512),
+        why: clean(&why, 512),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
         approved_by: connection
             .is_approved()

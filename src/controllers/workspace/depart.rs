@@ -1,8 +1,6 @@
 //! The object is being deleted.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::core::PartialObjectMeta;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::declare::Rules;
 use super::operation::{Progress, follow};
@@ -12,7 +10,6 @@ use crate::api::AmlWorkspace;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::ids::ArmId;
 use crate::controllers::removals;
-use crate::plan::breaker::Breaker;
 use crate::plan::fence::Fence;
 use crate::plan::intent::{Settlement, Traces, settle};
 use crate::plan::ownership::Owner;
@@ -40,7 +37,9 @@ pub(super) async fn depart(
         context.release(workspace, "Azure keeps the workspace (deletionPolicy: Retain)").await?;
         return Ok(Outcome::Done);
     }
-    if !removals::removes_workspace(&context.indexes, workspace) || definition_going(context).await? {
+    if !removals::removes_workspace(&context.indexes, workspace)
+        || removals::definition_going::<AmlWorkspace>(context).await?
+    {
         context.release(workspace, "its namespace or its kind is being deleted, so Azure keeps the workspace").await?;
         return Ok(Outcome::Done);
     }
@@ -115,22 +114,7 @@ pub(super) async fn depart(
 
 /// Why the deletion waits, if it does.
 fn held(turn: &Turn<'_>) -> Option<Verdict> {
-    if let Breaker::Open { waiting, .. } = removals::breaker(turn.context, &turn.connected.name, &turn.connected.spec) {
-        return Some(Verdict::new(
-            Reason::MassChange,
-            format!(
-                "{waiting} removals at once wait for an acknowledgement on AzureConnection {:?}; see its status",
-                turn.connected.name
-            ),
-        ));
-    }
+    let many = removals::many_at_once(turn.context, &turn.connected.name, &turn.connected.spec);
     // A connection that is being deleted still serves deletions; one that is suspended or read-only does not.
-    (!turn.connected.deleting).then(|| turn.connected.holds_writes()).flatten()
-}
-
-/// True if the kind itself is being removed from the cluster, which deletes every object without meaning their data.
-async fn definition_going(context: &Context) -> Result<bool, Error> {
-    let definitions: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(context.kube.clone());
-    let definition = definitions.get_opt("amlworkspaces.aml-operator.io").await?;
-    Ok(definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some()))
+    many.or_else(|| (!turn.connected.deleting).then(|| turn.connected.holds_writes()).flatten())
 }
