@@ -96,7 +96,7 @@ async fn kubectl_explain_reads_like_documentation() {
         ("azureconnection.spec.grants.scope", &["whole ARM segments", "resourceGroups/fraud-rg"]),
         (
             "privateendpointapproval.spec.allow.privateEndpoint",
-            &["by what ARM itself states of it", "All that is stated", "ownSubscriptions"],
+            &["by what ARM itself states of it", "ownSubscriptions"],
         ),
     ] {
         let text = explained(field).await;
