@@ -36,7 +36,7 @@ pub(crate) const FOREIGN: &str = "99999999-0000-0000-0000-00000000000f";
 /// The namespace the chart is installed in.
 pub(crate) const OPERATOR_NAMESPACE: &str = "aml-operator";
 /// How long something may take before the test gives up: generous, because it is no claim.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// The cluster of the run, with the chart installed.
 pub(crate) struct Shared {
