@@ -55,13 +55,38 @@ pub(crate) fn list(call: &mut Call<'_>) -> Answer {
     let target = target_of(call);
     call.world.resource(&target)?;
     let all: Vec<Value> = call.world.connections_on(&target).map(|c| call.world.render_connection(c)).collect();
-    Ok(Reply::ok(json!({ "value": all })))
+    Ok(spelled(call, dialect(&target), Reply::ok(json!({ "value": all }))))
+}
+
+/// A reply in the spelling of the call's version. The target's own document and the results of operations keep the usual.
+fn spelled(call: &Call<'_>, dialect: &Dialect, reply: Reply) -> Reply {
+    let mut reply = reply;
+    let other = dialect.other_spelling.filter(|(version, _)| *version == call.api_version);
+    if let (Some(usual), Some((_, other)), Payload::Json(body)) = (dialect.actions_field, other, &mut reply.payload) {
+        respell(body, usual, other);
+    }
+    reply
+}
+
+fn respell(value: &mut Value, usual: &str, other: &str) {
+    match value {
+        Value::Object(members) => {
+            if let Some(actions) = members.remove(usual) {
+                members.insert(other.to_owned(), actions);
+            }
+            members.values_mut().for_each(|member| respell(member, usual, other));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| respell(item, usual, other)),
+        _ => {}
+    }
 }
 
 /// `GET` of one connection.
 pub(crate) fn get(call: &mut Call<'_>) -> Answer {
-    call.world.resource(&target_of(call))?;
-    shown(call.world, &ids::key(&call.path)).map(Reply::ok).ok_or_else(|| ArmError::not_found(&call.path))
+    let target = target_of(call);
+    call.world.resource(&target)?;
+    let connection = shown(call.world, &ids::key(&call.path)).ok_or_else(|| ArmError::not_found(&call.path))?;
+    Ok(spelled(call, dialect(&target), Reply::ok(connection)))
 }
 
 /// `PUT`: approves or rejects. Of the body only the state counts; the endpoint is ARM's to state.
@@ -107,7 +132,8 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
         result: shown,
         overlay: None,
     };
-    Ok(call.start(plan, dialect.put, &location))
+    let reply = call.start(plan, dialect.put, &location);
+    Ok(spelled(call, dialect, reply))
 }
 
 /// `DELETE`: takes the connection off its target; if there is none, mostly 204.

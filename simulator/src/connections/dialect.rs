@@ -80,6 +80,8 @@ pub(crate) struct Dialect {
     kind: &'static str,
     /// Storage spells it in the singular; `None` where there is no such field.
     pub(super) actions_field: Option<&'static str>,
+    /// A version that spells it otherwise, and how.
+    pub(super) other_spelling: Option<(&'static str, &'static str)>,
     /// `None` where a connection has no `provisioningState`.
     pub(super) states: Option<States>,
     pub(super) naming: Naming,
@@ -116,6 +118,7 @@ const CREATING: States = States { approving: "Creating", rejecting: "Creating", 
 const COMMON: Dialect = Dialect {
     kind: "",
     actions_field: Some("actionsRequired"),
+    other_spelling: None,
     states: Some(UPDATING),
     naming: Naming::Endpoint,
     stated: Stated::GroupIds,

@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 
 use super::network_rules;
 use crate::body;
-use crate::call::{Answer, Call, Style, Shown};
+use crate::call::{Answer, Call, Shown, Style};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write};
-use crate::routes::{Provider, Route, connectable, connection_list, link_resource, link_resources, patchable, row, tracked};
+use crate::routes::{
+    Provider, Route, connectable, connection_list, link_resource, link_resources, patchable, row, tracked,
+};
 use crate::world::World;
 
 pub(crate) const KIND: &str = "Microsoft.ContainerRegistry/registries";

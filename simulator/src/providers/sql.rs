@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::network_rules::{self, SubnetFault};
 use crate::body;
-use crate::call::{Answer, Call, Style, Shown};
+use crate::call::{Answer, Call, Shown, Style};
 use crate::error::ArmError;
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write, at_once};
-use crate::routes::{Provider, Route, child, connectable, connection_list, link_resource, link_resources, patchable, row, tracked};
+use crate::routes::{
+    Provider, Route, child, connectable, connection_list, link_resource, link_resources, patchable, row, tracked,
+};
 use crate::world::World;
 
 const KIND: &str = "Microsoft.Sql/servers";

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::network_rules::{self, SubnetFault};
 use crate::body;
-use crate::call::{Answer, Call, Style, Shown};
+use crate::call::{Answer, Call, Shown, Style};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::http::{Payload, Reply};

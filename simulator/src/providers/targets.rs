@@ -16,6 +16,14 @@ const fn target(kind: &'static str) -> ResourceType {
     ResourceType { kind, accept, render: World::with_connections, ..ResourceType::DEFAULT }
 }
 
+/// A DELETE that answers 202 although it is done.
+const fn deleted_by_202(kind: &'static str, status_url: &'static str) -> Write {
+    Write {
+        style: Style { body: Shown::Nothing, status_url: Some((status_url, "")), ..Style::at_once(202) },
+        ..at_once(kind, 202)
+    }
+}
+
 /// As it was sent, but for its connections, which are not the sender's to state.
 fn accept(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let mut document = body::members(proposal.body, &["location", "sku", "kind", "identity", "zones", "properties"]);
@@ -83,18 +91,10 @@ provider!(
     ResourceType {
         // An account is made and changed by 200 and never deleted by one.
         create: at_once("databaseAccountCreate", 200),
-        delete: Write {
-            kind: "databaseAccountDelete",
-            style: Style {
-                body: Shown::Nothing,
-                status_url: Some((
-                    "/subscriptions/{subscription}/providers/Microsoft.DocumentDB/locations/{location}/operationsStatus/{id}",
-                    "",
-                )),
-                ..Style::at_once(202)
-            },
-            ..ResourceType::DEFAULT.delete
-        },
+        delete: deleted_by_202(
+            "databaseAccountDelete",
+            "/subscriptions/{subscription}/providers/Microsoft.DocumentDB/locations/{location}/operationsStatus/{id}",
+        ),
         ..target("Microsoft.DocumentDB/databaseAccounts")
     },
     COSMOS,
@@ -161,7 +161,11 @@ provider!(
     SYNAPSE,
     "Microsoft.Synapse",
     "Microsoft.Synapse/workspaces",
-    target("Microsoft.Synapse/workspaces"),
+    ResourceType {
+        // A DELETE that is done at once would show the workspace.
+        delete: deleted_by_202("synapseWorkspaceDelete", "{target}/operationStatuses/{id}"),
+        ..target("Microsoft.Synapse/workspaces")
+    },
     SYNAPSE_VERSIONS,
     SYNAPSE_VERSIONS,
     "OpenAPI 2021-06-01",
@@ -284,8 +288,12 @@ pub(crate) const WEB: Provider = Provider {
 pub(super) const MONITOR_SCOPE: ResourceType = target("Microsoft.Insights/privateLinkScopes");
 
 /// AML registries, a part of Microsoft.MachineLearningServices.
-pub(super) const REGISTRY: ResourceType =
-    ResourceType { shows_state: false, ..target("Microsoft.MachineLearningServices/registries") };
+pub(super) const REGISTRY: ResourceType = ResourceType {
+    // A 201 would be the start of an operation, and a registry shows no state to follow one by.
+    create: at_once("mlRegistryCreate", 200),
+    shows_state: false,
+    ..target("Microsoft.MachineLearningServices/registries")
+};
 
 /// Application gateways, a part of Microsoft.Network.
 pub(super) const GATEWAY: ResourceType =

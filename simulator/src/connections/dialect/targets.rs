@@ -18,7 +18,10 @@ const THREE: &[&str] = &["Pending", "Approved", "Rejected"];
 
 macro_rules! in_subscription {
     ($namespace:literal, $what:literal) => {
-        Some((concat!("/subscriptions/{subscription}/providers/", $namespace, "/locations/{location}/", $what, "/{id}"), ""))
+        Some((
+            concat!("/subscriptions/{subscription}/providers/", $namespace, "/locations/{location}/", $what, "/{id}"),
+            "",
+        ))
     };
 }
 
@@ -166,6 +169,8 @@ pub(super) const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         kind: "Microsoft.Databricks/workspaces",
+        // Of the version that azure-cli uses.
+        other_spelling: Some(("2021-04-01-preview", "actionRequired")),
         naming: Naming::Target,
         put: followed(202, Shown::Resource, DATABRICKS_STATUS, DATABRICKS_RESULT),
         delete: followed(202, Shown::Nothing, DATABRICKS_STATUS, DATABRICKS_RESULT),

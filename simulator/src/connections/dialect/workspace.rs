@@ -1,6 +1,6 @@
 //! The dialects of workspaces, of what they depend on, and of SQL servers.
 
-use super::{CREATING, COMMON, Dialect, Embedded, Farewell, Group, Naming, Stated, States};
+use super::{COMMON, CREATING, Dialect, Embedded, Farewell, Group, Naming, Stated, States};
 use crate::call::{Shown, Style};
 
 macro_rules! storage_group {
