@@ -23,16 +23,12 @@ build: ## Build the operator, optimized
 	$(CARGO) build $(LOCKED) --release --package aml-operator
 
 test: tools ## Run all tests, against a real control plane and the simulator
+	@rm -rf "$(CONTRACT_COUNTS)"
 	tools/test-summary $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 
 # The counts of earlier runs are removed first.
-contract: ## Hold the simulator to the specifications in ARM_SPECS_DIR, and show which operations its tests exercise
-	rm -rf "$(DEBUG_DIR)/../tmp/arm-contract"
-	$(CARGO) test $(LOCKED) --package arm-simulator
-	@$(CARGO) run $(LOCKED) --quiet --package arm-contract -- report "$(DEBUG_DIR)/../tmp/arm-contract"
-
-# Microsoft's Python packages come from the Python registry at first use, some hundred megabytes in less than a minute.
-CLIENTS := simulator/tests/clients
+contract: ## Show which of Azure's operations the last test run exercised, by the specifications in ARM_SPECS_DIR
+	@$(CARGO) run $(LOCKED) --quiet --package arm-contract -- report "$(CONTRACT_COUNTS)"
 
 test-clients: ## Drive the simulator with Microsoft's Python clients
 	$(CARGO) build $(LOCKED) --package arm-simulator
@@ -47,6 +43,8 @@ test-az: ## Drive the simulator with azure-cli (minutes)
 # Each step says what it is; cargo and `control-plane tools` say how far they are. The programs are run as they were built
 # together: `cargo run` would choose other features for each and compile once more. DEMO=once: end when all is shown.
 DEBUG_DIR = $$($(CARGO) metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug
+# Where tests leave word of the operations they exercised.
+CONTRACT_COUNTS = $(DEBUG_DIR)/../tmp/arm-contract
 
 demo: ## See the operator at work on a real control plane and a simulated Azure
 	@echo '[1/3] Compiling the operator, the simulator and the demo (the first time: a few minutes)'

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::error::ArmError;
 use crate::ids;
+use crate::operations::State;
+use crate::providers::network::ENDPOINT_CREATION;
 use crate::providers::{container_registry, machine_learning};
 use crate::world::{self, World};
 
@@ -121,8 +123,17 @@ impl World {
         ids::key(&id)
     }
 
-    /// The connections on a target, ordered by name.
+    /// The connections on a target, ordered by name. One appears when the endpoint that asks for it is made (recording
+    /// of private endpoints: the account shows none before).
     pub(crate) fn connections_on(&self, target: &str) -> impl Iterator<Item = &Connection> + use<'_> {
+        self.raised_on(target).filter(|connection| {
+            let endpoint = self.operations.latest(&ids::key(&connection.endpoint));
+            !matches!(endpoint, Some((ENDPOINT_CREATION, State::Running)))
+        })
+    }
+
+    /// Every connection on a target, also those of endpoints that are still being made.
+    pub(crate) fn raised_on(&self, target: &str) -> impl Iterator<Item = &Connection> + use<'_> {
         world::below(&self.connections, &format!("{}/privateEndpointConnections", target.trim_end_matches('/')))
     }
 
@@ -192,7 +203,7 @@ impl World {
 
     /// The connection that an endpoint has on a target, if it is still there.
     pub(crate) fn connection_of(&self, endpoint: &str, target: &str) -> Option<&Connection> {
-        self.connections_on(target).find(|connection| connection.endpoint.eq_ignore_ascii_case(endpoint))
+        self.raised_on(target).find(|connection| connection.endpoint.eq_ignore_ascii_case(endpoint))
     }
 
     fn decide(&mut self, key: &str, status: &str, description: &str) {

@@ -405,7 +405,7 @@ impl World {
 
     fn remove_one(&mut self, key: &str) -> Option<Value> {
         let document = self.resources.remove(key)?;
-        let own: Vec<String> = self.connections_on(key).map(|connection| ids::key(&connection.id)).collect();
+        let own: Vec<String> = self.raised_on(key).map(|connection| ids::key(&connection.id)).collect();
         own.iter().for_each(|connection| self.disconnect(connection));
         if let Some(kind) = document["type"].as_str().and_then(find) {
             (kind.removed)(self, &document);

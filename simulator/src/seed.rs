@@ -341,7 +341,12 @@ impl World {
     fn made(&self) -> Made {
         // The service always shows who it was (recording of role assignments).
         let administrator = Some(ids::guid(&["administrator"]).to_string());
-        Made { created_on: self.now, updated_on: self.now, created_by: administrator.clone(), updated_by: administrator }
+        Made {
+            created_on: self.now,
+            updated_on: self.now,
+            created_by: administrator.clone(),
+            updated_by: administrator,
+        }
     }
 
     fn add_resource(&mut self, resource: SeedResource) -> Result<(), SeedError> {

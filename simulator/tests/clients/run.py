@@ -8,6 +8,7 @@ may name a folder with a driver of Microsoft's generated AML client (`drive_armm
 the tests.
 """
 
+import faulthandler
 import os
 import re
 import subprocess
@@ -63,6 +64,8 @@ def run_driver(folder):
 
 
 def main():
+    # A client that waits for ever shall say where.
+    faulthandler.dump_traceback_later(1200, exit=True)
     start = time.monotonic()
     az = sys.argv[1:] == ["--az"]
     names = [] if az else sys.argv[1:]

@@ -1,10 +1,20 @@
 //! The whole list of what the simulator need not answer as Azure did, each entry with its reason. What is not
 //! named here has to be equal, field by field.
 
-/// A field whose value may be another one of the same JSON type.
+/// How a value may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum May {
+    /// Any other value of the same JSON type.
+    Vary,
+    /// Other, but the same wherever the recording's is the same, and different wherever it differs.
+    BeNamedOtherwise,
+}
+
+/// A field that may differ.
 pub(crate) struct Field {
     /// The end of the JSON pointer; `*` stands for one segment.
     pub(crate) pointer: &'static str,
+    pub(crate) may: May,
     pub(crate) why: &'static str,
 }
 
@@ -13,20 +23,30 @@ pub(crate) struct Field {
 ///   bodies, headers and later requests;
 /// - times: another time, written in any form of RFC 3339.
 pub(crate) const FIELDS: &[Field] = &[
-    Field { pointer: "/properties/dnsSettings/internalDomainNameSuffix", why: "a random word of the virtual network" },
     Field {
-        pointer: "/properties/ipAddress",
-        why: "a public address that Azure happens to have free; the simulator hands out documentation addresses",
+        pointer: "/systemData/createdBy",
+        may: May::Vary,
+        why: "a person made the recordings; here an application asks",
     },
-    Field { pointer: "/systemData/createdBy", why: "a person made the recordings; here an application asks" },
-    Field { pointer: "/systemData/createdByType", why: "likewise" },
-    Field { pointer: "/systemData/lastModifiedBy", why: "likewise" },
-    Field { pointer: "/systemData/lastModifiedByType", why: "likewise" },
-    Field { pointer: "/userStorageKey", why: "a secret, blanked out in the recording" },
-    Field { pointer: "/notebookAccessKeys/*", why: "secrets" },
+    Field { pointer: "/systemData/createdByType", may: May::Vary, why: "likewise" },
+    Field { pointer: "/systemData/lastModifiedBy", may: May::Vary, why: "likewise" },
+    Field { pointer: "/systemData/lastModifiedByType", may: May::Vary, why: "likewise" },
+    Field { pointer: "/userStorageKey", may: May::Vary, why: "a secret, blanked out in the recording" },
+    Field { pointer: "/notebookAccessKeys/*", may: May::Vary, why: "secrets" },
     Field {
         pointer: "/properties/notebookInfo/fqdn",
+        may: May::Vary,
         why: "some regions have their notebooks served by another one (westus3 by westus2); which, no source tells",
+    },
+    Field {
+        pointer: "/properties/dnsSettings/internalDomainNameSuffix",
+        may: May::BeNamedOtherwise,
+        why: "a random word of the virtual network",
+    },
+    Field {
+        pointer: "/properties/ipAddress",
+        may: May::BeNamedOtherwise,
+        why: "a public address that Azure happens to have free; the simulator hands out documentation addresses",
     },
 ];
 
@@ -59,6 +79,34 @@ pub(crate) const HEADERS: &[Header] = &[
     Header { name: "x-msedge-ref", why: "of Azure's front ends" },
     Header { name: "x-powered-by", why: "the software that answered" },
     Header { name: "x-request-time", why: "how long the machine took" },
+];
+
+/// Two errors of which Azure answers now one, now the other.
+pub(crate) struct Either {
+    /// The method.
+    pub(crate) method: &'static str,
+    /// A part of the path.
+    pub(crate) path: &'static str,
+    /// Azure's code, and the simulator's.
+    pub(crate) codes: (&'static str, &'static str),
+    pub(crate) why: &'static str,
+}
+
+/// Deleting what lay below a resource of a group that is gone: of two recordings of a subnet, one misses the network
+/// and one the group.
+pub(crate) const EITHER: &[Either] = &[
+    Either {
+        method: "DELETE",
+        path: "/subnets/",
+        codes: ("ResourceNotFound", "ResourceGroupNotFound"),
+        why: "one recording misses the network, another one the group",
+    },
+    Either {
+        method: "DELETE",
+        path: "/securityRules/",
+        codes: ("ResourceNotFound", "ResourceGroupNotFound"),
+        why: "as with subnets",
+    },
 ];
 
 /// Requests that are not played. What such a PUT made is seeded, so that others can refer to it, and not asked for.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::allowed;
+use crate::allowed::{self, May};
 use crate::cassette::{self, Response};
 use crate::replay::Answer;
 
@@ -127,13 +127,13 @@ fn is_time(text: &str) -> bool {
     text.parse::<jiff::Timestamp>().is_ok()
 }
 
-fn may_differ(pointer: &str) -> bool {
+fn may(pointer: &str) -> Option<May> {
     let ends_so = |pattern: &str| {
         let mut given = pointer.rsplit('/');
         let mut wanted = pattern.trim_start_matches('/').rsplit('/');
         wanted.all(|segment| given.next().is_some_and(|other| segment == "*" || segment == other))
     };
-    allowed::FIELDS.iter().any(|field| ends_so(field.pointer))
+    allowed::FIELDS.iter().find(|field| ends_so(field.pointer)).map(|field| field.may)
 }
 
 /// Everything in which two answers differ beyond what is allowed; empty if they agree.
@@ -198,7 +198,10 @@ fn text(names: &mut Names, recorded: &str, simulated: &str) -> Result<(), String
 
 fn values(names: &mut Names, pointer: &str, recorded: &Value, simulated: &Value, found: &mut Vec<String>) {
     match (recorded, simulated) {
-        (recorded, simulated) if kind(recorded) == kind(simulated) && may_differ(pointer) => {}
+        (recorded, simulated) if kind(recorded) == kind(simulated) && may(pointer) == Some(May::Vary) => {}
+        (Value::String(recorded), Value::String(simulated)) if may(pointer) == Some(May::BeNamedOtherwise) => {
+            found.extend(names.pair(recorded, simulated).err().map(|why| format!("{pointer}: {why}")));
+        }
         (Value::Object(theirs), Value::Object(ours)) => {
             for (key, value) in theirs {
                 let at = format!("{pointer}/{key}");

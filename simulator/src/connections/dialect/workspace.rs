@@ -124,7 +124,8 @@ pub(super) const DIALECTS: &[Dialect] = &[
         bad_status: "IncorrectPrivateLinkServiceConnectionStateStatus",
         description_required: true,
         decided_once: true,
-        put: SQL,
+        // The client takes a `Ready` connection for one that still changes, unless it is given something to ask.
+        put: Style { announces_done: true, ..SQL },
         delete: SQL,
         groups: &[Group { name: "sqlServer", members: &["sqlServer"], zones: &["privatelink.database.windows.net"] }],
         ..COMMON

@@ -6,6 +6,7 @@ use crate::call::Call;
 use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::ids;
+use crate::world::World;
 
 use super::isolation::Isolation;
 use super::versions;
@@ -152,6 +153,15 @@ fn instance(call: &Call<'_>, location: &str, given: &Value, public: Value) -> Re
     Ok(instance)
 }
 
+/// The public address of a machine, by its first interface (recording of an attached machine).
+fn public_address(world: &World, machine: &Value) -> Value {
+    let found = |id: &Value| id.as_str().and_then(|id| world.resources.get(&ids::key(id)));
+    let interface = found(&machine["properties"]["networkProfile"]["networkInterfaces"][0]["id"]);
+    let address = interface
+        .and_then(|nic| found(&nic["properties"]["ipConfigurations"][0]["properties"]["publicIPAddress"]["id"]));
+    address.map_or(Value::Null, |address| address["properties"]["ipAddress"].clone())
+}
+
 /// An attached machine. Its size is its own, if the machine is known: virtual machines are not served, so one that is not
 /// known is taken all the same.
 fn machine(call: &Call<'_>, body: &Value, given: &Value) -> Result<Value, ArmError> {
@@ -161,9 +171,13 @@ fn machine(call: &Call<'_>, body: &Value, given: &Value) -> Result<Value, ArmErr
     }
     let machine = call.world.resources.get(&ids::key(id));
     let size = machine.and_then(|machine| machine["properties"]["hardwareProfile"]["vmSize"].as_str());
+    let address = match given["address"].as_str() {
+        Some(stated) => json!(stated),
+        None => machine.map_or(Value::Null, |machine| public_address(call.world, machine)),
+    };
     Ok(json!({
         "virtualMachineSize": size.map(str::to_uppercase), "sshPort": or(&given["sshPort"], 22),
-        "notebookServerPort": null, "address": given["address"], "ipAddress": given["address"],
+        "notebookServerPort": null, "address": address, "ipAddress": address,
         "administratorAccount": null, "imageVersion": null, "applicationUris": null, "createdBy": null,
     }))
 }

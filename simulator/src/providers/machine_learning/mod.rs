@@ -33,8 +33,10 @@ use crate::routes::{Provider, Route, connectable, connection_list, link_resource
 
 pub(crate) const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
-/// 2021-01-01 is what azure-cli uses to approve connections.
+/// 2020-08-01 is the version of azure-mgmt-machinelearningservices 1.0.1, 2021-01-01 the one with which azure-cli approves
+/// connections.
 const CONNECTION_VERSIONS: &[&str] = &[
+    "2020-08-01",
     "2021-01-01",
     "2023-10-01",
     "2024-04-01",
@@ -76,9 +78,14 @@ macro_rules! row {
 }
 
 const WORKSPACE_ROUTES: &[Route] = &[
-    row!("GET", "/subscriptions/{}/providers/Microsoft.MachineLearningServices/workspaces", workspace::list),
-    row!("GET", workspace!(""), workspace::list),
-    row!("GET", workspace!("/{}"), workspace::get),
+    row!(
+        "GET",
+        "/subscriptions/{}/providers/Microsoft.MachineLearningServices/workspaces",
+        workspace::list,
+        versions::READ
+    ),
+    row!("GET", workspace!(""), workspace::list, versions::READ),
+    row!("GET", workspace!("/{}"), workspace::get, versions::READ),
     row!("PUT", workspace!("/{}"), workspace::put),
     row!("PATCH", workspace!("/{}"), workspace::patch),
     row!("DELETE", workspace!("/{}"), lifecycle::delete),

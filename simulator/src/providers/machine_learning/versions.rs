@@ -28,6 +28,25 @@ pub(super) const ALL: &[&str] = &[
     "2026-05-01",
 ];
 
+/// Versions in which workspaces can be read: these, and the one of azure-mgmt-machinelearningservices 1.0.1.
+pub(super) const READ: &[&str] = &[
+    "2020-08-01",
+    "2023-08-01-preview",
+    "2023-10-01",
+    "2024-04-01",
+    "2024-07-01-preview",
+    "2024-10-01",
+    "2024-10-01-preview",
+    "2025-04-01",
+    "2025-06-01",
+    "2025-09-01",
+    "2025-10-01-preview",
+    "2025-12-01",
+    "2026-03-01",
+    "2026-03-15-preview",
+    "2026-05-01",
+];
+
 /// Versions with the `managedNetworks` child resource: previews only.
 pub(super) const MANAGED_NETWORKS: &[&str] = &["2024-10-01-preview", "2025-10-01-preview", "2026-03-15-preview"];
 

@@ -20,7 +20,8 @@ use super::{subnets, zone_groups};
 const ENDPOINT: &str = "Microsoft.Network/privateEndpoints";
 const AUTOMATIC: &str = "privateLinkServiceConnections";
 const MANUAL: &str = "manualPrivateLinkServiceConnections";
-const PUT: &str = "privateEndpointPut";
+/// The kind of the operation that makes an endpoint.
+pub(crate) const PUT: &str = "privateEndpointPut";
 
 const WRITABLE: &[&str] = &[
     "subnet",

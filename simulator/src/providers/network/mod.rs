@@ -15,6 +15,8 @@ mod users;
 mod virtual_networks;
 mod zone_groups;
 
+pub(crate) use endpoints::PUT as ENDPOINT_CREATION;
+
 use super::targets;
 use crate::call::Monitor;
 use crate::routes::{Provider, Route, child, connectable, connection_list, link_resources, patchable, row, tracked};

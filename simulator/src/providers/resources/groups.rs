@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::body;
-use crate::call::{Answer, Call, Style, Shown};
+use crate::call::{Answer, Call, Shown, Style};
 use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
