@@ -8,7 +8,8 @@
 //!
 //! Chosen: what an untyped status may be (as the common types have it), the words of an untyped `provisioningState`, the
 //! start of a connection's name where no example shows it, and every URL of an operation but those of DocumentDB, Synapse,
-//! Databricks, PostgreSQL, Web and Network. Registries: that their connections are decided as a workspace's are.
+//! Databricks, PostgreSQL, Web and Network; the DELETE of Redis (at once) and of Service Bus (as of Event Hubs). Registries:
+//! that their connections are decided as a workspace's are.
 
 use super::{COMMON, CREATING, Dialect, Embedded, Farewell, Group, Naming, Stated, States, UPDATING};
 use crate::call::{Shown, Style};
