@@ -29,7 +29,8 @@ pub(crate) struct Call<'a> {
 
 /// How a provider announces an operation, each as its recordings show.
 ///
-/// URLs are templates of `{subscription}`, `{group}`, `{location}`, `{resource}` (the whole path asked for) and `{id}`.
+/// URLs are templates of `{subscription}`, `{group}`, `{location}`, `{resource}` (the whole path asked for), `{target}`
+/// (the top-level resource that it belongs to) and `{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     /// The status while it runs, and when it took no time.
@@ -232,6 +233,7 @@ impl Call<'_> {
     fn operation_url(&self, (path, own): (&str, &str), location: &str, id: &Uuid) -> String {
         let path = path
             .replace("{resource}", &self.path)
+            .replace("{target}", &ids::ancestor(&self.path, 8))
             .replace("{subscription}", ids::subscription(&self.path).unwrap_or_default())
             .replace("{group}", ids::resource_group(&self.path).unwrap_or_default())
             .replace("{location}", location)
