@@ -204,8 +204,9 @@ pub(crate) fn list(call: &mut Call<'_>) -> Answer {
     if is_child {
         call.world.resource(&scope)?;
     }
+    let call = &*call;
     let items = call.world.list(&scope, kind.kind);
-    Ok(call.page(items, kind.page_token))
+    Ok(call.page_of(items, |document| render(call.world, document), kind.page_token))
 }
 
 /// `PUT`: creates or replaces.
