@@ -232,8 +232,12 @@ async fn measure(directory: &std::path::Path) {
 
     println!("Machine: {}. {CONNECTIONS} connections, {RESOURCES} resources.", machine());
     println!("Resident memory before the first request: {:.0} MiB.\n", idle.unwrap_or_default());
-    println!("| GET of                            | a second | p50, ms | p99, ms | server us | client us | all cores | RSS MiB |");
-    println!("| --------------------------------- | -------- | ------- | ------- | --------- | --------- | --------- | ------- |");
+    println!(
+        "| GET of                            | a second | p50, ms | p99, ms | server us | client us | all cores | RSS MiB |"
+    );
+    println!(
+        "| --------------------------------- | -------- | ------- | ------- | --------- | --------- | --------- | ------- |"
+    );
     let single: Vec<String> = (0..RESOURCES).map(|number| get(&account(number), token)).collect();
     let list = |number| get(&format!("{}/providers/Microsoft.Storage/storageAccounts", group(number)), token);
     let lists: Vec<String> = (0..GROUPS).map(list).collect();

@@ -16,8 +16,7 @@ pub(super) fn resources(call: &mut Call<'_>) -> Answer {
     let expand = call.request.query("$expand").unwrap_or_default().to_ascii_lowercase();
     let listed = |document: &&Value| {
         let kind = document["type"].as_str().unwrap_or_default();
-        kind.matches('/').count() == 1
-            && resource_type::find(kind).is_none_or(|kind| kind.tracked)
+        kind.matches('/').count() == 1 && resource_type::find(kind).is_none_or(|kind| kind.tracked)
     };
     let brief = |document: &Value| {
         let mut item = body::members(
