@@ -3,6 +3,9 @@
 //! The program runs as a process of its own with ten thousand resources; this one drives it over connections that stay
 //! open, on the same machine, so that both share its cores. What is sent is written by hand and the answers are only
 //! measured, so that little of the machine goes to this side.
+//!
+//! The rate means something only on a machine that does nothing else. The processor time of a request, of both sides,
+//! hardly depends on that: what the cores would give if they had nothing else to do follows from it.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -144,18 +147,55 @@ fn resident(pid: u32) -> Option<f64> {
     Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
 }
 
+/// Processor time that a process has had, where the system tells. Linux counts it in hundredths of a second there,
+/// whatever the processor (proc(5), USER_HZ).
+fn processor_time(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses, with whatever is in it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+}
+
+/// Processor time of the simulator and of this process.
+fn processor_times(simulator: u32) -> Option<[Duration; 2]> {
+    Some([processor_time(simulator)?, processor_time(std::process::id())?])
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(0, usize::from)
+}
+
 fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cores = cores();
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     format!("{cores} cores, {}", model.map_or("unknown", |(_, model)| model.trim()))
 }
 
-fn print(what: &str, took: &[Duration], memory: Option<f64>) {
+/// What was measured of one kind of request.
+struct Measured {
+    /// How long each answer took, sorted.
+    took: Vec<Duration>,
+    /// Microseconds of processor time for each request: the simulator's and this side's.
+    cost: Option<[f64; 2]>,
+    /// Resident memory of the simulator in MiB.
+    memory: Option<f64>,
+}
+
+fn print(what: &str, measured: &Measured) {
+    let Measured { took, cost, memory } = measured;
     let rate = took.len() as f64 / MEASURED.as_secs_f64();
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
-    let memory = memory.map_or_else(|| "-".into(), |memory| format!("{memory:.0}"));
-    println!("| {what:<38} | {rate:>8.0} | {:>7.2} | {:>7.2} | {memory:>7} |", at(0.5), at(0.99));
+    let text = |number: Option<f64>| number.map_or_else(|| "-".into(), |number| format!("{number:.0}"));
+    let [server, client] = [0, 1].map(|side| text(cost.map(|cost| cost[side])));
+    let possible = text(cost.map(|[server, client]| cores() as f64 * 1e6 / (server + client)));
+    println!(
+        "| {what:<33} | {rate:>8.0} | {:>7.2} | {:>7.2} | {server:>9} | {client:>9} | {possible:>9} | {:>7} |",
+        at(0.5),
+        at(0.99),
+        text(*memory)
+    );
 }
 
 async fn measure(directory: &std::path::Path) {
@@ -192,16 +232,25 @@ async fn measure(directory: &std::path::Path) {
 
     println!("Machine: {}. {CONNECTIONS} connections, {RESOURCES} resources.", machine());
     println!("Resident memory before the first request: {:.0} MiB.\n", idle.unwrap_or_default());
-    println!("| GET of                                 | a second | p50, ms | p99, ms | RSS MiB |");
-    println!("| -------------------------------------- | -------- | ------- | ------- | ------- |");
+    println!(
+        "| GET of                            | a second | p50, ms | p99, ms | server us | client us | all cores | RSS MiB |"
+    );
+    println!(
+        "| --------------------------------- | -------- | ------- | ------- | --------- | --------- | --------- | ------- |"
+    );
     let single: Vec<String> = (0..RESOURCES).map(|number| get(&account(number), token)).collect();
     let list = |number| get(&format!("{}/providers/Microsoft.Storage/storageAccounts", group(number)), token);
     let lists: Vec<String> = (0..GROUPS).map(list).collect();
     for (what, requests) in [("one resource", single), ("a page of 100 of a group's 1,000", lists)] {
         let requests = Arc::new(requests);
         drive(&mut connections, &requests, WARM_UP).await;
+        let before = processor_times(child.id());
         let took = drive(&mut connections, &requests, MEASURED).await;
-        print(what, &took, resident(child.id()));
+        let after = processor_times(child.id());
+        let cost = before.zip(after).map(|(before, after)| {
+            [0, 1].map(|side| (after[side] - before[side]).as_secs_f64() * 1e6 / took.len() as f64)
+        });
+        print(what, &Measured { took, cost, memory: resident(child.id()) });
     }
     child.kill().expect("it runs");
     child.wait().expect("it ends");

@@ -30,9 +30,10 @@ A provider is a module in `simulator/src/providers/` with one constant `PROVIDER
 1. Its **types**, each a `ResourceType`: what a body must be (`accept`), what follows when it is stored, settled or
    removed, what GET adds (`render`), how each write is announced (`Write`, `Style`), entity tags, the canonical spelling
    of its names. From that description it has GET, list, PUT, PATCH and DELETE.
-2. Its **rows**, from the macros `tracked!`, `child!`, `patchable!` and `connectable!` (private endpoint connections);
+2. Its **rows**, from the macros `tracked!`, `child!`, `patchable!` and, for private endpoint connections,
+   `connectable!`, `connection_list!`, `link_resources!` and `link_resource!`;
    what is unlike the others is a `row(method, path, versions, function)` of its own.
-3. Its **dialect** of private endpoint connections, if it has any, in `simulator/src/connections.rs`.
+3. Its **dialect** of private endpoint connections, if it has any, in `simulator/src/connections/dialect/`.
 4. What it is held to (`source`) and what it lacks (`missing`). A behaviour without a source has a comment that begins
    with \"Chosen:\".
 ";

@@ -29,7 +29,8 @@ pub(crate) struct Call<'a> {
 
 /// How a provider announces an operation, each as its recordings show.
 ///
-/// URLs are templates of `{subscription}`, `{group}`, `{location}`, `{resource}` (the whole path asked for) and `{id}`.
+/// URLs are templates of `{subscription}`, `{group}`, `{location}`, `{resource}` (the whole path asked for), `{target}`
+/// (the top-level resource that it belongs to) and `{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     /// The status while it runs, and when it took no time.
@@ -195,12 +196,21 @@ impl Call<'_> {
     /// A page of `items`; `token` is the provider's name for the continuation parameter. `$top` makes pages smaller;
     /// the link to the next one repeats every parameter of this request.
     pub(crate) fn page(&self, items: Vec<Value>, token: &str) -> Reply {
+        self.page_of(items.into_iter(), |item| item, token)
+    }
+
+    /// [`Self::page`] of what is not rendered yet: a scope may hold thousands, of which a page shows a hundred.
+    pub(crate) fn page_of<T>(
+        &self,
+        mut items: impl Iterator<Item = T>,
+        render: impl FnMut(T) -> Value,
+        token: &str,
+    ) -> Reply {
         let number = |name| self.request.query(name).and_then(|value| value.parse::<usize>().ok());
         let skip = number(token).unwrap_or(0);
         let size = self.world.settings.page_size.min(number("$top").unwrap_or(usize::MAX)).max(1);
-        let more = items.len() > skip.saturating_add(size);
-        let value: Vec<Value> = items.into_iter().skip(skip).take(size).collect();
-        if !more {
+        let value: Vec<Value> = items.by_ref().skip(skip).take(size).map(render).collect();
+        if items.next().is_none() {
             return Reply::ok(json!({ "value": value }));
         }
         let (base, path, version) = (&self.request.base, &self.path, &self.api_version);
@@ -232,6 +242,7 @@ impl Call<'_> {
     fn operation_url(&self, (path, own): (&str, &str), location: &str, id: &Uuid) -> String {
         let path = path
             .replace("{resource}", &self.path)
+            .replace("{target}", &ids::ancestor(&self.path, 8))
             .replace("{subscription}", ids::subscription(&self.path).unwrap_or_default())
             .replace("{group}", ids::resource_group(&self.path).unwrap_or_default())
             .replace("{location}", location)

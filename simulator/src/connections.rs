@@ -15,13 +15,26 @@ mod dialect;
 pub(crate) use calls::{delete, get, link_resource, link_resources, list, put};
 pub(crate) use dialect::{dialect, has_group};
 
-use dialect::Naming;
+use dialect::{Embedded, Naming, Stated};
 
 /// The kind of the operation by which a connection is approved or rejected.
 const DECISION: &str = "connectionDecision";
 
 /// The kind of the operation by which a connection is deleted.
 const DELETION: &str = "connectionDelete";
+
+/// The state of a connection, and what it is called in the document of a registry.
+const STATE: &str = "privateLinkServiceConnectionState";
+const REGISTRY_STATE: &str = "registryPrivateLinkServiceConnectionState";
+
+/// The member of a target's `properties` that holds its connections; it is not for clients to write.
+pub(crate) fn embedding_member(target: &str) -> Option<&'static str> {
+    match dialect(target).embedded {
+        Embedded::Not => None,
+        Embedded::Whole | Embedded::Brief => Some("privateEndpointConnections"),
+        Embedded::Registry => Some("registryPrivateEndpointConnections"),
+    }
+}
 
 /// One connection on a target.
 #[derive(Clone, Debug)]
@@ -42,30 +55,34 @@ pub(crate) struct Connection {
 impl Connection {
     /// The connection when nothing is under way on it.
     pub(crate) fn render(&self) -> Value {
-        self.render_in(dialect(&self.target).states.settled)
+        self.render_in(self.at_rest())
     }
 
-    fn render_in(&self, state: &str) -> Value {
+    fn at_rest(&self) -> Option<&'static str> {
+        let states = dialect(&self.target).states.as_ref()?;
+        if self.status == "Pending" { states.waiting } else { Some(states.settled) }
+    }
+
+    fn render_in(&self, state: Option<&str>) -> Value {
         let dialect = dialect(&self.target);
         let kind = ids::resource_type(&self.id).unwrap_or_default();
-        let mut document = json!({
-            "id": self.id,
-            "name": ids::name(&self.id),
-            "type": kind,
-            "properties": {
-                "privateEndpoint": { "id": self.endpoint },
-                "privateLinkServiceConnectionState": {
-                    "status": self.status,
-                    "description": self.description,
-                    dialect.actions_field: "None",
-                },
-                "provisioningState": state,
-            }
-        });
-        if dialect.states_groups {
-            document["properties"]["groupIds"] = json!(self.groups);
+        let mut decision = json!({ "status": self.status, "description": self.description });
+        if let Some(field) = dialect.actions_field {
+            decision[field] = json!("None");
         }
-        document
+        let mut properties = json!({
+            "privateEndpoint": { "id": self.endpoint },
+            "privateLinkServiceConnectionState": decision,
+        });
+        if let Some(state) = state {
+            properties["provisioningState"] = json!(state);
+        }
+        match dialect.stated {
+            Stated::Not => {}
+            Stated::GroupIds => properties["groupIds"] = json!(self.groups),
+            Stated::GroupId => properties["groupId"] = json!(self.groups.first()),
+        }
+        json!({ "id": self.id, "name": ids::name(&self.id), "type": kind, "properties": properties })
     }
 }
 
@@ -88,6 +105,7 @@ impl World {
             Naming::Target => format!("{}.{guid}", ids::name(request.target)),
             Naming::Endpoint => format!("{}.{guid}", ids::name(request.endpoint)),
             Naming::EndpointDashed => format!("{}-{guid}", ids::name(request.endpoint)),
+            Naming::Guid => guid.to_string(),
         };
         let id = format!("{}/privateEndpointConnections/{name}", request.target);
         let status = if request.approved { "Approved" } else { "Pending" };
@@ -121,31 +139,52 @@ impl World {
 
     pub(crate) fn render_connection(&self, connection: &Connection) -> Value {
         let key = ids::key(&connection.id);
-        let states = &dialect(&connection.target).states;
         let under_way = |kind: &str| self.operations.running().any(|op| op.kind == kind && op.resource == key);
-        let state = if under_way(DELETION) {
-            states.deleting
-        } else if !under_way(DECISION) {
-            states.settled
-        } else if connection.towards == "Approved" {
-            states.approving
-        } else {
-            states.rejecting
-        };
+        let state = dialect(&connection.target).states.as_ref().and_then(|states| {
+            if under_way(DELETION) {
+                Some(states.deleting)
+            } else if !under_way(DECISION) {
+                connection.at_rest()
+            } else if connection.towards == "Approved" {
+                Some(states.approving)
+            } else {
+                Some(states.rejecting)
+            }
+        });
         connection.render_in(state)
     }
 
     /// The connections as the target's own document shows them.
     pub(crate) fn render_connections(&self, target: &str) -> Vec<Value> {
-        let whole = dialect(target).embeds_whole;
+        let embedded = dialect(target).embedded;
         let render = |connection: &Connection| {
             let mut shown = self.render_connection(connection);
-            if let Some(members) = shown.as_object_mut().filter(|_| !whole) {
+            if let Some(members) = shown.as_object_mut().filter(|_| embedded != Embedded::Whole) {
                 members.retain(|name, _| name == "id" || name == "properties");
+                if let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut)
+                    && embedded == Embedded::Registry
+                    && let Some(state) = properties.remove(STATE)
+                {
+                    properties.insert(REGISTRY_STATE.to_owned(), state);
+                }
             }
             shown
         };
         self.connections_on(target).map(render).collect()
+    }
+
+    /// A target's document with its connections, in the member that its type has for them.
+    pub(crate) fn with_connections(&self, document: Value) -> Value {
+        let mut document = document;
+        let id = document["id"].as_str().unwrap_or_default();
+        if let Some(member) = embedding_member(id) {
+            let connections = self.render_connections(id);
+            if !document["properties"].is_object() {
+                document["properties"] = json!({});
+            }
+            document["properties"][member] = json!(connections);
+        }
+        document
     }
 
     /// The target of a wanted connection, if it takes any.

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 
 use crate::error::ArmError;
+use crate::log::Headers;
 
 /// One request, read whole.
 #[derive(Clone, Debug)]
@@ -93,7 +94,10 @@ impl Reply {
     pub(crate) fn render(self) -> Rendered {
         let (content_type, mut body) = match self.payload {
             Payload::Empty => (None, Bytes::new()),
-            Payload::Json(body) => (Some("application/json; charset=utf-8"), Bytes::from(body.to_string())),
+            // Without the room that the text had for growing: the log keeps thousands of bodies.
+            Payload::Json(body) => {
+                (Some("application/json; charset=utf-8"), Bytes::from(body.to_string().into_bytes().into_boxed_slice()))
+            }
             Payload::Text(text) => (Some("text/plain; charset=utf-8"), Bytes::from(text)),
         };
         // A stated type overrules the usual one.
@@ -110,9 +114,9 @@ impl Reply {
 
 impl Rendered {
     /// All headers that the simulator itself sets.
-    pub(crate) fn logged_headers(&self) -> Vec<(String, String)> {
-        let content_type = self.content_type.map(|kind| ("content-type".to_owned(), kind.to_owned()));
-        self.headers.iter().cloned().chain(content_type).collect()
+    pub(crate) fn logged_headers(&self) -> Headers {
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        own.chain(self.content_type.map(|kind| ("content-type", kind))).collect()
     }
 }
 

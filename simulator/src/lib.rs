@@ -45,7 +45,7 @@ mod worlds;
 pub use clock::Clock;
 pub use directory::PrincipalType;
 pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
-pub use log::{Exchange, RequestEntry};
+pub use log::{Exchange, Headers, RequestEntry};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
     SeedResource, SeedRole, SeedSubscription,

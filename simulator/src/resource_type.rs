@@ -204,8 +204,9 @@ pub(crate) fn list(call: &mut Call<'_>) -> Answer {
     if is_child {
         call.world.resource(&scope)?;
     }
+    let call = &*call;
     let items = call.world.list(&scope, kind.kind);
-    Ok(call.page(items, kind.page_token))
+    Ok(call.page_of(items, |document| render(call.world, document), kind.page_token))
 }
 
 /// `PUT`: creates or replaces.
@@ -386,10 +387,11 @@ impl World {
 
     /// Gives a resource a new entity tag, if its type has them.
     pub(crate) fn renew_etag(&mut self, key: &str) {
+        let kind = self.resources.get(key).and_then(|document| document["type"].as_str()).and_then(find);
+        let Some(kind) = kind.filter(|kind| kind.etag != Etag::None) else { return };
         let generation = self.next_generation(&format!("etag {key}"));
-        let Some(document) = self.resources.get_mut(key) else { return };
-        let Some(kind) = document["type"].as_str().and_then(find) else { return };
-        if let Some(tag) = kind.etag.write(ids::guid(&["etag", key, &generation.to_string()])) {
+        let tag = kind.etag.write(ids::guid(&["etag", key, &generation.to_string()]));
+        if let (Some(document), Some(tag)) = (self.resources.get_mut(key), tag) {
             document["etag"] = tag;
         }
     }

@@ -112,22 +112,10 @@ macro_rules! patchable {
     };
 }
 
-/// The rows of a target of private endpoints: its connections, and what can be connected to.
+/// The rows of the connections on a target of private endpoints, each by its name.
 macro_rules! connectable {
     ($kind:literal, $versions:expr) => {
         &[
-            $crate::routes::row(
-                "GET",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateLinkResources"),
-                $versions,
-                $crate::connections::link_resources,
-            ),
-            $crate::routes::row(
-                "GET",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections"),
-                $versions,
-                $crate::connections::list,
-            ),
             $crate::routes::row(
                 "GET",
                 concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections/{}"),
@@ -150,6 +138,30 @@ macro_rules! connectable {
     };
 }
 
+/// The list of the connections on a target, in the versions that have it.
+macro_rules! connection_list {
+    ($kind:literal, $versions:expr) => {
+        &[$crate::routes::row(
+            "GET",
+            concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateEndpointConnections"),
+            $versions,
+            $crate::connections::list,
+        )]
+    };
+}
+
+/// What can be connected to on a target.
+macro_rules! link_resources {
+    ($kind:literal, $versions:expr) => {
+        &[$crate::routes::row(
+            "GET",
+            concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}/privateLinkResources"),
+            $versions,
+            $crate::connections::link_resources,
+        )]
+    };
+}
+
 /// One of what can be connected to, for the providers that have it.
 macro_rules! link_resource {
     ($kind:literal, $versions:expr) => {
@@ -162,7 +174,7 @@ macro_rules! link_resource {
     };
 }
 
-pub(crate) use {child, connectable, link_resource, patchable, tracked};
+pub(crate) use {child, connectable, connection_list, link_resource, link_resources, patchable, tracked};
 
 pub(crate) const fn row(
     method: &'static str,

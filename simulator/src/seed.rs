@@ -157,6 +157,16 @@ impl SeedResource {
         self.properties.insert(name.to_owned(), value);
         self
     }
+
+    /// Its id, and its other members as a body has them. They are moved, not copied: there may be thousands.
+    fn into_members(self) -> (String, Map<String, Value>) {
+        let Self { id, location, kind, sku, identity, tags, properties } = self;
+        let always = [("location", location.into()), ("tags", tags.into()), ("properties", properties.into())];
+        let stated = [("kind", kind.map(Value::from)), ("sku", sku), ("identity", identity)];
+        let stated = stated.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let members = always.into_iter().chain(stated).map(|(name, value): (&str, Value)| (name.to_owned(), value));
+        (id, members.collect())
+    }
 }
 
 /// A connection on a target, raised by an endpoint that need not exist in the simulator.
@@ -237,6 +247,9 @@ pub enum SeedError {
         /// ARM's message.
         message: String,
     },
+    /// It could not be written down or read again for a reset.
+    #[error("cannot keep the seed: {0}")]
+    Keep(#[source] serde_json::Error),
 }
 
 impl World {
@@ -353,19 +366,12 @@ impl World {
         let spelled = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
         let known = resource_type::find(&spelled);
         let kind = known.map_or(spelled, |kind| kind.kind.to_owned());
-        let mut document = json!({
-            "id": resource.id, "name": ids::name(&resource.id), "type": kind, "location": resource.location,
-            "tags": resource.tags, "properties": resource.properties,
-        });
-        for (name, value) in
-            [("sku", resource.sku), ("identity", resource.identity), ("kind", resource.kind.map(Value::from))]
-        {
-            if let Some(value) = value {
-                document[name] = value;
-            }
-        }
-        let key = ids::key(&resource.id);
-        self.resources.insert(key.clone(), document);
+        let (id, mut document) = resource.into_members();
+        let key = ids::key(&id);
+        document.insert("name".into(), ids::name(&id).into());
+        document.insert("type".into(), kind.into());
+        document.insert("id".into(), id.into());
+        self.resources.insert(key.clone(), Value::Object(document));
         if let Some(kind) = known {
             self.renew_etag(&key);
             (kind.stored)(self, &key);
@@ -374,17 +380,9 @@ impl World {
     }
 
     fn add_workspace(&mut self, resource: SeedResource) -> Result<(), SeedError> {
-        let id = resource.id.clone();
+        let (id, body) = resource.into_members();
+        let body = Value::Object(body);
         let failed = |error: ArmError| SeedError::Workspace { id: id.clone(), message: error.message };
-        let mut body =
-            json!({ "location": resource.location, "tags": resource.tags, "properties": resource.properties });
-        for (name, value) in
-            [("sku", resource.sku), ("identity", resource.identity), ("kind", resource.kind.map(Value::from))]
-        {
-            if let Some(value) = value {
-                body[name] = value;
-            }
-        }
         machine_learning::create_workspace(self, &id, &body).map_err(failed)?;
         machine_learning::seed_network(self, &id, &body).map_err(failed)
     }

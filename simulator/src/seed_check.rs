@@ -1,7 +1,7 @@
 //! What is wrong with a seed although it can be read: references to what is not there.
 
 use crate::ids;
-use crate::pipeline::Start;
+use crate::pipeline::{first_clock, first_world};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
 
@@ -19,9 +19,9 @@ impl Seed {
     /// with it and that everything in it can be reached.
     pub fn problems(&self) -> Vec<SeedProblem> {
         let mut problems = self.unreachable();
-        let start = Start { seed: self.clone(), settings: Settings::default() };
-        match start.begin() {
-            Ok((world, _)) => {
+        let settings = Settings::default();
+        match first_world(self.clone(), &settings, &first_clock(&settings)) {
+            Ok(world) => {
                 let nobody = |id: &&String| world.directory.principal(id).is_none();
                 let holders = self.role_assignments.iter().map(|assignment| &assignment.principal_id);
                 problems.extend(holders.filter(nobody).map(|id| SeedProblem {
@@ -76,5 +76,6 @@ fn subject(error: &SeedError) -> String {
         | SeedError::BadCondition(value)
         | SeedError::NoIssuerKey(value) => value.clone(),
         SeedError::Workspace { id, .. } => id.clone(),
+        SeedError::Keep(_) => String::new(),
     }
 }

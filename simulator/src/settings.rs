@@ -383,8 +383,8 @@ impl Default for Settings {
             latency_ms: 0,
             clock_speed: 1.0,
             random_seed: None,
-            // Chosen: some ten thousand reads.
-            log_megabytes: 32,
+            // Chosen: some six thousand reads.
+            log_megabytes: 16,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::control;
 use crate::fault::Fault;
 use crate::log::{Exchange, RequestEntry};
-use crate::pipeline::{Shared, Start};
+use crate::pipeline::Shared;
 use crate::seed::{Seed, SeedError};
 use crate::server::Service;
 use crate::settings::Settings;
@@ -64,7 +64,7 @@ impl Simulator {
             return Err(StartError::NotLoopback(listen));
         }
         let (config, ca_pem) = tls::make()?;
-        let shared = Arc::new(Shared::start(Start { seed, settings })?);
+        let shared = Arc::new(Shared::start(seed, settings)?);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let listener = TcpListener::bind(listen).await?;
         let imds = TcpListener::bind(SocketAddr::from((listen.ip(), 0))).await?;

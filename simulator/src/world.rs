@@ -79,12 +79,10 @@ impl World {
         self.resources.get(&ids::key(id)).map(|document| resource_type::render(self, document))
     }
 
-    /// The resources of a type in a scope, as GET shows them, ordered by id.
-    pub(crate) fn list(&self, scope: &str, kind: &str) -> Vec<Value> {
-        below(&self.resources, scope)
-            .filter(|document| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind)))
-            .map(|document| resource_type::render(self, document))
-            .collect()
+    /// The resources of a type in a scope, as stored, ordered by id.
+    pub(crate) fn list<'a>(&'a self, scope: &str, kind: &'a str) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let of_kind = |document: &&Value| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind));
+        below(&self.resources, scope).filter(of_kind)
     }
 
     pub(crate) fn tenant_of(&self, id: &str) -> Option<&str> {

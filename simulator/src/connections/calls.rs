@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::dialect::{Dialect, Group};
-use super::{DECISION, DELETION, dialect};
+use super::dialect::{Dialect, Farewell, Group};
+use super::{Connection, DECISION, DELETION, dialect};
 use crate::call::{Answer, Call};
 use crate::error::ArmError;
 use crate::http::{Payload, Reply};
@@ -55,13 +55,38 @@ pub(crate) fn list(call: &mut Call<'_>) -> Answer {
     let target = target_of(call);
     call.world.resource(&target)?;
     let all: Vec<Value> = call.world.connections_on(&target).map(|c| call.world.render_connection(c)).collect();
-    Ok(Reply::ok(json!({ "value": all })))
+    Ok(spelled(call, dialect(&target), Reply::ok(json!({ "value": all }))))
+}
+
+/// A reply in the spelling of the call's version. The target's own document and the results of operations keep the usual.
+fn spelled(call: &Call<'_>, dialect: &Dialect, reply: Reply) -> Reply {
+    let mut reply = reply;
+    let other = dialect.other_spelling.filter(|(version, _)| *version == call.api_version);
+    if let (Some(usual), Some((_, other)), Payload::Json(body)) = (dialect.actions_field, other, &mut reply.payload) {
+        respell(body, usual, other);
+    }
+    reply
+}
+
+fn respell(value: &mut Value, usual: &str, other: &str) {
+    match value {
+        Value::Object(members) => {
+            if let Some(actions) = members.remove(usual) {
+                members.insert(other.to_owned(), actions);
+            }
+            members.values_mut().for_each(|member| respell(member, usual, other));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| respell(item, usual, other)),
+        _ => {}
+    }
 }
 
 /// `GET` of one connection.
 pub(crate) fn get(call: &mut Call<'_>) -> Answer {
-    call.world.resource(&target_of(call))?;
-    shown(call.world, &ids::key(&call.path)).map(Reply::ok).ok_or_else(|| ArmError::not_found(&call.path))
+    let target = target_of(call);
+    call.world.resource(&target)?;
+    let connection = shown(call.world, &ids::key(&call.path)).ok_or_else(|| ArmError::not_found(&call.path))?;
+    Ok(spelled(call, dialect(&target), Reply::ok(connection)))
 }
 
 /// `PUT`: approves or rejects. Of the body only the state counts; the endpoint is ARM's to state.
@@ -107,24 +132,25 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
         result: shown,
         overlay: None,
     };
-    Ok(call.start(plan, dialect.put, &location))
+    let reply = call.start(plan, dialect.put, &location);
+    Ok(spelled(call, dialect, reply))
 }
 
-/// `DELETE`: takes the connection off its target; 204 if there is none.
+/// `DELETE`: takes the connection off its target; if there is none, mostly 204.
 pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
     let target = target_of(call);
     let location = call.world.location_of(call.world.resource(&target)?);
     let key = ids::key(&call.path);
-    if !call.world.connections.contains_key(&key) {
-        return Ok(Reply::empty(204));
-    }
-    let style = dialect(&target).delete;
-    if style.running == style.done {
+    let dialect = dialect(&target);
+    let Some(connection) = call.world.connections.get(&key) else {
+        return if dialect.delete_insists { Err(ArmError::not_found(&call.path)) } else { Ok(Reply::empty(204)) };
+    };
+    let shown = farewell(dialect, connection);
+    let style = dialect.delete;
+    if style.status_url.is_none() && style.location_url.is_none() {
         call.world.disconnect(&key);
-        // An empty text, not nothing (recording of Storage).
-        return Ok(Reply { payload: Payload::Text(String::new()), ..Reply::empty(style.done) });
+        return Ok(Reply { payload: shown, ..Reply::empty(style.done) });
     }
-    let shown = ids::name(&call.path).to_owned();
     let gone = key.clone();
     let plan = Plan {
         kind: DELETION,
@@ -138,43 +164,77 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Answer {
         overlay: None,
     };
     let reply = call.start(plan, style, &location);
-    // What is gone is shown once more, by its state only (OpenAPI KeyVault 2024-11-01 and its example).
-    let kind = ids::resource_type(&call.path).unwrap_or_default();
-    let removed = json!({
-        "id": call.path, "name": shown, "type": kind, "properties": { "provisioningState": "Disconnected" }
-    });
-    Ok(if reply.status == 200 { Reply::ok(removed) } else { reply })
+    Ok(if reply.status == 200 { Reply { payload: shown, ..reply } } else { reply })
 }
 
-fn link_document(target: &str, location: &str, group: &Group) -> Value {
-    let kind = ids::resource_type(target).unwrap_or_default();
-    let members: Vec<String> = group.members.iter().map(|member| member.replace("{location}", location)).collect();
-    json!({
-        "id": format!("{target}/privateLinkResources/{}", group.name),
-        "name": group.name,
-        "type": format!("{kind}/privateLinkResources"),
-        "properties": {
-            "groupId": group.name,
-            "requiredMembers": members,
-            "requiredZoneNames": group.zones,
+/// What is shown of a connection that goes.
+fn farewell(dialect: &Dialect, connection: &Connection) -> Payload {
+    match dialect.farewell {
+        Farewell::Nothing => Payload::Empty,
+        Farewell::EmptyText => Payload::Text(String::new()),
+        Farewell::State => {
+            let (id, kind) = (&connection.id, ids::resource_type(&connection.id).unwrap_or_default());
+            let properties = json!({ "provisioningState": "Disconnected" });
+            Payload::Json(json!({ "id": id, "name": ids::name(id), "type": kind, "properties": properties }))
         }
-    })
+        Farewell::Connection => {
+            let gone = Connection { status: "Disconnected".into(), description: String::new(), ..connection.clone() };
+            Payload::Json(gone.render())
+        }
+    }
+}
+
+/// Something that an endpoint can be connected to.
+struct Link {
+    group: String,
+    members: Vec<String>,
+    zones: &'static [&'static str],
+}
+
+impl Link {
+    fn render(&self, target: &str) -> Value {
+        let kind = ids::resource_type(target).unwrap_or_default();
+        json!({
+            "id": format!("{target}/privateLinkResources/{}", self.group),
+            "name": self.group,
+            "type": format!("{kind}/privateLinkResources"),
+            "properties": {
+                "groupId": self.group,
+                "requiredMembers": self.members,
+                "requiredZoneNames": self.zones,
+            }
+        })
+    }
+}
+
+/// What a target lets endpoints connect to.
+fn links(world: &World, target: &str) -> Result<Vec<Link>, ArmError> {
+    let document = world.resource(target)?;
+    let (location, dialect) = (world.location_of(document), dialect(target));
+    let fixed = |group: &Group| {
+        let fill = |member: &&str| member.replace("{name}", ids::name(target)).replace("{location}", &location);
+        Link { group: group.name.to_owned(), members: group.members.iter().map(fill).collect(), zones: group.zones }
+    };
+    // Chosen: a frontend takes part as soon as it names a private link configuration; its one member is called as it is.
+    let own = dialect.groups_in.and_then(|list| document["properties"][list].as_array()).into_iter().flatten();
+    let own = own.filter(|item| item["properties"]["privateLinkConfiguration"].is_object()).filter_map(|item| {
+        let name = item["name"].as_str()?.to_owned();
+        Some(Link { members: vec![name.clone()], group: name, zones: &[] })
+    });
+    Ok(dialect.groups.iter().map(fixed).chain(own).collect())
 }
 
 /// `GET` of what a target lets endpoints connect to.
 pub(crate) fn link_resources(call: &mut Call<'_>) -> Answer {
     let target = target_of(call);
-    let location = call.world.location_of(call.world.resource(&target)?);
-    let groups = dialect(&target).groups.iter();
-    let value: Vec<Value> = groups.map(|group| link_document(&target, &location, group)).collect();
+    let value: Vec<Value> = links(call.world, &target)?.iter().map(|link| link.render(&target)).collect();
     Ok(Reply::ok(json!({ "value": value })))
 }
 
 /// `GET` of one of them, for the providers that have it.
 pub(crate) fn link_resource(call: &mut Call<'_>) -> Answer {
     let target = target_of(call);
-    let location = call.world.location_of(call.world.resource(&target)?);
-    let group = dialect(&target).groups.iter().find(|group| group.name.eq_ignore_ascii_case(ids::name(&call.path)));
-    let group = group.ok_or_else(|| ArmError::not_found(&call.path))?;
-    Ok(Reply::ok(link_document(&target, &location, group)))
+    let links = links(call.world, &target)?;
+    let link = links.iter().find(|link| link.group.eq_ignore_ascii_case(ids::name(&call.path)));
+    link.map(|link| Reply::ok(link.render(&target))).ok_or_else(|| ArmError::not_found(&call.path))
 }

@@ -1,7 +1,10 @@
 //! How the connections of one provider differ from another's.
 
-use crate::call::{Shown, Style};
+use crate::call::Style;
 use crate::ids;
+
+mod targets;
+mod workspace;
 
 /// What stands before the guid in a connection's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,10 +15,50 @@ pub(super) enum Naming {
     Endpoint,
     /// `{endpoint}-{guid}` (an exported template of a SQL server).
     EndpointDashed,
+    /// `{guid}` (examples of OpenAPI EventHub 2024-01-01 and ServiceBus 2021-06-01-preview).
+    Guid,
+}
+
+/// How a connection states its sub-resources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stated {
+    /// It does not: nobody but the requester can tell.
+    Not,
+    /// In the list `groupIds`.
+    GroupIds,
+    /// In the text `groupId`.
+    GroupId,
+}
+
+/// How the target's own document shows its connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Embedded {
+    Not,
+    /// `properties.privateEndpointConnections`, each as it is.
+    Whole,
+    /// The same without `name` and `type`.
+    Brief,
+    /// `properties.registryPrivateEndpointConnections`, with names of its own (OpenAPI MachineLearningServices
+    /// 2024-10-01, registries).
+    Registry,
+}
+
+/// What a DELETE shows that is done when it is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    Nothing,
+    /// A body of no characters (recording of Storage).
+    EmptyText,
+    /// The connection by its `provisioningState` only (OpenAPI KeyVault 2024-11-01 and its example).
+    State,
+    /// The connection, disconnected (example of OpenAPI Search 2020-08-01).
+    Connection,
 }
 
 /// The values of a connection's `provisioningState`.
 pub(super) struct States {
+    /// Before anybody has decided; `None` is not shown.
+    pub(super) waiting: Option<&'static str>,
     pub(super) settled: &'static str,
     pub(super) approving: &'static str,
     pub(super) rejecting: &'static str,
@@ -25,7 +68,7 @@ pub(super) struct States {
 /// A sub-resource that an endpoint can be connected to.
 pub(super) struct Group {
     pub(super) name: &'static str,
-    /// `{location}` stands for the target's region.
+    /// `{name}` stands for the target's name, `{location}` for its region.
     pub(super) members: &'static [&'static str],
     /// The private DNS zones that its names need (Microsoft's page on the DNS of private endpoints).
     pub(super) zones: &'static [&'static str],
@@ -35,15 +78,15 @@ pub(super) struct Group {
 pub(crate) struct Dialect {
     /// The type of the target.
     kind: &'static str,
-    /// Storage spells it in the singular.
-    pub(super) actions_field: &'static str,
-    pub(super) states: States,
+    /// Storage spells it in the singular; `None` where there is no such field.
+    pub(super) actions_field: Option<&'static str>,
+    /// A version that spells it otherwise, and how.
+    pub(super) other_spelling: Option<(&'static str, &'static str)>,
+    /// `None` where a connection has no `provisioningState`.
+    pub(super) states: Option<States>,
     pub(super) naming: Naming,
-    /// Whether a connection states its sub-resources. The specifications of Storage, KeyVault, ContainerRegistry and
-    /// AML have no such member; those of Sql, CognitiveServices and Databricks do.
-    pub(super) states_groups: bool,
-    /// Whether the target's own document shows connections with `name` and `type`.
-    pub(super) embeds_whole: bool,
+    pub(super) stated: Stated,
+    pub(super) embedded: Embedded,
     /// What a PUT may state.
     pub(super) statuses: &'static [&'static str],
     /// The code for a status that is not one of these.
@@ -53,162 +96,50 @@ pub(crate) struct Dialect {
     pub(super) decided_once: bool,
     pub(super) put: Style,
     pub(super) delete: Style,
+    pub(super) farewell: Farewell,
+    /// Whether deleting what is not there is an error.
+    pub(super) delete_insists: bool,
     pub(super) groups: &'static [Group],
+    /// Where a target decides what can be connected to: the list in its `properties` whose items these are.
+    pub(super) groups_in: Option<&'static str>,
 }
+
+const UPDATING: States = States {
+    waiting: Some("Succeeded"),
+    settled: "Succeeded",
+    approving: "Updating",
+    rejecting: "Updating",
+    deleting: "Deleting",
+};
+
+const CREATING: States = States { approving: "Creating", rejecting: "Creating", ..UPDATING };
 
 /// From the common private-link types of ARM; what the providers below do not say otherwise.
 const COMMON: Dialect = Dialect {
     kind: "",
-    actions_field: "actionsRequired",
-    states: States { settled: "Succeeded", approving: "Updating", rejecting: "Updating", deleting: "Deleting" },
+    actions_field: Some("actionsRequired"),
+    other_spelling: None,
+    states: Some(UPDATING),
     naming: Naming::Endpoint,
-    states_groups: true,
-    embeds_whole: true,
+    stated: Stated::GroupIds,
+    embedded: Embedded::Whole,
     statuses: &["Pending", "Approved", "Rejected", "Disconnected"],
     bad_status: "BadRequest",
     description_required: false,
     decided_once: false,
     put: Style::at_once(200),
     delete: Style::at_once(200),
+    farewell: Farewell::Nothing,
+    delete_insists: false,
     groups: &[],
-};
-
-const CREATING: States = States { approving: "Creating", rejecting: "Creating", ..COMMON.states };
-
-macro_rules! storage_group {
-    ($name:literal) => {
-        Group { name: $name, members: &[$name], zones: &[concat!("privatelink.", $name, ".core.windows.net")] }
-    };
-}
-
-macro_rules! key_vault {
-    ($what:literal) => {
-        concat!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/locations/{location}/", $what, "/{id}")
-    };
-}
-
-macro_rules! registry {
-    () => {
-        // As the specification's example shows: below the connection itself.
-        "{resource}/operationStatuses/privateendpointconnections-{id}"
-    };
-}
-
-macro_rules! sql {
-    ($what:literal) => {
-        // Chosen: no source shows the path.
-        concat!(
-            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Sql/locations/{location}/",
-            $what,
-            "/{id}"
-        )
-    };
-}
-
-/// From the OpenAPI files of Storage 2023-05-01, KeyVault 2024-11-01, ContainerRegistry 2023-07-01, Sql 2021-11-01 and
-/// MachineLearningServices 2024-10-01, and from public recordings (names).
-const DIALECTS: &[Dialect] = &[
-    Dialect {
-        kind: "Microsoft.Storage/storageAccounts",
-        actions_field: "actionRequired",
-        states: CREATING,
-        naming: Naming::Target,
-        states_groups: false,
-        statuses: &["Pending", "Approved", "Rejected"],
-        groups: &[
-            storage_group!("blob"),
-            storage_group!("table"),
-            storage_group!("queue"),
-            storage_group!("file"),
-            storage_group!("web"),
-            storage_group!("dfs"),
-        ],
-        ..COMMON
-    },
-    Dialect {
-        kind: "Microsoft.KeyVault/vaults",
-        states_groups: false,
-        embeds_whole: false,
-        // A 200 that may carry the headers of an operation.
-        put: Style {
-            status_url: Some((key_vault!("operationStatuses"), "")),
-            retry_after: Some(10),
-            ..Style::at_once(200)
-        },
-        delete: Style::VAULT_DELETE,
-        groups: &[Group { name: "vault", members: &["default"], zones: &["privatelink.vaultcore.azure.net"] }],
-        ..COMMON
-    },
-    Dialect {
-        kind: "Microsoft.MachineLearningServices/workspaces",
-        states: CREATING,
-        states_groups: false,
-        groups: &[Group {
-            name: "amlworkspace",
-            members: &["default"],
-            zones: &["privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"],
-        }],
-        ..COMMON
-    },
-    Dialect {
-        kind: "Microsoft.ContainerRegistry/registries",
-        states_groups: false,
-        put: Style {
-            running: 201,
-            done: 200,
-            body: Shown::Resource,
-            status_url: Some((registry!(), "")),
-            location_url: None,
-            retry_after: Some(10),
-            ..Style::at_once(200)
-        },
-        delete: Style {
-            running: 202,
-            done: 200,
-            body: Shown::Nothing,
-            status_url: None,
-            location_url: Some((registry!(), "")),
-            retry_after: Some(10),
-            ..Style::at_once(200)
-        },
-        groups: &[Group {
-            name: "registry",
-            members: &["registry", "registry_data_{location}"],
-            zones: &["privatelink.azurecr.io"],
-        }],
-        ..COMMON
-    },
-    Dialect {
-        kind: "Microsoft.Sql/servers",
-        states: States { settled: "Ready", approving: "Approving", rejecting: "Rejecting", deleting: "Dropping" },
-        naming: Naming::EndpointDashed,
-        embeds_whole: false,
-        statuses: &["Approved", "Rejected"],
-        bad_status: "IncorrectPrivateLinkServiceConnectionStateStatus",
-        description_required: true,
-        decided_once: true,
-        // The client takes a `Ready` connection for one that still changes, unless it is given something to ask.
-        put: Style { announces_done: true, ..SQL },
-        delete: SQL,
-        groups: &[Group { name: "sqlServer", members: &["sqlServer"], zones: &["privatelink.database.windows.net"] }],
-        ..COMMON
-    },
-];
-
-const SQL: Style = Style {
-    running: 202,
-    done: 200,
-    body: Shown::Nothing,
-    status_url: Some((sql!("privateEndpointConnectionAzureAsyncOperation"), "")),
-    location_url: Some((sql!("privateEndpointConnectionOperationResults"), "")),
-    retry_after: Some(15),
-    ..Style::at_once(200)
+    groups_in: None,
 };
 
 /// The dialect of a target, by its type.
 pub(crate) fn dialect(target: &str) -> &'static Dialect {
     let kind = ids::resource_type(target).unwrap_or_default();
-    DIALECTS.iter().find(|dialect| dialect.kind.eq_ignore_ascii_case(&kind)).unwrap_or(&COMMON)
+    let mut known = workspace::DIALECTS.iter().chain(targets::DIALECTS);
+    known.find(|dialect| dialect.kind.eq_ignore_ascii_case(&kind)).unwrap_or(&COMMON)
 }
 
 /// Whether a target of a known type has this sub-resource; unknown types are not judged.

@@ -6,7 +6,7 @@ use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::fault::Pattern;
 use crate::http::Request;
-use crate::log::Exchange;
+use crate::log::{Exchange, Headers};
 
 /// Which exchanges are wanted; what is not stated matches all.
 struct Filter {
@@ -75,13 +75,12 @@ fn archive(exchanges: &[&Exchange]) -> Value {
     } })
 }
 
-fn pairs(headers: &[(String, String)]) -> Vec<Value> {
+fn pairs(headers: &Headers) -> Vec<Value> {
     headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
 }
 
-fn content_type(headers: &[(String, String)]) -> &str {
-    let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    found.map(|(_, value)| value.as_str()).unwrap_or_default()
+fn content_type(headers: &Headers) -> &str {
+    headers.get("content-type").unwrap_or_default()
 }
 
 fn entry(exchange: &Exchange) -> Value {

@@ -10,7 +10,9 @@ use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write};
-use crate::routes::{Provider, Route, connectable, link_resource, patchable, row, tracked};
+use crate::routes::{
+    Provider, Route, connectable, connection_list, link_resource, link_resources, patchable, row, tracked,
+};
 use crate::world::World;
 
 pub(crate) const KIND: &str = "Microsoft.ContainerRegistry/registries";
@@ -90,6 +92,8 @@ pub(crate) const PROVIDER: Provider = Provider {
         tracked!("Microsoft.ContainerRegistry/registries", VERSIONS),
         patchable!("Microsoft.ContainerRegistry/registries", VERSIONS),
         connectable!("Microsoft.ContainerRegistry/registries", VERSIONS),
+        connection_list!("Microsoft.ContainerRegistry/registries", VERSIONS),
+        link_resources!("Microsoft.ContainerRegistry/registries", VERSIONS),
         link_resource!("Microsoft.ContainerRegistry/registries", VERSIONS),
         ROUTES,
     ],

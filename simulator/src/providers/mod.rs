@@ -17,6 +17,7 @@ mod network_rules;
 pub(crate) mod resources;
 pub(crate) mod sql;
 pub(crate) mod storage;
+pub(crate) mod targets;
 
 /// All providers.
 pub(crate) const ALL: &[&Provider] = &[
@@ -31,4 +32,17 @@ pub(crate) const ALL: &[&Provider] = &[
     &managed_identity::PROVIDER,
     &insights::PROVIDER,
     &network::PROVIDER,
+    &targets::DOCUMENT_DB,
+    &targets::COGNITIVE_SERVICES,
+    &targets::SEARCH,
+    &targets::EVENT_HUB,
+    &targets::SERVICE_BUS,
+    &targets::SYNAPSE,
+    &targets::DATA_FACTORY,
+    &targets::DATABRICKS,
+    &targets::API_MANAGEMENT,
+    &targets::POSTGRESQL,
+    &targets::MYSQL,
+    &targets::REDIS,
+    &targets::WEB,
 ];

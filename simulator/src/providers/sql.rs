@@ -8,7 +8,9 @@ use crate::call::{Answer, Call, Shown, Style};
 use crate::error::ArmError;
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write, at_once};
-use crate::routes::{Provider, Route, child, connectable, link_resource, patchable, row, tracked};
+use crate::routes::{
+    Provider, Route, child, connectable, connection_list, link_resource, link_resources, patchable, row, tracked,
+};
 use crate::world::World;
 
 const KIND: &str = "Microsoft.Sql/servers";
@@ -104,6 +106,8 @@ pub(crate) const PROVIDER: Provider = Provider {
         child!("Microsoft.Sql/servers/{}/firewallRules", VERSIONS),
         child!("Microsoft.Sql/servers/{}/virtualNetworkRules", VERSIONS),
         connectable!("Microsoft.Sql/servers", VERSIONS),
+        connection_list!("Microsoft.Sql/servers", VERSIONS),
+        link_resources!("Microsoft.Sql/servers", VERSIONS),
         link_resource!("Microsoft.Sql/servers", VERSIONS),
         ROUTES,
     ],

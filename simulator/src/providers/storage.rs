@@ -10,7 +10,7 @@ use crate::error::ArmError;
 use crate::http::{Payload, Reply};
 use crate::ids;
 use crate::resource_type::{Patch, Proposal, ResourceType, Write, at_once};
-use crate::routes::{Provider, Route, connectable, patchable, row, tracked};
+use crate::routes::{Provider, Route, connectable, connection_list, link_resources, patchable, row, tracked};
 use crate::settings::ConcurrentAccountWrites;
 use crate::world::World;
 
@@ -110,6 +110,8 @@ pub(crate) const PROVIDER: Provider = Provider {
         tracked!("Microsoft.Storage/storageAccounts", VERSIONS),
         patchable!("Microsoft.Storage/storageAccounts", VERSIONS),
         connectable!("Microsoft.Storage/storageAccounts", VERSIONS),
+        connection_list!("Microsoft.Storage/storageAccounts", VERSIONS),
+        link_resources!("Microsoft.Storage/storageAccounts", VERSIONS),
         ROUTES,
     ],
 };

@@ -62,7 +62,12 @@ pub(crate) struct Service {
 impl Service {
     /// Accepts connections until the simulator stops.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        self.serve(listener, CONNECTIONS).await;
+    }
+
+    /// [`Self::run`] with so many connections at once.
+    async fn serve(self, listener: TcpListener, connections: usize) {
+        let places = Arc::new(Semaphore::new(connections));
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -176,4 +181,48 @@ fn response(reply: Rendered, head: bool) -> Response<Body> {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::seed::Seed;
+    use crate::settings::Settings;
+
+    /// The start of the answer to a request that the metadata service does not know; nothing if there is none.
+    async fn ask(stream: &mut TcpStream) -> String {
+        // Who has been turned away may find that out while sending.
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let mut start = [0; 12];
+        let read = stream.read_exact(&mut start).await;
+        read.map(|_| String::from_utf8_lossy(&start).into_owned()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_is_turned_away_and_places_become_free_again() {
+        let shared = Arc::new(Shared::start(Seed::default(), Settings::default()).unwrap());
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = Service { shared, tls: None, stop: stop.clone(), tasks: tasks.clone() };
+        tasks.spawn(service.serve(listener, 2));
+        let connect = || async { TcpStream::connect(address).await.unwrap() };
+
+        let (mut first, mut second) = (connect().await, connect().await);
+        assert_eq!(ask(&mut first).await, "HTTP/1.1 404");
+        assert_eq!(ask(&mut connect().await).await, "", "both places are taken");
+        assert_eq!(ask(&mut second).await, "HTTP/1.1 404", "it concerns only who came too late");
+        drop(first);
+        let mut tries = 0;
+        while ask(&mut connect().await).await.is_empty() {
+            tries += 1;
+            assert!(tries < 1000, "the place stays taken");
+        }
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
 }

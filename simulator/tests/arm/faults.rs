@@ -186,7 +186,7 @@ async fn one_story_told_twice_gives_the_same_bytes() {
         let base = lab.sim.endpoint();
         let same = |text: &str| text.replace(&base, "https://base");
         let told = |exchange: &Exchange| {
-            let headers: Vec<_> = exchange.response_headers.iter().map(|(n, v)| (n.clone(), same(v))).collect();
+            let headers: Vec<_> = exchange.response_headers.iter().map(|(n, v)| (n.to_owned(), same(v))).collect();
             let body = same(&String::from_utf8_lossy(&exchange.response_body));
             (exchange.at, exchange.status, headers, body)
         };

@@ -5,7 +5,7 @@ mod vault;
 
 use crate::call::{Answer, Call};
 use crate::resource_type::ResourceType;
-use crate::routes::{Provider, Route, connectable, patchable, row, tracked};
+use crate::routes::{Provider, Route, connectable, connection_list, link_resources, patchable, row, tracked};
 
 /// 2019-09-01 is what azure-cli uses to approve connections.
 const VERSIONS: &[&str] = &[
@@ -46,6 +46,8 @@ pub(crate) const PROVIDER: Provider = Provider {
         tracked!("Microsoft.KeyVault/vaults", VERSIONS, vault::put),
         patchable!("Microsoft.KeyVault/vaults", VERSIONS),
         connectable!("Microsoft.KeyVault/vaults", VERSIONS),
+        connection_list!("Microsoft.KeyVault/vaults", VERSIONS),
+        link_resources!("Microsoft.KeyVault/vaults", VERSIONS),
         ROUTES,
     ],
 };

@@ -26,9 +26,10 @@ pub(crate) use endpoints::connection_changed;
 pub(crate) use network::{ManagedNetwork, Overlay};
 pub(crate) use provision::seed_network;
 
+use super::targets;
 use crate::call::{Answer, Call};
 use crate::resource_type::{self, ResourceType};
-use crate::routes::{Provider, Route, connectable};
+use crate::routes::{Provider, Route, connectable, connection_list, link_resources, tracked};
 
 pub(crate) const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
@@ -51,6 +52,11 @@ const CONNECTION_VERSIONS: &[&str] = &[
     "2026-03-15-preview",
     "2026-05-01",
 ];
+
+/// The first is what azure-cli uses; the specifications of the others have registries, but no path of their connections.
+const REGISTRY_VERSIONS: &[&str] =
+    &["2022-10-01-preview", "2024-04-01", "2024-07-01-preview", "2024-10-01", "2024-10-01-preview"];
+const REGISTRY_CONNECTION_VERSIONS: &[&str] = &["2022-10-01-preview"];
 
 /// Keys are asked for at an old version in the recording.
 const KEY_VERSIONS: &[&str] = &["2021-07-01", "2024-04-01", "2024-10-01", "2024-10-01-preview", "2025-12-01"];
@@ -152,16 +158,23 @@ pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.MachineLearningServices",
     source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
     missing: &[
-        "Datastores, endpoints, registries, jobs and everything on the data plane.",
+        "Datastores, endpoints, jobs and everything on the data plane.",
         "Computes other than clusters, instances and attached machines.",
         "Rules of the categories Recommended and Dependency.",
+        "What a registry holds: it is kept as it was sent, with its private endpoint connections.",
     ],
-    types: &[WORKSPACES, computes::TYPE, workspace_connections::TYPE],
+    types: &[WORKSPACES, computes::TYPE, workspace_connections::TYPE, targets::REGISTRY],
     routes: &[
         WORKSPACE_ROUTES,
         NETWORK_ROUTES,
         COMPUTE_ROUTES,
         connectable!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
+        connection_list!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
+        link_resources!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
+        tracked!("Microsoft.MachineLearningServices/registries", REGISTRY_VERSIONS),
+        connectable!("Microsoft.MachineLearningServices/registries", REGISTRY_CONNECTION_VERSIONS),
+        connection_list!("Microsoft.MachineLearningServices/registries", REGISTRY_CONNECTION_VERSIONS),
+        link_resources!("Microsoft.MachineLearningServices/registries", REGISTRY_CONNECTION_VERSIONS),
     ],
 };
 

@@ -8,6 +8,7 @@ use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::operations::Plan;
+use crate::resource_type;
 use crate::settings::{ConcurrentWrites, RuleMapPatch};
 use crate::world::World;
 
@@ -41,11 +42,13 @@ pub(super) fn refuse_concurrent(world: &World, workspace: &str) -> Result<(), Ar
 }
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
-    let mut items = call.world.list(ids::list_scope(&call.path), WORKSPACE);
-    if let Some(kind) = call.request.query("kind") {
-        items.retain(|workspace| workspace["kind"].as_str().is_some_and(|k| k.eq_ignore_ascii_case(&kind)));
-    }
-    Ok(call.page(items, "$skip"))
+    let call = &*call;
+    let kind = call.request.query("kind");
+    let wanted = |workspace: &&Value| {
+        kind.as_ref().is_none_or(|kind| workspace["kind"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(kind)))
+    };
+    let items = call.world.list(ids::list_scope(&call.path), WORKSPACE).filter(wanted);
+    Ok(call.page_of(items, |document| resource_type::render(call.world, document), "$skip"))
 }
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {

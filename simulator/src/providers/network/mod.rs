@@ -17,8 +17,9 @@ mod zone_groups;
 
 pub(crate) use endpoints::PUT as ENDPOINT_CREATION;
 
+use super::targets;
 use crate::call::Monitor;
-use crate::routes::{Provider, Route, child, patchable, row, tracked};
+use crate::routes::{Provider, Route, child, connectable, connection_list, link_resources, patchable, row, tracked};
 
 /// The versions of the recordings, of the specification, of azure-mgmt-network 33.1.0 and of azure-cli 2.91.0.
 const VERSIONS: &[&str] = &[
@@ -53,10 +54,12 @@ pub(crate) const PROVIDER: Provider = Provider {
     source: "OpenAPI 2024-05-01, OpenAPI privatedns 2024-06-01, recordings of private endpoints (2024-03-01), virtual \
              networks, security groups, interfaces (2020-11-01), private DNS zones (2018-09-01) and links (2020-06-01)",
     missing: &[
-        "Peerings of virtual networks, NAT gateways, private link services, application security groups, service \
+        "Peerings of virtual networks, NAT gateways, load balancers, application security groups, service \
          endpoint policies: what refers to them is not resolved",
         "Records that virtual machines register by themselves",
         "Private endpoints with IPv6 addresses",
+        "What application gateways and private link services do: they are kept as they were sent, with their private \
+         endpoint connections; nobody's connection is approved by a service's `autoApproval`",
     ],
     types: &[
         virtual_networks::TYPE,
@@ -69,6 +72,8 @@ pub(crate) const PROVIDER: Provider = Provider {
         interfaces::TYPE,
         endpoints::TYPE,
         zone_groups::TYPE,
+        targets::GATEWAY,
+        targets::LINK_SERVICE,
         private_dns::zones::TYPE,
         private_dns::links::TYPE,
         private_dns::records::A,
@@ -96,6 +101,13 @@ pub(crate) const PROVIDER: Provider = Provider {
         patchable!("Microsoft.Network/networkInterfaces", VERSIONS),
         tracked!("Microsoft.Network/privateEndpoints", VERSIONS),
         child!("Microsoft.Network/privateEndpoints/{}/privateDnsZoneGroups", VERSIONS),
+        tracked!("Microsoft.Network/applicationGateways", VERSIONS),
+        connectable!("Microsoft.Network/applicationGateways", VERSIONS),
+        connection_list!("Microsoft.Network/applicationGateways", VERSIONS),
+        link_resources!("Microsoft.Network/applicationGateways", VERSIONS),
+        tracked!("Microsoft.Network/privateLinkServices", VERSIONS),
+        connectable!("Microsoft.Network/privateLinkServices", VERSIONS),
+        connection_list!("Microsoft.Network/privateLinkServices", VERSIONS),
         tracked!("Microsoft.Network/privateDnsZones", private_dns::VERSIONS),
         patchable!("Microsoft.Network/privateDnsZones", private_dns::VERSIONS),
         child!("Microsoft.Network/privateDnsZones/{}/virtualNetworkLinks", private_dns::VERSIONS),

@@ -11,6 +11,8 @@ use crate::operations::{Plan, State};
 use crate::resource_type;
 use crate::world::World;
 
+use super::listing::Filter;
+
 const KIND: &str = "Microsoft.Resources/resourceGroups";
 
 /// For the log and the fault plan.
@@ -43,11 +45,10 @@ fn shown(world: &World, group: &Value) -> Value {
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let subscription = format!("/subscriptions/{}", call.param(0));
-    let world = &call.world;
+    let world = &*call.world;
     let all = world.groups.iter().filter(|(id, _)| ids::contains(&subscription, id)).map(|(_, group)| group);
-    let filter = call.request.query("$filter").filter(|filter| !filter.is_empty());
-    let items = super::listing::filtered(all.map(|group| shown(world, group)).collect(), filter.as_deref())?;
-    Ok(call.page(items, "$skiptoken"))
+    let filter = Filter::of(call)?;
+    Ok(call.page_of(all.filter(|group| filter.lets(group)), |group| shown(world, group), "$skiptoken"))
 }
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {

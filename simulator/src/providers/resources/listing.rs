@@ -7,17 +7,16 @@ use crate::call::{Answer, Call};
 use crate::error::ArmError;
 use crate::ids;
 use crate::resource_type;
+use crate::world;
 
 /// `GET` of the top-level resources of a subscription or a group.
 pub(super) fn resources(call: &mut Call<'_>) -> Answer {
-    let world = &call.world;
+    let world = &*call.world;
     let scope = ids::parent(&format!("{}/x", call.path));
     let expand = call.request.query("$expand").unwrap_or_default().to_ascii_lowercase();
     let listed = |document: &&Value| {
         let kind = document["type"].as_str().unwrap_or_default();
-        kind.matches('/').count() == 1
-            && resource_type::find(kind).is_none_or(|kind| kind.tracked)
-            && ids::contains(&scope, document["id"].as_str().unwrap_or_default())
+        kind.matches('/').count() == 1 && resource_type::find(kind).is_none_or(|kind| kind.tracked)
     };
     let brief = |document: &Value| {
         let mut item = body::members(
@@ -30,21 +29,30 @@ pub(super) fn resources(call: &mut Call<'_>) -> Answer {
         }
         item
     };
-    let items = world.resources.values().filter(listed).map(brief).collect();
-    let filter = call.request.query("$filter").filter(|filter| !filter.is_empty());
-    let items = filtered(items, filter.as_deref())?;
-    Ok(call.page(items, "$skiptoken"))
+    let filter = Filter::of(call)?;
+    let items = world::below(&world.resources, &scope).filter(listed).filter(|document| filter.lets(document));
+    Ok(call.page_of(items, brief, "$skiptoken"))
 }
 
-/// Those of `items` that a filter lets through: `name eq 'value'`, joined by `and`.
-pub(super) fn filtered(items: Vec<Value>, filter: Option<&str>) -> Result<Vec<Value>, ArmError> {
-    let Some(filter) = filter else { return Ok(items) };
-    let unsupported = || {
-        // Chosen: the code under which Microsoft.Authorization refuses one.
-        ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported."))
-    };
-    let conditions = filter.split(" and ").map(condition).collect::<Option<Vec<_>>>().ok_or_else(unsupported)?;
-    Ok(items.into_iter().filter(|item| passes(item, &conditions)).collect())
+/// `$filter`: conditions of the form `name eq 'value'`, joined by `and`; none lets everything through.
+pub(super) struct Filter(Vec<(String, String)>);
+
+impl Filter {
+    /// The filter of a call.
+    pub(super) fn of(call: &Call<'_>) -> Result<Self, ArmError> {
+        let filter = call.request.query("$filter").filter(|filter| !filter.is_empty());
+        let Some(filter) = filter else { return Ok(Self(Vec::new())) };
+        let unsupported = || {
+            // Chosen: the code under which Microsoft.Authorization refuses one.
+            ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported."))
+        };
+        filter.split(" and ").map(condition).collect::<Option<_>>().map(Self).ok_or_else(unsupported)
+    }
+
+    /// Whether a resource or group passes.
+    pub(super) fn lets(&self, item: &Value) -> bool {
+        passes(item, &self.0)
+    }
 }
 
 /// `name eq 'value'` with a name that resources can be asked for by.
