@@ -27,6 +27,7 @@ mod robustness;
 mod rules;
 mod sql;
 mod storage;
+mod tenants;
 mod throttling;
 mod tokens;
 mod vaults;
