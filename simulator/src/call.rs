@@ -303,8 +303,13 @@ impl Call<'_> {
 
     fn operation_id(&self) -> Result<Uuid, ArmError> {
         let id = ids::name(&self.path);
+        // Who may read operations of one subscription learns nothing of another's.
+        let here = ids::subscription(&self.path).map(ids::key);
         ids::operation(&self.path)
-            .filter(|id| self.world.operations.get(id).is_some())
+            .filter(|id| {
+                let operation = self.world.operations.get(id);
+                operation.is_some_and(|found| ids::subscription(&found.resource).map(ids::key) == here)
+            })
             .ok_or_else(|| ArmError::new(404, "OperationNotFound", format!("The operation '{id}' was not found.")))
     }
 

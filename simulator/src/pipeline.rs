@@ -211,7 +211,7 @@ impl World {
     }
 
     fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {
-        let path = request.path.trim_end_matches('/').to_owned();
+        let path = format!("/{}", request.path.trim_matches('/'));
         let api_version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
             ArmError::new(
                 400,
@@ -219,6 +219,12 @@ impl World {
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
         })?;
+        if path.contains("//") {
+            // Chosen: the code. A resource has one spelling but for case, or it would be locked under one and open
+            // under another.
+            let message = format!("The path '{path}' has an empty segment.");
+            return Err(ArmError::new(400, "InvalidRequestUri", message));
+        }
         if let Some(id) = ids::subscription(&path) {
             let known = self.subscriptions.get(&ids::key(id)).ok_or_else(|| ArmError::subscription_not_found(id))?;
             if !known.tenant.eq_ignore_ascii_case(&caller.tenant) {
@@ -275,7 +281,7 @@ fn authorize(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
         .filter(|_| status)
         .and_then(|id| call.world.operations.get(&id))
         .is_some_and(|op| op.starter == call.caller.object_id);
-    if own { Ok(()) } else { call.require(&route.action(), &route.scope(&call.path)) }
+    if own { Ok(()) } else { call.require(&route.action(&call.path), &route.scope(&call.path)) }
 }
 
 fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmError> {

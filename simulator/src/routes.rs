@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::call::{Answer, Call};
+use crate::ids;
 use crate::providers;
 use crate::resource_type::ResourceType;
 
@@ -274,8 +275,16 @@ pub(crate) fn find(method: &str, path: &str) -> Found {
 
 impl Route {
     /// The action that role definitions name for this row: `Microsoft.Storage/storageAccounts/read`.
-    pub(crate) fn action(&self) -> String {
+    /// `path` is one that the row was found for.
+    pub(crate) fn action(&self, path: &str) -> String {
         let (provider, tail) = match self.path.split_once("/providers/") {
+            // What a subscription says of a provider is the subscription's; what is done to a provider is named by it
+            // (actions of ARM and of every provider in Microsoft's list of operations).
+            Some((_, "{}")) => ("Microsoft.Resources", "subscriptions/providers"),
+            Some((_, tail)) if tail.starts_with("{}/") => {
+                let asked = ids::provider_path(path).and_then(|asked| asked.split('/').next());
+                (asked.unwrap_or_default(), tail)
+            }
             Some((_, tail)) => tail.split_once('/').unwrap_or((tail, "")),
             None => ("Microsoft.Resources", self.path.trim_start_matches('/')),
         };
@@ -328,12 +337,24 @@ mod tests {
                 format!("{ml}/provisionManagedNetwork/action"),
                 format!("{rg}/providers/{ml}/w"),
             ),
+            (
+                "POST",
+                "/subscriptions/s/providers/Microsoft.Sql/register".to_owned(),
+                "Microsoft.Sql/register/action".to_owned(),
+                "/subscriptions/s".to_owned(),
+            ),
+            (
+                "GET",
+                "/subscriptions/s/providers/Microsoft.Sql".to_owned(),
+                "Microsoft.Resources/subscriptions/providers/read".to_owned(),
+                "/subscriptions/s/providers/Microsoft.Sql".to_owned(),
+            ),
             ("GET", rg.to_owned(), "Microsoft.Resources/subscriptions/resourceGroups/read".to_owned(), rg.to_owned()),
         ] {
             let Found::Route(route, _) = find(method, &path.to_ascii_uppercase()) else {
                 panic!("{path} is not served")
             };
-            assert_eq!((route.action(), route.scope(&path)), (action, scope), "{method} {path}");
+            assert_eq!((route.action(&path), route.scope(&path)), (action, scope), "{method} {path}");
         }
     }
 

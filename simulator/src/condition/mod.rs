@@ -6,7 +6,7 @@
 mod evaluate;
 mod parse;
 
-pub(crate) use evaluate::Facts;
+pub(crate) use evaluate::{Facts, NoFacts};
 use uuid::Uuid;
 
 use crate::ids;

@@ -28,6 +28,7 @@ mod rules;
 mod sql;
 mod storage;
 mod targets;
+mod tenants;
 mod throttling;
 mod tokens;
 mod vaults;

@@ -20,6 +20,12 @@ fn render(call: &Call<'_>, role: &RoleDefinition) -> Value {
     role.render(ids::subscription(call.param(0)))
 }
 
+/// The role that a call is about, if the caller's tenant has it.
+fn present<'a>(call: &'a Call<'_>) -> Option<&'a RoleDefinition> {
+    let found = call.world.roles.definitions.get(&ids::key(call.param(1)));
+    found.filter(|role| call.world.defined_in(&call.caller.tenant, role))
+}
+
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let filter = call.request.query("$filter").unwrap_or_default();
     let filter = filter.trim();
@@ -32,6 +38,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let scope = call.param(0);
     let definitions = call.world.roles.definitions.values();
     let items = definitions
+        .filter(|role| call.world.defined_in(&call.caller.tenant, role))
         .filter(|role| {
             role.assignable_on(scope)
                 || below && role.assignable_scopes.iter().any(|assignable| ids::contains(scope, assignable))
@@ -44,8 +51,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
-    let role = call.world.roles.definitions.get(&ids::key(call.param(1)));
-    role.map(|role| Reply::ok(render(call, role))).ok_or_else(|| does_not_exist(call.param(1)))
+    present(call).map(|role| Reply::ok(render(call, role))).ok_or_else(|| does_not_exist(call.param(1)))
 }
 
 /// A list of texts; left out, an empty one.
@@ -91,7 +97,12 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     for scope in &assignable_scopes {
         call.require(WRITE, scope)?;
     }
-    let existing = call.world.roles.definitions.get(&ids::key(&id));
+    let existing = present(call);
+    if existing.is_none() && call.world.roles.definitions.contains_key(&ids::key(&id)) {
+        // Chosen: guids of roles are unique over all tenants here, and more than that the other tenant does not tell.
+        let message = format!("The role definition ID '{id}' cannot be used.");
+        return Err(ArmError::new(409, "RoleDefinitionIdInUse", message));
+    }
     if existing.is_some_and(|role| role.built_in) {
         let message = "A built-in role cannot be changed.";
         return Err(ArmError::new(400, "RoleDefinitionUpdateNotPermitted", message));
@@ -100,8 +111,11 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     for scope in existing.map(|role| role.assignable_scopes.clone()).unwrap_or_default() {
         call.require(WRITE, &scope)?;
     }
-    let taken =
-        |role: &RoleDefinition| role.role_name.eq_ignore_ascii_case(&role_name) && !role.id.eq_ignore_ascii_case(&id);
+    let taken = |role: &RoleDefinition| {
+        role.role_name.eq_ignore_ascii_case(&role_name)
+            && !role.id.eq_ignore_ascii_case(&id)
+            && call.world.defined_in(&call.caller.tenant, role)
+    };
     if call.world.roles.definitions.values().any(taken) {
         let message = "A custom role with the same name already exists in this directory. Use a different name.";
         return Err(ArmError::new(409, "RoleDefinitionWithSameNameExists", message));
@@ -127,7 +141,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let key = ids::key(call.param(1));
-    let Some(role) = call.world.roles.definitions.get(&key) else { return Ok(Reply::empty(204)) };
+    let Some(role) = present(call) else { return Ok(Reply::empty(204)) };
     if role.built_in {
         return Err(ArmError::new(400, "RoleDefinitionDeleteNotPermitted", "A built-in role cannot be deleted."));
     }

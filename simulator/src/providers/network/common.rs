@@ -96,20 +96,7 @@ pub(super) fn not_referable(by: &str, id: &str) -> ArmError {
 
 /// ARM checks the caller's rights on what a request links to as well.
 pub(super) fn linked(world: &World, proposal: &Proposal<'_>, action: &str, scope: &str) -> Result<(), ArmError> {
-    if world.may(&proposal.caller.object_id, action, scope) {
-        return Ok(());
-    }
-    let (client, object, path) = (&proposal.caller.client_id, &proposal.caller.object_id, proposal.id);
-    let kind = ids::resource_type(path).unwrap_or_default();
-    Err(ArmError::new(
-        403,
-        "LinkedAuthorizationFailed",
-        format!(
-            "The client '{client}' with object id '{object}' has permission to perform action '{kind}/write' on scope \
-             '{path}'; however, it does not have permission to perform action(s) '{action}' on the linked scope(s) \
-             '{scope}' or the linked scope(s) are invalid."
-        ),
-    ))
+    world.require_linked(proposal.caller, proposal.id, action, scope)
 }
 
 /// `subnetPut` is `PutSubnetOperation` to the service.

@@ -13,7 +13,7 @@ use crate::world::World;
 
 use super::address::Prefix;
 use super::children::Children;
-use super::common::{CHILD, delete, free, id_of, invalid, properties, provisioned, put, referenced};
+use super::common::{CHILD, delete, free, id_of, invalid, linked, properties, provisioned, put, referenced};
 use super::{interfaces, virtual_networks};
 
 const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
@@ -95,8 +95,13 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         &["Enabled", "Disabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled"],
     )?;
     one_of(&stored, "privateLinkServiceNetworkPolicies", &["Enabled", "Disabled"])?;
-    for member in ["networkSecurityGroup", "routeTable", "natGateway"] {
+    for (member, kind) in [
+        ("networkSecurityGroup", "networkSecurityGroups"),
+        ("routeTable", "routeTables"),
+        ("natGateway", "natGateways"),
+    ] {
         if let Some(id) = stored.get(member).and_then(id_of).map(str::to_owned) {
+            linked(world, proposal, &format!("Microsoft.Network/{kind}/join/action"), &id)?;
             referenced(world, proposal.id, &id)?;
             stored.insert(member.into(), json!({ "id": id }));
         }
