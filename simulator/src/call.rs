@@ -291,6 +291,7 @@ impl Call<'_> {
     }
 
     fn operation_id(&self) -> Result<Uuid, ArmError> {
+        // Chosen: code and sentence for an operation that there is not, or that is too long over to be remembered.
         let id = ids::name(&self.path);
         ids::operation(&self.path)
             .filter(|id| self.world.operations.get(id).is_some())
@@ -316,6 +317,7 @@ impl Call<'_> {
             }
             State::Succeeded => Reply::ok(json!({ "status": "Succeeded" })),
             State::Failed(error) => Reply::ok(json!({ "status": "Failed", "error": error.detail() })),
+            // Chosen: code and sentence of an operation that another one has overtaken.
             State::Canceled => Reply::ok(json!({
                 "status": "Canceled",
                 "error": { "code": "OperationCanceled", "message": "The operation was superseded by another one." }

@@ -201,6 +201,7 @@ impl World {
         });
         let Some(token) = token else {
             let message = "Authentication failed. The 'Authorization' header is missing.";
+            // Chosen: code and sentence for a request without a token, as users quote them.
             return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
         };
         let expected =
@@ -225,6 +226,8 @@ impl World {
                     bearer::issuer(&caller.tenant),
                     bearer::issuer(&known.tenant)
                 );
+                // The code is of Microsoft's page on common deployment errors. Chosen: the sentence, without the advice that users
+                // quote after it.
                 return Err(ArmError::bad_token(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
@@ -284,6 +287,7 @@ fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmErro
     let date = version.strip_suffix("-preview").unwrap_or(version);
     if date.parse::<jiff::civil::Date>().is_err() {
         let message = format!("The api-version '{version}' is invalid. The supported versions are '{supported}'.");
+        // Chosen: code and sentence for a version that is not a date, as users quote them.
         return Err(ArmError::new(400, "InvalidApiVersionParameter", message));
     }
     let kind = ids::path_type(path);

@@ -299,6 +299,7 @@ fn check_location(id: &str, wanted: &Value, existing: Option<&Value>) -> Result<
     if body::location(now) == body::location(asked) {
         return Ok(());
     }
+    // Code and sentence are of Microsoft's page on invalid resource locations.
     let (name, group) = (ids::name(id), ids::resource_group(id).unwrap_or_default());
     Err(ArmError::new(
         409,

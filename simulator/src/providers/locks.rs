@@ -39,7 +39,7 @@ const LOCK: ResourceType = ResourceType {
 /// Its own entry beside the one of role assignments, of the same namespace.
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.Authorization",
-    source: "public reports of ScopeLocked; no specification was at hand",
+    source: "nothing but what users quote of ScopeLocked: no specification was at hand",
     missing: &["Locks of management groups"],
     types: &[LOCK],
     routes: &[ROUTES],
@@ -48,7 +48,7 @@ pub(crate) const PROVIDER: Provider = Provider {
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let properties = &proposal.body["properties"];
     let level = properties["level"].as_str().unwrap_or_default();
-    // Chosen: the code; the levels are the ones that have an effect.
+    // Chosen: code and sentence for a level that has no effect.
     let known = ["CanNotDelete", "ReadOnly"].into_iter().find(|known| known.eq_ignore_ascii_case(level));
     let Some(level) = known else {
         let message = format!("The lock level '{level}' is not valid: it is CanNotDelete or ReadOnly.");
@@ -81,7 +81,7 @@ pub(crate) fn refuse(call: &Call<'_>) -> Result<(), ArmError> {
     if scopes.is_empty() {
         return Ok(());
     }
-    // The sentence of public reports; ARM names the kind of the operation and every locked scope.
+    // Chosen: the sentence, as users quote it: it names the kind of the operation and every locked scope.
     let operation = if deletion { "delete" } else { "write" };
     let message = format!(
         "The scope '{}' cannot perform {operation} operation because following scope(s) are locked: '{}'. Please remove \

@@ -124,7 +124,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         && !name.starts_with('-')
         && !name.ends_with('-');
     if !fits {
-        // Chosen: the code.
+        // Chosen: `InvalidServerName` and its sentence; the rule for names is documented.
         return Err(ArmError::new(400, "InvalidServerName", format!("'{name}' is not a valid name of a server.")));
     }
     let other = |server: &Value| {
@@ -133,6 +133,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     };
     if world.resources.values().any(other) {
         let message = format!("The name '{name}' already exists. Choose a different name.");
+        // Chosen: code and sentence for a name that another server has.
         return Err(ArmError::new(409, "NameAlreadyExists", message));
     }
     let mut document = body::members(proposal.body, &["identity", "properties"]);
@@ -207,7 +208,7 @@ fn network_rule(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmErro
         Err(SubnetFault::BadId) => {
             return Err(ArmError::bad_request("virtualNetworkSubnetId is not the id of a subnet."));
         }
-        // Chosen: code and sentence.
+        // Chosen: code and sentence for a subnet that cannot be let in, after those of Storage.
         Err(SubnetFault::Refused(why)) if !ignore => {
             return Err(ArmError::new(400, "VirtualNetworkRuleBadRequest", why));
         }

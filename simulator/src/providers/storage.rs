@@ -131,7 +131,7 @@ fn creation(call: &mut Call<'_>) -> Answer {
     call.operation_result(Some(17))
 }
 
-/// The code and sentence of public reports.
+/// Chosen: one code and sentence for every value that is not valid, as users quote them for single ones.
 fn invalid(what: &str) -> ArmError {
     let message = format!("Values for request parameters are invalid: {what}.");
     ArmError::new(400, "InvalidValuesForRequestParameters", message)
@@ -167,9 +167,11 @@ fn taken(world: &World, id: &str, name: &str) -> Option<String> {
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let (id, body, name) = (proposal.id, proposal.body, ids::name(proposal.id));
     if let Some(fault) = name_fault(name) {
+        // Chosen: a PUT refuses a name under the reason that `checkNameAvailability` gives (OpenAPI Storage 2023-05-01).
         return Err(ArmError::new(400, "AccountNameInvalid", fault));
     }
     if let Some(fault) = taken(world, id, name) {
+        // Code and sentence are of Microsoft's page on common deployment errors.
         return Err(ArmError::new(409, "StorageAccountAlreadyTaken", fault));
     }
     let busy =
@@ -189,7 +191,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let (mut properties, before) = (wanted["properties"].take(), proposal.existing.map(|old| &old["properties"]));
     let hierarchical = |properties: &Value| properties["isHnsEnabled"].as_bool().unwrap_or(false);
     if before.is_some_and(|before| hierarchical(before) != hierarchical(&properties)) {
-        // Chosen: the code.
+        // Chosen: the code for changing what cannot be changed, and its status.
         let message = "The property 'isHnsEnabled' was specified in the input, but it cannot be updated.";
         return Err(ArmError::new(409, "AccountPropertyCannotBeUpdated", message));
     }

@@ -11,6 +11,7 @@ use crate::rbac::{Made, Permission, RoleDefinition};
 
 const WRITE: &str = "Microsoft.Authorization/roleDefinitions/write";
 
+/// Chosen: status, code and sentence, as users of azurerm quote them.
 fn does_not_exist(name: &str) -> ArmError {
     let message = format!("The specified role definition with ID '{name}' does not exist.");
     ArmError::new(404, "RoleDefinitionDoesNotExist", message)
@@ -27,6 +28,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let kind = quoted(filter, "type eq '", "'");
     let below = filter.eq_ignore_ascii_case("atScopeAndBelow()");
     if !filter.is_empty() && name.is_none() && kind.is_none() && !below && !filter.eq_ignore_ascii_case("atScope()") {
+        // Chosen: code and sentence for a filter that is not one of the documented ones.
         return Err(ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported.")));
     }
     let scope = call.param(0);
@@ -71,7 +73,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let body = call.json()?;
     let properties = &body["properties"];
     let id = call.param(1).to_owned();
-    // Chosen: the codes for a role's bad id, for bad scopes, and for a built-in role that somebody changes or deletes.
+    // Chosen: codes and sentences for a role's bad id, for bad scopes, for a name that another role has, and for a built-in
+    // role that somebody changes or deletes.
     if uuid::Uuid::parse_str(&id).is_err() {
         let message = format!("The role definition ID '{id}' is not valid. The role definition ID must be a GUID.");
         return Err(ArmError::new(400, "InvalidRoleDefinitionId", message));
