@@ -167,7 +167,10 @@ impl World {
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+        if let Some(reply) = entra::answer(self, request) {
+            return reply;
+        }
+        if let Some(reply) = managed_identity::answer(self, request) {
             return reply;
         }
         if cloud_metadata::serves(&request.path) {

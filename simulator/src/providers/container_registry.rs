@@ -84,7 +84,9 @@ const DELETION: &str = "registryDelete";
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.ContainerRegistry",
     source: "OpenAPI 2023-07-01",
-    missing: &["Images, credentials, tokens, replications, webhooks"],
+    missing: &[
+        "Images and their import, cache rules, credentials, tokens and their scope maps, replications, webhooks, usages",
+    ],
     types: &[REGISTRY],
     routes: &[
         tracked!("Microsoft.ContainerRegistry/registries", VERSIONS),

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::error::ArmError;
 use crate::ids;
 use crate::resource_type::{Proposal, ResourceType};
-use crate::routes::{Provider, Route, row};
+use crate::routes::{Route, row};
 use crate::world::World;
 
 const KIND: &str = "Microsoft.Authorization/locks";
@@ -20,29 +20,21 @@ macro_rules! locks {
     };
 }
 
-const ROUTES: &[Route] = &[
+/// Rows of Microsoft.Authorization; no specification of them was at hand.
+pub(crate) const ROUTES: &[Route] = &[
     row("GET", locks!(""), VERSIONS, crate::resource_type::list),
     row("GET", locks!("/{}"), VERSIONS, crate::resource_type::get),
     row("PUT", locks!("/{}"), VERSIONS, crate::resource_type::put),
     row("DELETE", locks!("/{}"), VERSIONS, crate::resource_type::delete),
 ];
 
-const LOCK: ResourceType = ResourceType {
+pub(crate) const TYPE: ResourceType = ResourceType {
     kind: KIND,
     accept,
     names: &["level", "notes", "owners", "applicationId"],
     tracked: false,
     shows_state: false,
     ..ResourceType::DEFAULT
-};
-
-/// Its own entry beside the one of role assignments, of the same namespace.
-pub(crate) const PROVIDER: Provider = Provider {
-    namespace: "Microsoft.Authorization",
-    source: "nothing but what users quote of ScopeLocked: no specification was at hand",
-    missing: &["Locks of management groups"],
-    types: &[LOCK],
-    routes: &[ROUTES],
 };
 
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {

@@ -64,7 +64,7 @@ const FEDERATED: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.ManagedIdentity",
     source: "OpenAPI 2023-01-31, recording of identities (2018-11-30)",
-    missing: &["System-assigned identities as a resource"],
+    missing: &["System-assigned identities as a resource, the list of operations"],
     types: &[IDENTITY, FEDERATED],
     routes: &[
         ROUTES,

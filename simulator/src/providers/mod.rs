@@ -22,7 +22,6 @@ pub(crate) mod storage;
 pub(crate) const ALL: &[&Provider] = &[
     &resources::PROVIDER,
     &authorization::PROVIDER,
-    &locks::PROVIDER,
     &machine_learning::PROVIDER,
     &storage::PROVIDER,
     &key_vault::PROVIDER,

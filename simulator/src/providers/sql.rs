@@ -96,7 +96,7 @@ const NETWORK_RULE: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.Sql",
     source: "OpenAPI 2021-11-01 of private endpoint connections; the server itself: chosen, from its client's models",
-    missing: &["Databases, auditing, Entra administrators as a resource, outbound rules"],
+    missing: &["Databases, auditing, Entra administrators as a resource, outbound and IPv6 firewall rules"],
     types: &[SERVER, FIREWALL_RULE, NETWORK_RULE],
     routes: &[
         tracked!("Microsoft.Sql/servers", VERSIONS),

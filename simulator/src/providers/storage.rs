@@ -104,7 +104,11 @@ const ACCOUNT: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.Storage",
     source: "OpenAPI 2023-05-01, recordings of accounts (2021-04-01)",
-    missing: &["Secondary regions, routing preferences, SAS, failover; blob, file, queue and table services"],
+    missing: &[
+        "Secondary regions, routing preferences, failover, migrations; blob, file, queue and table services and their \
+         policies",
+        "New keys, SAS, local users, encryption scopes, deleted accounts, SKUs, usages, network security perimeters",
+    ],
     types: &[ACCOUNT],
     routes: &[
         tracked!("Microsoft.Storage/storageAccounts", VERSIONS),

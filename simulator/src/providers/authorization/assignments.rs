@@ -171,7 +171,7 @@ fn principal_type(call: &Call<'_>, wanted: &Wanted) -> Result<String, ArmError> 
         return refuse("InvalidPrincipalType", text);
     };
     match known.map(|principal| principal.kind.name()) {
-        // Chosen: code and sentence, with the misspelling that users quote as Azure's own.
+        // Chosen: code and sentence for a principal of another type, with the misspelling that users quote as Azure's own.
         Some(real) if real != stated => refuse(
             "UnmatchedPrincipalType",
             format!(
@@ -204,7 +204,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let (key, scope, now) = (ids::key(&call.path), call.param(0).to_owned(), call.world.now);
     if uuid::Uuid::parse_str(&name).is_err() {
         let message = format!("The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.");
-        // Chosen: code and sentence, as users of the API quote them.
+        // Chosen: code and sentence for a name that is no guid, as users of the API quote them.
         return Err(ArmError::new(400, "InvalidRoleAssignmentId", message));
     }
     let wanted = Wanted::of(&body)

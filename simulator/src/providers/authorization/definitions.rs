@@ -11,7 +11,7 @@ use crate::rbac::{Made, Permission, RoleDefinition};
 
 const WRITE: &str = "Microsoft.Authorization/roleDefinitions/write";
 
-/// Chosen: status, code and sentence, as users of azurerm quote them.
+/// A role that there is not. Chosen: status, code and sentence, as users of azurerm quote them.
 fn does_not_exist(name: &str) -> ArmError {
     let message = format!("The specified role definition with ID '{name}' does not exist.");
     ArmError::new(404, "RoleDefinitionDoesNotExist", message)
@@ -138,7 +138,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         call.require("Microsoft.Authorization/roleDefinitions/delete", scope)?;
     }
     if call.world.roles.assignments().values().any(|assignment| assignment.role.eq_ignore_ascii_case(&role.id)) {
-        // Chosen: the status; code and sentence are documented.
+        // Chosen: the status for a role that is in use; code and sentence are documented.
         let message = "There are existing role assignments referencing role.";
         return Err(ArmError::new(400, "RoleDefinitionHasAssignments", message));
     }

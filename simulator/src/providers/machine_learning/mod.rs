@@ -152,9 +152,12 @@ pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.MachineLearningServices",
     source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
     missing: &[
-        "Datastores, endpoints, registries, jobs and everything on the data plane.",
-        "Computes other than clusters, instances and attached machines.",
-        "Rules of the categories Recommended and Dependency.",
+        "Datastores, online and batch endpoints, registries, jobs, assets, schedules, feature stores and everything on the data \
+         plane",
+        "Computes other than clusters, instances and attached machines; their nodes, keys, sizes, schedules and quotas",
+        "Rules of the categories Recommended and Dependency",
+        "Of connections: their secrets and tests, changing a part of one (PATCH), models, deployments and content filters",
+        "Keys of notebooks and of the storage account, resynchronizing keys, features, the list of operations",
     ],
     types: &[WORKSPACES, computes::TYPE, workspace_connections::TYPE],
     routes: &[

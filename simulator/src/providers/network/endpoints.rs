@@ -204,7 +204,7 @@ fn addresses(
             same(&item["properties"]["groupId"], &member.group) && same(&item["properties"]["memberName"], &member.name)
         };
         let Some(item) = asked.iter().find(fits) else {
-            // Chosen: code and sentence, as users of static addresses quote them.
+            // Chosen: code and sentence for a member without its static address, as users quote them.
             let message = format!(
                 "Private Endpoint {id} contains static ipconfigurations and its missing these membernames/groupids \
                  requested by Private Link service [GroupId: {}, MemberName: {}]. Private Endpoint needs to be \

@@ -85,7 +85,7 @@ fn removable(world: &World, document: &Value) -> Result<(), ArmError> {
     free(world, id)?;
     let Some(user) = users::configuration_with_address(world, id) else { return Ok(()) };
     let message = format!("Public IP address {id} can not be deleted since it is still allocated to resource {user}.");
-    // Chosen: code and sentence, as users quote them.
+    // Chosen: code and sentence for an address that is in use, as users quote them.
     Err(ArmError::new(400, "PublicIPAddressCannotBeDeleted", message))
 }
 
