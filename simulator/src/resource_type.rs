@@ -377,6 +377,14 @@ impl World {
         self.below(&ids::key(parent)).map(|(_, document)| document).filter(of_kind)
     }
 
+    /// Whether another resource of a type has this name, wherever it lies: names that are host names are one in the world.
+    pub(crate) fn name_taken(&self, kind: &str, id: &str, name: &str) -> bool {
+        self.resources.values().any(|other| {
+            let theirs = other["id"].as_str().unwrap_or_default();
+            other["type"] == kind && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
+        })
+    }
+
     /// All resources of a type that lies in resource groups, as stored.
     pub(crate) fn all_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         let tail = format!("/providers/{}", ids::key(kind));

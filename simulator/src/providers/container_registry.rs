@@ -117,14 +117,8 @@ fn name_fault(name: &str) -> Option<String> {
 
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
-    let other = |registry: &Value| {
-        let theirs = registry["id"].as_str().unwrap_or_default();
-        registry["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
-    };
     world
-        .resources
-        .values()
-        .any(other)
+        .name_taken(KIND, id, name)
         .then(|| format!("The registry DNS name {}.azurecr.io is already in use.", name.to_ascii_lowercase()))
 }
 

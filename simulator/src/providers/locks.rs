@@ -55,6 +55,18 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": stated }))
 }
 
+/// Every lock, with the scope on which it lies.
+fn all(world: &World) -> impl Iterator<Item = (&Value, &str)> {
+    let locks = world.resources.values().filter(|document| document["type"] == KIND);
+    locks.filter_map(|lock| Some((lock, ids::list_scope(lock["id"].as_str()?))))
+}
+
+/// The scope of a lock, of whatever level, under which something lies, and the lock's id.
+pub(crate) fn over<'a>(world: &'a World, id: &str) -> Option<(&'a str, &'a str)> {
+    let (lock, scope) = all(world).find(|(_, scope)| ids::contains(scope, id))?;
+    Some((scope, lock["id"].as_str()?))
+}
+
 /// Refuses a write for which there is a lock: on what is written or above it, and for a deletion also below it.
 /// `CanNotDelete` refuses deletions, `ReadOnly` every write. Locks themselves are never locked.
 pub(crate) fn refuse(call: &Call<'_>) -> Result<(), ArmError> {
@@ -64,10 +76,9 @@ pub(crate) fn refuse(call: &Call<'_>) -> Result<(), ArmError> {
     }
     let deletion = call.request.method == "DELETE";
     let path = ids::key(&call.path);
-    let locks = call.world.resources.values().filter(|document| document["type"] == KIND);
-    let scopes: Vec<&str> = locks
-        .filter(|lock| deletion || lock["properties"]["level"] == "ReadOnly")
-        .filter_map(|lock| lock["id"].as_str().map(ids::list_scope))
+    let scopes: Vec<&str> = all(call.world)
+        .filter(|(lock, _)| deletion || lock["properties"]["level"] == "ReadOnly")
+        .map(|(_, scope)| scope)
         .filter(|scope| ids::contains(scope, &path) || (deletion && ids::contains(&path, scope)))
         .collect();
     if scopes.is_empty() {

@@ -127,11 +127,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         // Chosen: `InvalidServerName` and its sentence; the rule for names is documented.
         return Err(ArmError::new(400, "InvalidServerName", format!("'{name}' is not a valid name of a server.")));
     }
-    let other = |server: &Value| {
-        let theirs = server["id"].as_str().unwrap_or_default();
-        server["type"] == KIND && ids::key(theirs) != ids::key(proposal.id) && ids::name(theirs) == name
-    };
-    if world.resources.values().any(other) {
+    if world.name_taken(KIND, proposal.id, name) {
         let message = format!("The name '{name}' already exists. Choose a different name.");
         // Chosen: code and sentence for a name that another server has.
         return Err(ArmError::new(409, "NameAlreadyExists", message));

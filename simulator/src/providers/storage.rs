@@ -161,11 +161,7 @@ fn name_fault(name: &str) -> Option<String> {
 
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
-    let other = |account: &Value| {
-        let theirs = account["id"].as_str().unwrap_or_default();
-        account["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
-    };
-    world.resources.values().any(other).then(|| format!("The storage account named {name} is already taken."))
+    world.name_taken(KIND, id, name).then(|| format!("The storage account named {name} is already taken."))
 }
 
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {

@@ -30,4 +30,6 @@ mod storage;
 mod throttling;
 mod tokens;
 mod vaults;
+mod workspace_deletion;
+mod workspace_isolation;
 mod workspaces;

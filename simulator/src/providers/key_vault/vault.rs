@@ -77,11 +77,7 @@ fn name_fault(name: &str) -> Option<String> {
 
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
-    let other = |vault: &Value| {
-        let theirs = vault["id"].as_str().unwrap_or_default();
-        vault["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
-    };
-    world.resources.values().any(other).then(|| {
+    world.name_taken(KIND, id, name).then(|| {
         format!(
             "The vault name '{name}' is already in use. Vault names are globally unique so it is possible that the name \
              is already taken."

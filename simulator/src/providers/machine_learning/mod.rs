@@ -32,29 +32,6 @@ use crate::routes::{Provider, Route, connectable};
 
 pub(crate) const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
-/// 2020-08-01 is the version of azure-mgmt-machinelearningservices 1.0.1, 2021-01-01 the one with which azure-cli approves
-/// connections.
-const CONNECTION_VERSIONS: &[&str] = &[
-    "2020-08-01",
-    "2021-01-01",
-    "2023-10-01",
-    "2024-04-01",
-    "2024-07-01-preview",
-    "2024-10-01",
-    "2024-10-01-preview",
-    "2025-04-01",
-    "2025-06-01",
-    "2025-09-01",
-    "2025-10-01-preview",
-    "2025-12-01",
-    "2026-03-01",
-    "2026-03-15-preview",
-    "2026-05-01",
-];
-
-/// Keys are asked for at an old version in the recording.
-const KEY_VERSIONS: &[&str] = &["2021-07-01", "2024-04-01", "2024-10-01", "2024-10-01-preview", "2025-12-01"];
-
 macro_rules! workspace {
     ($tail:literal) => {
         concat!("/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces", $tail)
@@ -83,7 +60,7 @@ const WORKSPACE_ROUTES: &[Route] = &[
     row!("PUT", workspace!("/{}"), workspace::put),
     row!("PATCH", workspace!("/{}"), workspace::patch),
     row!("DELETE", workspace!("/{}"), lifecycle::delete),
-    row!("POST", workspace!("/{}/listKeys"), actions::list_keys, KEY_VERSIONS),
+    row!("POST", workspace!("/{}/listKeys"), actions::list_keys, versions::KEYS),
     row!("POST", workspace!("/{}/diagnose"), actions::diagnose),
     row!("GET", workspace!("/{}/outboundNetworkDependenciesEndpoints"), actions::dependencies),
     row!("GET", workspace!("/{}/connections"), resource_type::list),
@@ -164,7 +141,7 @@ pub(crate) const PROVIDER: Provider = Provider {
         WORKSPACE_ROUTES,
         NETWORK_ROUTES,
         COMPUTE_ROUTES,
-        connectable!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
+        connectable!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),
     ],
 };
 
