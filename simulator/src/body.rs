@@ -79,7 +79,7 @@ pub(crate) fn location(text: &str) -> String {
     text.to_ascii_lowercase().replace(' ', "")
 }
 
-/// Tags: strings, at most 50 (ARM's own limit), an empty map if there are none.
+/// Tags: strings, at most 50 (ARM's own limit), an empty map if there are none. Chosen: code and sentence if they are not.
 pub(crate) fn tags(tags: &Value) -> Result<Value, ArmError> {
     let Some(map) = tags.as_object() else { return Ok(Value::Object(Map::new())) };
     if map.len() > 50 || map.values().any(|value| !value.is_string()) {

@@ -302,6 +302,7 @@ impl Call<'_> {
     }
 
     fn operation_id(&self) -> Result<Uuid, ArmError> {
+        // Chosen: code and sentence for an operation that there is not, or that is too long over to be remembered.
         let id = ids::name(&self.path);
         // Who may read operations of one subscription learns nothing of another's.
         let here = ids::subscription(&self.path).map(ids::key);
@@ -332,6 +333,7 @@ impl Call<'_> {
             }
             State::Succeeded => Reply::ok(json!({ "status": "Succeeded" })),
             State::Failed(error) => Reply::ok(json!({ "status": "Failed", "error": error.detail() })),
+            // Chosen: code and sentence of an operation that another one has overtaken.
             State::Canceled => Reply::ok(json!({
                 "status": "Canceled",
                 "error": { "code": "OperationCanceled", "message": "The operation was superseded by another one." }

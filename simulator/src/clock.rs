@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// 2026-01-01T00:00:00Z. Chosen.
+/// 2026-01-01T00:00:00Z. Chosen: where a simulated clock begins that is not to begin at the real time.
 const EPOCH_MS: i64 = 1_767_225_600_000;
 
 /// A clock that starts at the wall clock's time, runs with a speed factor and can be moved forward.

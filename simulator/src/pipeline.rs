@@ -169,7 +169,10 @@ impl World {
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+        if let Some(reply) = entra::answer(self, request) {
+            return reply;
+        }
+        if let Some(reply) = managed_identity::answer(self, request) {
             return reply;
         }
         if cloud_metadata::serves(&request.path) {
@@ -203,6 +206,7 @@ impl World {
         });
         let Some(token) = token else {
             let message = "Authentication failed. The 'Authorization' header is missing.";
+            // Chosen: code and sentence for a request without a token, as users quote them.
             return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
         };
         let expected =
@@ -233,6 +237,8 @@ impl World {
                     bearer::issuer(&caller.tenant),
                     bearer::issuer(&known.tenant)
                 );
+                // The code is of Microsoft's page on common deployment errors. Chosen: the sentence, without the advice that users
+                // quote after it.
                 return Err(ArmError::bad_token(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
@@ -292,6 +298,7 @@ fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmErro
     let date = version.strip_suffix("-preview").unwrap_or(version);
     if date.parse::<jiff::civil::Date>().is_err() {
         let message = format!("The api-version '{version}' is invalid. The supported versions are '{supported}'.");
+        // Chosen: code and sentence for a version that is not a date, as users quote them.
         return Err(ArmError::new(400, "InvalidApiVersionParameter", message));
     }
     let kind = ids::path_type(path);

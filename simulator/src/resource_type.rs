@@ -300,6 +300,7 @@ fn check_location(id: &str, wanted: &Value, existing: Option<&Value>) -> Result<
     if body::location(now) == body::location(asked) {
         return Ok(());
     }
+    // Code and sentence are of Microsoft's page on invalid resource locations.
     let (name, group) = (ids::name(id), ids::resource_group(id).unwrap_or_default());
     Err(ArmError::new(
         409,
@@ -375,6 +376,14 @@ impl World {
     pub(crate) fn children<'a>(&'a self, parent: &str, kind: &'a str) -> impl Iterator<Item = &'a Value> + use<'a> {
         let of_kind = |document: &&Value| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind));
         self.below(&ids::key(parent)).map(|(_, document)| document).filter(of_kind)
+    }
+
+    /// Whether another resource of a type has this name, wherever it lies: names that are host names are one in the world.
+    pub(crate) fn name_taken(&self, kind: &str, id: &str, name: &str) -> bool {
+        self.resources.values().any(|other| {
+            let theirs = other["id"].as_str().unwrap_or_default();
+            other["type"] == kind && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
+        })
     }
 
     /// All resources of a type that lies in resource groups, as stored.

@@ -28,19 +28,11 @@ pub(crate) struct Provider {
     pub(crate) routes: &'static [&'static [Route]],
 }
 
-/// The rows of a type that lies in a resource group: list, GET, PUT, DELETE. A function may stand in for the usual PUT.
-macro_rules! tracked {
-    ($kind:literal, $versions:expr) => {
-        $crate::routes::tracked!($kind, $versions, $crate::resource_type::put)
-    };
-    ($kind:literal, $versions:expr, $put:expr) => {
+/// The rows of what lies in a resource group: what is stated first, then list, GET, PUT, DELETE.
+macro_rules! in_group {
+    ($kind:literal, $versions:expr, $put:expr $(, $first:expr)*) => {
         &[
-            $crate::routes::row(
-                "GET",
-                concat!("/subscriptions/{}/providers/", $kind),
-                $versions,
-                $crate::resource_type::list,
-            ),
+            $($first,)*
             $crate::routes::row(
                 "GET",
                 concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind),
@@ -69,35 +61,31 @@ macro_rules! tracked {
     };
 }
 
-/// The rows of a child (`Microsoft.Network/virtualNetworks/{}/subnets`): list, GET, PUT, DELETE.
-macro_rules! child {
+/// The rows of a type that lies in a resource group, and can be listed over the whole subscription. A function may stand in
+/// for the usual PUT.
+macro_rules! tracked {
     ($kind:literal, $versions:expr) => {
-        &[
+        $crate::routes::tracked!($kind, $versions, $crate::resource_type::put)
+    };
+    ($kind:literal, $versions:expr, $put:expr) => {
+        $crate::routes::in_group!(
+            $kind,
+            $versions,
+            $put,
             $crate::routes::row(
                 "GET",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind),
+                concat!("/subscriptions/{}/providers/", $kind),
                 $versions,
                 $crate::resource_type::list,
-            ),
-            $crate::routes::row(
-                "GET",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
-                $versions,
-                $crate::resource_type::get,
-            ),
-            $crate::routes::row(
-                "PUT",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
-                $versions,
-                $crate::resource_type::put,
-            ),
-            $crate::routes::row(
-                "DELETE",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
-                $versions,
-                $crate::resource_type::delete,
-            ),
-        ]
+            )
+        )
+    };
+}
+
+/// The rows of a child (`Microsoft.Network/virtualNetworks/{}/subnets`).
+macro_rules! child {
+    ($kind:literal, $versions:expr) => {
+        $crate::routes::in_group!($kind, $versions, $crate::resource_type::put)
     };
 }
 
@@ -175,7 +163,7 @@ macro_rules! link_resource {
     };
 }
 
-pub(crate) use {child, connectable, connection_list, link_resource, link_resources, patchable, tracked};
+pub(crate) use {child, connectable, connection_list, in_group, link_resource, link_resources, patchable, tracked};
 
 pub(crate) const fn row(
     method: &'static str,

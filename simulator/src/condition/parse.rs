@@ -292,12 +292,10 @@ impl Parser {
             Some((quantifier, name)) => (Some(quantifier), name),
             None => (None, lower.as_str()),
         };
-        let one = Quantifier { all_left: false, all_right: false };
         let quantifier_read = match quantifier {
-            None | Some("foranyofanyvalues") => one,
-            Some("foranyofallvalues") => Quantifier { all_right: true, ..one },
-            Some("forallofanyvalues") => Quantifier { all_left: true, ..one },
-            Some("forallofallvalues") => Quantifier { all_left: true, all_right: true },
+            // On the left there is one value only, so that its half of the name makes no difference.
+            None | Some("foranyofanyvalues" | "forallofanyvalues") => Quantifier { all_right: false },
+            Some("foranyofallvalues" | "forallofallvalues") => Quantifier { all_right: true },
             Some(_) => return bad(at, format!("'{word}' is not an operator")),
         };
         let Some(operator) = operator(name) else { return bad(at, format!("'{word}' is not an operator")) };

@@ -105,6 +105,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     }
     if !transition_allowed(&connection.status, &status, settings.rejected_connections) {
         let message = format!("The connection state cannot change from {} to {status}.", connection.status);
+        // Chosen: code and sentence for a change of state that is not allowed.
         return Err(ArmError::new(400, "InvalidPrivateEndpointConnectionState", message));
     }
     // Chosen: who approves needs the approval action on the target besides the write on the connection; the roles

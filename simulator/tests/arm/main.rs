@@ -32,4 +32,6 @@ mod tenants;
 mod throttling;
 mod tokens;
 mod vaults;
+mod workspace_deletion;
+mod workspace_isolation;
 mod workspaces;

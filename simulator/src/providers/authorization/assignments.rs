@@ -36,6 +36,7 @@ fn filter_of(call: &Call<'_>) -> Result<Filter, ArmError> {
     if let Some(id) = quoted(stated, "assignedTo('", "')") {
         return Ok(Filter::AssignedTo(id.to_owned()));
     }
+    // Chosen: code and sentence for a filter that is not one of the documented ones.
     Err(ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported.")))
 }
 
@@ -152,7 +153,7 @@ fn limit(body: &Value) -> Result<Option<Limit>, ArmError> {
     let Some(text) = body["properties"]["condition"].as_str().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    // Chosen: the code of a refused condition.
+    // Chosen: `InvalidRoleAssignmentCondition` as the code of a refused condition.
     let refuse = |why: &str| {
         let message = format!("The given role assignment condition is invalid. {why}");
         ArmError::new(400, "InvalidRoleAssignmentCondition", message)
@@ -187,7 +188,7 @@ fn principal_type(call: &Call<'_>, wanted: &Wanted) -> Result<String, ArmError> 
         return refuse("InvalidPrincipalType", text);
     };
     match known.map(|principal| principal.kind.name()) {
-        // With Azure's own misspelling (field reports).
+        // Chosen: code and sentence for a principal of another type, with the misspelling that users quote as Azure's own.
         Some(real) if real != stated => refuse(
             "UnmatchedPrincipalType",
             format!(
@@ -220,12 +221,14 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let (key, scope, now) = (ids::key(&call.path), call.param(0).to_owned(), call.world.now);
     if uuid::Uuid::parse_str(&name).is_err() {
         let message = format!("The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.");
+        // Chosen: code and sentence for a name that is no guid, as users of the API quote them.
         return Err(ArmError::new(400, "InvalidRoleAssignmentId", message));
     }
     let wanted = Wanted::of(&body)
         .ok_or_else(|| ArmError::new(400, "InvalidRequestContent", "roleDefinitionId and principalId are required."))?;
     let definition = call.world.roles.definitions.get(&ids::key(&wanted.role));
     let definition = definition.filter(|role| call.world.defined_in(&call.caller.tenant, role)).ok_or_else(|| {
+        // Chosen: status, code and sentence for a role that there is not: those with which the role itself is not found.
         let message = format!("The specified role definition with ID '{}' does not exist.", wanted.role);
         ArmError::new(404, "RoleDefinitionDoesNotExist", message)
     })?;
@@ -234,6 +237,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
             "The scope '{scope}' is not among the assignable scopes of the role definition '{}'.",
             definition.id
         );
+        // Chosen: code and sentence for a scope on which the role cannot be assigned.
         return Err(ArmError::new(400, "RoleAssignmentScopeNotAssignableToRoleDefinition", message));
     }
     let role = definition.id.clone();
@@ -253,6 +257,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     if let Some(existing) = roles.assignments().get(&key) {
         if foreign || !same(existing) {
             let message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.";
+            // Code and sentence: issue 10 of jetbrains/teamcity-azure-template, which quotes the service.
             return Err(ArmError::new(400, "RoleAssignmentUpdateNotPermitted", message));
         }
         let made = Made { updated_on: now, updated_by: Some(caller), ..existing.made.clone() };

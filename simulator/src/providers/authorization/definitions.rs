@@ -11,6 +11,7 @@ use crate::rbac::{Made, Permission, RoleDefinition};
 
 const WRITE: &str = "Microsoft.Authorization/roleDefinitions/write";
 
+/// A role that there is not. Chosen: status, code and sentence, as users of azurerm quote them.
 fn does_not_exist(name: &str) -> ArmError {
     let message = format!("The specified role definition with ID '{name}' does not exist.");
     ArmError::new(404, "RoleDefinitionDoesNotExist", message)
@@ -33,6 +34,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let kind = quoted(filter, "type eq '", "'");
     let below = filter.eq_ignore_ascii_case("atScopeAndBelow()");
     if !filter.is_empty() && name.is_none() && kind.is_none() && !below && !filter.eq_ignore_ascii_case("atScope()") {
+        // Chosen: code and sentence for a filter that is not one of the documented ones.
         return Err(ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported.")));
     }
     let scope = call.param(0);
@@ -77,7 +79,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let body = call.json()?;
     let properties = &body["properties"];
     let id = call.param(1).to_owned();
-    // Chosen: the codes for a role's bad id, for bad scopes, and for a built-in role that somebody changes or deletes.
+    // Chosen: codes and sentences for a role's bad id, for bad scopes, for a name that another role has, and for a built-in
+    // role that somebody changes or deletes.
     if uuid::Uuid::parse_str(&id).is_err() {
         let message = format!("The role definition ID '{id}' is not valid. The role definition ID must be a GUID.");
         return Err(ArmError::new(400, "InvalidRoleDefinitionId", message));
@@ -149,7 +152,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         call.require("Microsoft.Authorization/roleDefinitions/delete", scope)?;
     }
     if call.world.roles.assignments().values().any(|assignment| assignment.role.eq_ignore_ascii_case(&role.id)) {
-        // Chosen: the status; code and sentence are documented.
+        // Chosen: the status for a role that is in use; code and sentence are documented.
         let message = "There are existing role assignments referencing role.";
         return Err(ArmError::new(400, "RoleDefinitionHasAssignments", message));
     }

@@ -27,7 +27,7 @@ pub(super) fn refuse_concurrent(world: &World, workspace: &str) -> Result<(), Ar
         .operations
         .running()
         .any(|operation| EXCLUSIVE.contains(&operation.kind) && ids::contains(workspace, &operation.resource));
-    // No official text is known for AML.
+    // Chosen: the sentences for a workspace that is busy; no official text is known for AML.
     match world.settings.concurrent_writes {
         ConcurrentWrites::Conflict if busy => {
             Err(ArmError::conflict("Another operation is in progress on this workspace. Please try again later."))

@@ -42,7 +42,7 @@ pub(super) fn without_empty_tags(document: Value) -> Value {
     document
 }
 
-/// A request that cannot be understood.
+/// A request that cannot be understood. Chosen: the code, as users quote it; the sentences are the simulator's.
 pub(super) fn invalid(message: impl Into<String>) -> ArmError {
     ArmError::new(400, "InvalidRequestFormat", message)
 }
@@ -80,7 +80,7 @@ pub(super) fn id_of(reference: &Value) -> Option<&str> {
     reference["id"].as_str().filter(|id| !id.is_empty())
 }
 
-/// Finds what a resource refers to (text: public reports of the error).
+/// Finds what a resource refers to. Chosen: code and sentence if it is not there, as users quote them.
 pub(super) fn referenced<'a>(world: &'a World, by: &str, id: &str) -> Result<&'a Value, ArmError> {
     world.resource(id).map_err(|_| not_referable(by, id))
 }
@@ -111,8 +111,8 @@ fn retryable() -> ArmError {
     ArmError::new(429, "RetryableError", "A retryable error occurred.")
 }
 
-/// Refuses a write while another one runs on the same top-level resource or below it (codes: ARM throttling page and
-/// public reports of the error).
+/// Refuses a write while another one runs on the same top-level resource or below it (codes: ARM throttling page).
+/// Chosen: the sentences, as users quote them.
 pub(super) fn free(world: &World, id: &str) -> Result<(), ArmError> {
     if world.settings.parallel_network_writes == ParallelNetworkWrites::Allow {
         return Ok(());

@@ -104,6 +104,7 @@ fn wanted(body: &Value) -> Result<Wanted, ArmError> {
     }
     if let Some(group) = groups.iter().find(|group| !connections::has_group(&target, group)) {
         let message = format!("The group id '{group}' is not supported by '{target}'.");
+        // Chosen: code and sentence for a group that the target does not have.
         return Err(ArmError::new(400, "InvalidGroupId", message));
     }
     let message = properties["requestMessage"].as_str().unwrap_or_default().to_owned();
@@ -208,7 +209,7 @@ fn addresses(
             same(&item["properties"]["groupId"], &member.group) && same(&item["properties"]["memberName"], &member.name)
         };
         let Some(item) = asked.iter().find(fits) else {
-            // Text: public reports.
+            // Chosen: code and sentence for a member without its static address, as users quote them.
             let message = format!(
                 "Private Endpoint {id} contains static ipconfigurations and its missing these membernames/groupids \
                  requested by Private Link service [GroupId: {}, MemberName: {}]. Private Endpoint needs to be \

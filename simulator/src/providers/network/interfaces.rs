@@ -172,6 +172,7 @@ fn configuration(
             let message = format!(
                 "Private IP address is required when privateIPAllocationMethod is Static in IP configuration {name}."
             );
+            // Chosen: code and sentence for a static address that is not stated.
             ArmError::new(400, "PrivateIPAddressMissing", message)
         })?;
         subnets::check_static(world, subnet, address, proposal.id)?;
@@ -273,7 +274,8 @@ pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet:
     world.renew_etag(&key);
 }
 
-/// Chosen: the code. Azure makes, changes and deletes the interface of an endpoint with the endpoint.
+/// Azure makes, changes and deletes the interface of an endpoint with the endpoint. Chosen: the code and the sentence with
+/// which it refuses others.
 fn not_of_an_endpoint(interface: &Value, verb: &str) -> Result<(), ArmError> {
     let Some(endpoint) = id_of(&interface["properties"]["privateEndpoint"]) else { return Ok(()) };
     let id = interface["id"].as_str().unwrap_or_default();

@@ -106,7 +106,8 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
             stored.insert(member.into(), json!({ "id": id }));
         }
     }
-    // A prefix under addresses in use may not be taken away. Chosen: the code.
+    // A prefix under addresses in use may not be taken away. Chosen: code and
+    // sentence.
     for (interface, configuration) in interfaces::in_subnet(world, proposal.id) {
         let address = configuration["properties"]["privateIPAddress"].as_str().and_then(|a| a.parse::<IpAddr>().ok());
         if address.is_some_and(|address| !wanted.iter().any(|prefix| prefix.holds(address))) {
@@ -145,7 +146,8 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": stored }))
 }
 
-/// Judges where a subnet lies. Codes and texts: public reports (`NetcfgInvalidSubnet` is what older ones show for all).
+/// Judges where a subnet lies. Chosen: codes and texts, as users quote them (`NetcfgInvalidSubnet` is what older reports
+/// show for all).
 pub(super) fn fit<'a>(
     network: &str,
     subnet: &Value,
@@ -193,7 +195,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(document)
 }
 
-/// Refuses to give up a subnet that is in use (text: public reports).
+/// Refuses to give up a subnet that is in use (code: Microsoft's page on common deployment errors). Chosen: the sentence,
+/// as users quote it.
 pub(super) fn unused(world: &World, subnet: &Value) -> Result<(), ArmError> {
     let id = subnet["id"].as_str().unwrap_or_default();
     let users: Vec<&str> =
@@ -248,12 +251,13 @@ pub(super) fn free_addresses(
     if found.len() == count {
         return Ok(found);
     }
-    // Chosen: the wording.
+    // Chosen: code and sentence for a subnet without a free address.
     let message = format!("Subnet {} does not have enough capacity for {count} IP addresses.", ids::name(id));
     Err(ArmError::new(400, "SubnetIsFull", message))
 }
 
-/// Judges an address that somebody asks for in a subnet; `owner` may have it already.
+/// Judges an address that somebody asks for in a subnet; `owner` may have it already. Chosen: codes and sentences, as users
+/// quote them.
 pub(super) fn check_static(world: &World, subnet: &Value, address: IpAddr, owner: &str) -> Result<(), ArmError> {
     let id = subnet["id"].as_str().unwrap_or_default();
     let prefixes = prefixes(subnet)?;

@@ -66,7 +66,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     };
     let fits = |c: char| c.is_alphanumeric() || "-_.()".contains(c);
     if name.chars().count() > 90 || name.ends_with('.') || !name.chars().all(fits) {
-        // Chosen: the code.
+        // Chosen: code and sentence for a name that breaks the documented rules.
         let message = format!("The resource group name '{name}' is not valid.");
         return Err(ArmError::new(400, "InvalidResourceGroup", message));
     }
@@ -177,6 +177,7 @@ fn empty(world: &mut World, group: &str) -> Result<(), ArmError> {
                 ids::name(group),
                 what.join(",")
             );
+            // Code and sentence: the recorded answer in the tests of Azure/go-autorest (September 2018).
             return Err(ArmError::new(409, "ResourceGroupDeletionBlocked", message));
         }
     }
@@ -189,5 +190,6 @@ pub(super) fn refuse_in_deletion(call: &Call<'_>) -> Result<(), ArmError> {
         return Ok(());
     }
     let message = format!("The resource group '{name}' is in deprovisioning state and cannot perform this operation.");
+    // The code is of Microsoft's page on common deployment errors. Chosen: the sentence.
     Err(ArmError::new(409, "ResourceGroupBeingDeleted", message))
 }
