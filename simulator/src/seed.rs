@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::body;
 use crate::condition::Condition;
 use crate::connections::Request;
 use crate::directory::{Principal, PrincipalType};
@@ -229,6 +230,14 @@ pub enum SeedError {
     /// An id that names no resource.
     #[error("'{0}' is not a resource id")]
     BadId(String),
+    /// A member of a resource that is of another type than its name stands for.
+    #[error("'{member}' of '{id}' is of another type")]
+    Misshapen {
+        /// The id of the resource.
+        id: String,
+        /// The member.
+        member: String,
+    },
     /// What ARM would say to a PUT of this workspace.
     #[error("workspace '{id}': {message}")]
     Workspace {
@@ -364,6 +373,9 @@ impl World {
                 document[name] = value;
             }
         }
+        if let Some(member) = body::misshapen(&document) {
+            return Err(SeedError::Misshapen { id: resource.id, member: member.to_owned() });
+        }
         let key = ids::key(&resource.id);
         self.resources.insert(key.clone(), document);
         if let Some(kind) = known {
@@ -384,6 +396,9 @@ impl World {
             if let Some(value) = value {
                 body[name] = value;
             }
+        }
+        if let Some(member) = body::misshapen(&body) {
+            return Err(SeedError::Misshapen { id: resource.id, member: member.to_owned() });
         }
         machine_learning::create_workspace(self, &id, &body).map_err(failed)?;
         machine_learning::seed_network(self, &id, &body).map_err(failed)

@@ -75,6 +75,6 @@ fn subject(error: &SeedError) -> String {
         | SeedError::BadId(value)
         | SeedError::BadCondition(value)
         | SeedError::NoIssuerKey(value) => value.clone(),
-        SeedError::Workspace { id, .. } => id.clone(),
+        SeedError::Workspace { id, .. } | SeedError::Misshapen { id, .. } => id.clone(),
     }
 }

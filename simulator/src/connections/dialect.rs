@@ -76,8 +76,12 @@ const COMMON: Dialect = Dialect {
 const CREATING: States = States { approving: "Creating", rejecting: "Creating", ..COMMON.states };
 
 macro_rules! storage_group {
-    ($name:literal) => {
-        Group { name: $name, members: &[$name], zones: &[concat!("privatelink.", $name, ".core.windows.net")] }
+    ($service:literal) => {
+        storage_group!($service, $service)
+    };
+    // That of the second region has a name of its own and the zone of the first.
+    ($service:literal, $name:literal) => {
+        Group { name: $name, members: &[$name], zones: &[concat!("privatelink.", $service, ".core.windows.net")] }
     };
 }
 
@@ -122,6 +126,12 @@ const DIALECTS: &[Dialect] = &[
             storage_group!("file"),
             storage_group!("web"),
             storage_group!("dfs"),
+            storage_group!("blob", "blob_secondary"),
+            storage_group!("table", "table_secondary"),
+            storage_group!("queue", "queue_secondary"),
+            storage_group!("file", "file_secondary"),
+            storage_group!("web", "web_secondary"),
+            storage_group!("dfs", "dfs_secondary"),
         ],
         ..COMMON
     },

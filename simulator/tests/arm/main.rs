@@ -29,5 +29,6 @@ mod sql;
 mod storage;
 mod throttling;
 mod tokens;
+mod types;
 mod vaults;
 mod workspaces;

@@ -9,6 +9,18 @@ use crate::http::Reply;
 use crate::ids;
 use crate::rbac::{Made, Permission, RoleDefinition};
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] = &[
+    "actions",
+    "assignableScopes",
+    "dataActions",
+    "description",
+    "notActions",
+    "notDataActions",
+    "permissions",
+    "roleName",
+];
+
 const WRITE: &str = "Microsoft.Authorization/roleDefinitions/write";
 
 fn does_not_exist(name: &str) -> ArmError {
@@ -68,7 +80,7 @@ fn permission(value: &Value) -> Result<Permission, ArmError> {
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(NAMES)?;
     let properties = &body["properties"];
     let id = call.param(1).to_owned();
     // Chosen: the codes for a role's bad id, for bad scopes, and for a built-in role that somebody changes or deletes.
