@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::body;
 use crate::directory::Principal;
 use crate::error::ArmError;
 use crate::http::{Reply, Request};
@@ -166,14 +167,19 @@ impl Call<'_> {
         self.params.get(index).map(String::as_str).unwrap_or_default()
     }
 
-    pub(crate) fn json(&self) -> Result<Value, ArmError> {
-        self.request.json().filter(Value::is_object).ok_or_else(|| {
-            ArmError::new(
-                400,
-                "InvalidRequestContent",
-                "The request content was invalid and could not be deserialized.",
-            )
-        })
+    /// The body: an object whose members have the spelling of `names` and the forms that these names stand for.
+    pub(crate) fn json(&self, names: &[&str]) -> Result<Value, ArmError> {
+        let refuse = |why: &str| {
+            let message = format!("The request content was invalid and could not be deserialized{why}.");
+            ArmError::new(400, "InvalidRequestContent", message)
+        };
+        let sent = self.request.json().filter(Value::is_object).ok_or_else(|| refuse(""))?;
+        let sent = body::canonical(sent, names);
+        match body::misshapen(&sent) {
+            // Chosen: the code and the first words, for every provider.
+            Some(member) => Err(refuse(&format!(": '{member}' is of another type"))),
+            None => Ok(sent),
+        }
     }
 
     /// Refuses the call unless the caller may do `action` on `scope`.

@@ -60,12 +60,13 @@ impl Clock {
         self.with(|inner| inner.simulated_ms = inner.simulated_ms.saturating_add(by));
     }
 
-    /// Lets simulated time pass `speed` times as fast as real time from now on; `0` stops it.
+    /// Lets simulated time pass `speed` times as fast as real time from now on; `0` stops it, as does what is negative or
+    /// no number.
     pub fn set_speed(&self, speed: f64) {
         self.with(|inner| {
             inner.simulated_ms = inner.now_ms();
             inner.real = Instant::now();
-            inner.speed = speed;
+            inner.speed = speed.max(0.0);
         });
     }
 

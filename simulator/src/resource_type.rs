@@ -212,7 +212,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Answer {
 /// `PUT`: creates or replaces.
 pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     let kind = type_of(call)?;
-    let sent = body::canonical(call.json()?, kind.names);
+    let sent = call.json(kind.names)?;
     let existing = call.world.resources.get(&ids::key(&call.path)).cloned();
     let write = if existing.is_some() { kind.update } else { kind.create };
     store(call, kind, sent, existing, write, kind.accept)
@@ -225,7 +225,7 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Answer {
     let Some((form, write)) = kind.patch else {
         return Err(ArmError::new(405, "MethodNotAllowed", format!("'{}' has no PATCH.", kind.kind)));
     };
-    let sent = body::canonical(call.json()?, kind.names);
+    let sent = call.json(kind.names)?;
     let mut wanted = existing.clone();
     if form == Patch::Merge {
         body::merge(&mut wanted, &sent, &["id", "name", "type", "etag", "location", "tags"]);

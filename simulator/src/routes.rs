@@ -226,9 +226,11 @@ impl Pattern {
     }
 }
 
-/// The provider that a path is about, lower-cased: what follows its last `providers`; nothing if there is none.
+/// The provider that a path is about, lower-cased: what follows its last `providers`; nothing if there is none. Labels
+/// stand at even places; at the odd ones are names, and one may be `providers` too.
 fn namespace(segments: &[&str]) -> String {
-    let last = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers"));
+    let is_label = |at: &usize| segments.get(*at).is_some_and(|segment| segment.eq_ignore_ascii_case("providers"));
+    let last = (0..segments.len()).step_by(2).rfind(is_label);
     let namespace = last.and_then(|at| segments.get(at + 1));
     namespace.map(|namespace| namespace.to_ascii_lowercase()).unwrap_or_default()
 }
@@ -343,6 +345,15 @@ mod tests {
                 panic!("{path} is not served")
             };
             assert_eq!((route.action(&path), route.scope(&path)), (action, scope), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_the_word_before_a_provider() {
+        let group = "/subscriptions/s/resourceGroups/providers";
+        for path in [group.to_owned(), format!("{group}/providers/Microsoft.Storage/storageAccounts/Providers")] {
+            let Found::Route(route, params) = find("GET", &path) else { panic!("{path} is not served") };
+            assert_eq!((route.method, params[1].as_str()), ("GET", "providers"));
         }
     }
 

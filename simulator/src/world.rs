@@ -42,7 +42,8 @@ pub(crate) struct World {
     pub(crate) networks: BTreeMap<String, ManagedNetwork>,
     /// What is deleted but not purged.
     pub(crate) soft_deleted: BTreeMap<String, Value>,
-    /// How often each id was created: a resource made anew has new guids.
+    /// How often each id was created: a resource made anew has new guids. It must remember what is gone, so it never
+    /// shrinks: a word and a number for every id that was ever used, until the world is reset.
     pub(crate) generations: BTreeMap<String, u32>,
     /// What was asked of resource providers' registrations.
     pub(crate) registrations: Registrations,

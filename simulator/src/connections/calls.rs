@@ -25,6 +25,10 @@ fn transition_allowed(from: &str, to: &str, rejected: RejectedConnections) -> bo
         || (rejected == RejectedConnections::Approvable && (from, to) == ("Rejected", "Approved"))
 }
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] =
+    &["privateLinkServiceConnectionState", "status", "description", "actionsRequired", "actionRequired"];
+
 /// What a PUT wants: status and description.
 fn decision(dialect: &Dialect, body: &Value) -> Result<(String, String), ArmError> {
     let state = &body["properties"]["privateLinkServiceConnectionState"];
@@ -95,7 +99,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     let location = call.world.location_of(call.world.resource(&target)?);
     let key = ids::key(&call.path);
     let dialect = dialect(&target);
-    let (status, description) = decision(dialect, &call.json()?)?;
+    let (status, description) = decision(dialect, &call.json(NAMES)?)?;
     let settings = &call.world.settings;
     let connection = call.world.connections.get(&key).ok_or_else(|| ArmError::not_found(&call.path))?;
     if dialect.decided_once && settings.sql_second_approval == SecondApproval::Refuse && connection.status != "Pending"

@@ -227,7 +227,7 @@ fn render(world: &World, document: Value) -> Value {
 }
 
 fn check_name(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(&[])?;
     let name = body["name"].as_str().unwrap_or_default();
     let fault = name_fault(name).map(|fault| ("Invalid", fault));
     let fault = fault.or_else(|| taken(call.world, "", name).map(|fault| ("AlreadyExists", fault)));

@@ -335,7 +335,7 @@ fn render_rules(world: &World, rules: &mut Value) {
 }
 
 fn check_name(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(&[])?;
     let name = body["name"].as_str().unwrap_or_default();
     let fault = name_fault(name).map(|fault| ("AccountNameInvalid", fault));
     let fault = fault.or_else(|| taken(call.world, "", name).map(|fault| ("AlreadyExists", fault)));

@@ -31,6 +31,7 @@ mod targets;
 mod tenants;
 mod throttling;
 mod tokens;
+mod types;
 mod vaults;
 mod workspace_deletion;
 mod workspace_isolation;

@@ -12,6 +12,17 @@ use crate::http::Reply;
 use crate::ids;
 use crate::rbac::{Limit, Made, RoleAssignment};
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] = &[
+    "condition",
+    "conditionVersion",
+    "delegatedManagedIdentityResourceId",
+    "description",
+    "principalId",
+    "principalType",
+    "roleDefinitionId",
+];
+
 /// The three filters of the API that name principals or scopes.
 enum Filter {
     None,
@@ -120,7 +131,7 @@ impl Facts for CallFacts<'_> {
         }
         match source {
             Source::Request => {
-                let wanted = Wanted::of(&call.request.json()?)?;
+                let wanted = Wanted::of(&call.json(NAMES).ok()?)?;
                 match name {
                     Name::RoleDefinitionId => Some(wanted.role),
                     Name::PrincipalId => Some(wanted.principal_id),
@@ -216,7 +227,7 @@ fn principal_not_found(principal: &str, tenant: &str) -> ArmError {
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(NAMES)?;
     let name = call.param(1).to_owned();
     let (key, scope, now) = (ids::key(&call.path), call.param(0).to_owned(), call.world.now);
     if uuid::Uuid::parse_str(&name).is_err() {

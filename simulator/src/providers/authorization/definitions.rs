@@ -9,6 +9,18 @@ use crate::http::Reply;
 use crate::ids;
 use crate::rbac::{Made, Permission, RoleDefinition};
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] = &[
+    "actions",
+    "assignableScopes",
+    "dataActions",
+    "description",
+    "notActions",
+    "notDataActions",
+    "permissions",
+    "roleName",
+];
+
 const WRITE: &str = "Microsoft.Authorization/roleDefinitions/write";
 
 /// A role that there is not. Chosen: status, code and sentence, as users of azurerm quote them.
@@ -76,7 +88,7 @@ fn permission(value: &Value) -> Result<Permission, ArmError> {
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(NAMES)?;
     let properties = &body["properties"];
     let id = call.param(1).to_owned();
     // Chosen: codes and sentences for a role's bad id, for bad scopes, for a name that another role has, and for a built-in

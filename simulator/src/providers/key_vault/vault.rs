@@ -268,7 +268,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 
 /// `POST` of a name: whether a vault could have it.
 pub(super) fn check_name(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(&[])?;
     let name = body["name"].as_str().unwrap_or_default();
     let gone =
         || deleted::find(call.world, &call.path, name).map(|_| "A vault with the same name is in deleted state.");

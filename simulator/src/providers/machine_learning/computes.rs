@@ -146,7 +146,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let workspace = ids::parent(&call.path);
     let owner = call.world.resources.get(&ids::key(&workspace));
     let home = owner.ok_or_else(|| ArmError::parent_not_found(&workspace))?["location"].clone();
-    let body = body::canonical(call.json()?, compute_properties::NAMES);
+    let body = call.json(compute_properties::NAMES)?;
     let id = call.path.clone();
     let key = ids::key(&id);
     let existing = call.world.resources.get(&key).cloned();
@@ -201,7 +201,7 @@ fn set_identity(world: &mut World, id: &str, body: &Value) -> Result<(), ArmErro
 
 /// PATCH: nothing but the scale of a cluster.
 pub(super) fn patch(call: &mut Call<'_>) -> Answer {
-    let body = body::canonical(call.json()?, compute_properties::NAMES);
+    let body = call.json(compute_properties::NAMES)?;
     let now = rfc3339(call.world.now);
     let document = call.world.resource_mut(&call.path)?;
     if document["properties"]["computeType"] != "AmlCompute" {

@@ -125,7 +125,7 @@ fn check_fixed(existing: &Value, body: &Value, put: bool) -> Result<(), ArmError
 }
 
 fn body_of(call: &Call<'_>) -> Result<Value, ArmError> {
-    Ok(versions::workspace_taken(document::canonical(call.json()?), &call.api_version))
+    Ok(versions::workspace_taken(document::sent(call)?, &call.api_version))
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {

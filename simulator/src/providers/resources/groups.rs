@@ -59,7 +59,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
 /// 201 for a new group, 200 for one that is there (recordings of resource groups).
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let (key, name) = (ids::key(&call.path), call.param(1).to_owned());
-    let sent = body::canonical(call.json()?, NAMES);
+    let sent = call.json(NAMES)?;
     let location = sent["location"].as_str().map(body::location).filter(|location| !location.is_empty());
     let Some(location) = location else {
         return Err(ArmError::new(400, "LocationRequired", "The location property is required for this definition."));
@@ -93,7 +93,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 
 /// Tags can be changed, as a whole.
 pub(super) fn patch(call: &mut Call<'_>) -> Answer {
-    let sent = body::canonical(call.json()?, NAMES);
+    let sent = call.json(NAMES)?;
     let name = call.param(1).to_owned();
     let group = call.world.groups.get_mut(&ids::key(&call.path)).ok_or_else(|| ArmError::group_not_found(&name))?;
     if let Some(tags) = sent.get("tags") {
