@@ -212,6 +212,28 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         let name = if kind == "SOA" { "@".to_owned() } else { format!("of-{}", kind.to_lowercase()) };
         bodies.push((format!("{zone}/{kind}/{name}"), DNS, only(properties)));
     }
+    // Targets of which only the connections are more than what was sent.
+    for (kind, version) in [
+        ("Microsoft.ApiManagement/service", "2021-08-01"),
+        ("Microsoft.Cache/Redis", "2021-06-01"),
+        ("Microsoft.CognitiveServices/accounts", "2024-10-01"),
+        ("Microsoft.DBforMySQL/flexibleServers", "2022-09-30-privatepreview"),
+        ("Microsoft.DBforPostgreSQL/flexibleServers", "2024-08-01"),
+        ("Microsoft.DataFactory/factories", "2018-06-01"),
+        ("Microsoft.Databricks/workspaces", "2024-05-01"),
+        ("Microsoft.DocumentDB/databaseAccounts", "2024-11-15"),
+        ("Microsoft.EventHub/namespaces", "2024-01-01"),
+        ("Microsoft.Insights/privateLinkScopes", "2019-10-17-preview"),
+        ("Microsoft.MachineLearningServices/registries", "2022-10-01-preview"),
+        ("Microsoft.Network/applicationGateways", NETWORK),
+        ("Microsoft.Network/privateLinkServices", NETWORK),
+        ("Microsoft.Search/searchServices", "2020-08-01"),
+        ("Microsoft.ServiceBus/namespaces", "2021-06-01-preview"),
+        ("Microsoft.Synapse/workspaces", "2021-06-01"),
+        ("Microsoft.Web/sites", "2019-08-01"),
+    ] {
+        bodies.push((id(kind, "target"), version, here(json!({ "publicNetworkAccess": "Disabled" }))));
+    }
     bodies
 }
 
