@@ -136,7 +136,13 @@ pub(crate) struct World {
 
 /// Operations that take simulated time, at a pace that tests can wait for.
 pub(crate) fn settings() -> Settings {
-    Settings { operation_seconds: OperationSeconds::all(0.05), retry_after_ms: Some(10), ..Settings::fast() }
+    // Tests count requests, so that none may be forgotten.
+    Settings {
+        operation_seconds: OperationSeconds::all(0.05),
+        retry_after_ms: Some(10),
+        log_megabytes: 1024,
+        ..Settings::fast()
+    }
 }
 
 impl World {
