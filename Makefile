@@ -7,6 +7,7 @@ LOCKED ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= aml-operator:$(VERSION)
 CHART_CRDS := charts/aml-operator/files/crds
+CLIENTS := simulator/tests/clients
 
 export CARGO LOCKED
 .DEFAULT_GOAL := help
