@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod breaker;
+pub mod decisions;
 pub mod fence;
 pub mod intent;
 pub mod names;
@@ -13,6 +14,7 @@ pub mod ownership;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;
+pub mod signatures;
 pub mod workspace;
 
 pub use outcome::{Reason, Verdict};

@@ -5,6 +5,7 @@ pub mod connections;
 pub mod context;
 pub mod driver;
 pub mod events;
+pub mod guard;
 pub mod indexes;
 pub mod kind;
 pub mod kube_client;

@@ -12,11 +12,12 @@ use crate::api::{AzureConnection, PrivateEndpointApproval};
 use crate::azure::client::Priority;
 use crate::azure::error::clean;
 use crate::azure::private_link::{Connection, Withdrawal};
-use crate::plan::approval::{Proof, Proven, decide, prove};
+use crate::plan::approval::{Decision, Proof, Proven, decide, prove};
+use crate::plan::decisions::names;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
-use crate::runtime::ledger::{Approval, OpenPage};
+use crate::runtime::ledger::{Approval, OpenPage, Page};
 use crate::runtime::status::{WriteError, fresh};
 use crate::telemetry::AUDIT;
 
@@ -86,10 +87,11 @@ async fn approved(
         at: rfc3339(context.now()),
         request_id: request_id.clone(),
     });
+    let people = page.page.signatures.approvers(&proof.connection, &proof.endpoint).join(", ");
     context.metrics.decided("approved");
     info!(
         target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection,
-        requester = proof.endpoint, request_id, "approved"
+        requester = proof.endpoint, request_id, people, "approved"
     );
     let note = format!("approved {} from {} on {}", proof.connection, clean(&proof.endpoint, 512), turn.target);
     context.events.publish(policy, false, "Approved", &note).await;
@@ -102,6 +104,7 @@ async fn before(
     policy: &PrivateEndpointApproval,
     connection: &Connection,
     word: DecisionWord,
+    page: &Page,
 ) -> Result<Result<Connection, Verdict>, Error> {
     let context = turn.context;
     let now: Option<PrivateEndpointApproval> = fresh(&context.kube, Some(&turn.key.namespace), &turn.key.name).await?;
@@ -121,7 +124,7 @@ async fn before(
         Err(verdict) => return Ok(Err(verdict)),
     };
     let still = before.filter(|before| {
-        let decision = decide(before, turn.dialect, &policies(turn));
+        let decision = decide(before, turn.dialect, &policies(turn, page));
         before.is_pending()
             && before.endpoint.eq_ignore_ascii_case(&connection.endpoint)
             && decision.word == word
@@ -135,9 +138,11 @@ pub(super) async fn reject(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connection: &Connection,
+    decision: &Decision,
+    page: &Page,
 ) -> Result<Result<(), Verdict>, Error> {
     let context = turn.context;
-    let before = match before(turn, policy, connection, DecisionWord::Rejected).await? {
+    let before = match before(turn, policy, connection, DecisionWord::Rejected, page).await? {
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
@@ -157,7 +162,7 @@ pub(super) async fn reject(
     context.metrics.decided("rejected");
     info!(
         target: AUDIT, policy = name, target_id = %turn.target, connection = before.name,
-        requester = before.endpoint, request_id = accepted.request_id, "rejected"
+        requester = before.endpoint, request_id = accepted.request_id, people = names(&decision.people), "rejected"
     );
     let note = format!("rejected {} from {} on {}", before.name, clean(&before.endpoint, 512), turn.target);
     context.events.publish(policy, false, "Rejected", &note).await;
@@ -175,10 +180,11 @@ pub(super) async fn approve(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connection: &Connection,
+    decision: &Decision,
     page: &mut OpenPage,
 ) -> Result<Result<(), Verdict>, Error> {
     let context = turn.context;
-    let before = match before(turn, policy, connection, DecisionWord::Allowed).await? {
+    let before = match before(turn, policy, connection, DecisionWord::Allowed, &page.page).await? {
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
@@ -188,6 +194,7 @@ pub(super) async fn approve(
         policy: name_of(&turn.key),
         started_at: rfc3339(context.now()),
     };
+    page.page.signatures.sign(&decision.people, &before, &proof.started_at);
     page.page.proofs.push(proof.clone());
     context.ledger.save(turn.target, page).await?;
     let body = turn.dialect.body(&before, "Approved", &format!("Approved by policy {}", proof.policy));

@@ -2,6 +2,7 @@
 
 mod approve;
 mod report;
+mod votes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,13 @@ use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::key_of;
-use crate::runtime::ledger::{LedgerError, OpenPage};
+use crate::runtime::ledger::{LedgerError, OpenPage, Page};
 use crate::runtime::status::{Basis, has_finalizer};
 
 use approve::{approve, reject, settle};
 use report::report;
+pub(crate) use votes::weigh;
+use votes::{confirm, guard_condition, spend, tell_blocked, votes};
 
 /// Everything one turn on a target works with.
 struct Turn<'a> {
@@ -159,7 +162,7 @@ fn left(context: &Context, policy: &PrivateEndpointApproval) -> Option<Duration>
 }
 
 /// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
-fn policies(turn: &Turn<'_>) -> Vec<Policy> {
+fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
     let context = turn.context;
     let mut policies: Vec<Policy> = Vec::new();
     for object in context.indexes.approvals.state() {
@@ -177,6 +180,8 @@ fn policies(turn: &Turn<'_>) -> Vec<Policy> {
                 reject: policy.spec.reject.clone(),
                 hold: policy.spec.hold.clone(),
                 limits: policy.spec.limits.clone(),
+                require_approvers: policy.spec.require_approvers,
+                votes: votes(context, policy, turn.target, page),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
                 own_subscriptions: connected.spec.own_subscriptions.clone(),
             });
@@ -209,10 +214,13 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         context.ledger.save(turn.target, &mut page).await?;
     }
     if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
-        report(turn, policy, &decided(turn, &connections), &page, verdict.clone()).await?;
+        report(turn, policy, &decided(turn, &connections, &page.page), &page, verdict.clone()).await?;
         return Ok(Outcome::Reported(verdict));
     }
-    let decided = decided(turn, &connections);
+    if spend(context, &mut page.page) {
+        context.ledger.save(turn.target, &mut page).await?;
+    }
+    let decided = decided(turn, &connections, &page.page);
     let observes = policy.spec.mode == Some(Mode::DryRun);
     let held = if policy.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
@@ -221,9 +229,10 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     };
     let next = next(&turn.key, &decided).filter(|_| !observes && held.is_none());
     if let Some((connection, decision)) = next {
+        confirm(turn, decision).await?;
         let done = match decision.word {
-            DecisionWord::Rejected => reject(turn, policy, connection).await?,
-            _ => approve(turn, policy, connection, &mut page).await?,
+            DecisionWord::Rejected => reject(turn, policy, connection, decision, &page.page).await?,
+            _ => approve(turn, policy, connection, decision, &mut page).await?,
         };
         if let Err(verdict) = done {
             report(turn, policy, &decided, &page, verdict.clone()).await?;
@@ -264,13 +273,16 @@ async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
     Ok(listed.iter().filter_map(Connection::read).collect())
 }
 
-fn decided(turn: &Turn<'_>, connections: &[Connection]) -> Vec<(Connection, Decision)> {
-    decide_all(connections, turn.dialect, &policies(turn))
+fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
+    decide_all(connections, turn.dialect, &policies(turn, page))
 }
 
 /// Reports a verdict that stops before a decision; what was known stays.
 async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
+    tell_blocked(context, policy, &verdict);
     let status = policy.status.clone().unwrap_or_default();
-    context.report(policy, status, &verdict, Vec::new(), Basis::Version).await?;
+    context
+        .report(policy, status, &verdict, guard_condition(context, policy).into_iter().collect(), Basis::Version)
+        .await?;
     Ok(Outcome::Reported(verdict))
 }
