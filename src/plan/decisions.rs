@@ -78,13 +78,13 @@ pub struct Vote {
 
 impl Vote {
     /// True if the vote is on this connection, as ARM states it now.
-    fn names(&self, connection: &Connection) -> bool {
+    fn is_on(&self, connection: &Connection) -> bool {
         self.connection.eq_ignore_ascii_case(&connection.name)
             && self.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     }
 
     fn counts_for(&self, connection: &Connection, choice: Choice) -> bool {
-        self.choice == choice && self.names(connection) && (!self.spent || connection.is_approved())
+        self.choice == choice && self.is_on(connection) && (!self.spent || connection.is_approved())
     }
 }
 
@@ -110,7 +110,8 @@ impl Ballot {
             signatures
         };
         let needed = needed(policy);
-        let counts = |vote: &Vote| !policy.expired && !(needed > 1 && vote.may_edit_policy);
+        let independent = |vote: &Vote| needed == 1 || !vote.may_edit_policy;
+        let counts = |vote: &Vote| !policy.expired && independent(vote);
         Self { rejecting: signed(Choice::Reject, &|_| true), approving: signed(Choice::Approve, &counts), needed }
     }
 
@@ -195,7 +196,7 @@ pub fn standing(vote: &Vote, policy: &Policy, decided: &[(Connection, Decision)]
         );
         return Verdict::new(Reason::ApproverMayEditPolicy, message);
     }
-    let Some((connection, decision)) = decided.iter().find(|(connection, _)| vote.names(connection)) else {
+    let Some((connection, decision)) = decided.iter().find(|(connection, _)| vote.is_on(connection)) else {
         let message = "no connection of this name asks for this endpoint on the policy's target; the decision counts once one \
                        does. Compare connectionName and privateEndpointId with the policy's status.connections";
         return Verdict::new(Reason::RequestMissing, message);

@@ -192,9 +192,10 @@ pub(super) async fn approve(
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),
         policy: name_of(&turn.key),
-        started_at: rfc3339(context.now()),
+        // In full: cut to the second, it would seem to have rested up to a second longer than it has.
+        started_at: context.now().to_string(),
     };
-    page.page.signatures.sign(&decision.people, &before, &proof.started_at);
+    page.page.signatures.sign(&decision.people, &before, &rfc3339(context.now()));
     page.page.proofs.push(proof.clone());
     context.ledger.save(turn.target, page).await?;
     let body = turn.dialect.body(&before, "Approved", &format!("Approved by policy {}", proof.policy));
