@@ -31,14 +31,14 @@ contract: ## Show which of Azure's operations the last test run exercised, by th
 	@$(CARGO) run $(LOCKED) --quiet --package arm-contract -- report "$(CONTRACT_COUNTS)"
 
 test-clients: ## Drive the simulator with Microsoft's Python clients
-	$(CARGO) build $(LOCKED) --package arm-simulator
+	$(CARGO) build $(LOCKED) --package arm-simulator --package arm-contract
 	@python=$$(tools/python-environment clients $(CLIENTS)/requirements.txt) && \
-		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" ARM_CONTRACT="$(DEBUG_DIR)/arm-contract" "$$python" $(CLIENTS)/run.py
 
 test-az: ## Drive the simulator with azure-cli (minutes)
-	$(CARGO) build $(LOCKED) --package arm-simulator
+	$(CARGO) build $(LOCKED) --package arm-simulator --package arm-contract
 	@python=$$(tools/python-environment az $(CLIENTS)/requirements-az.txt) && \
-		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" "$$python" $(CLIENTS)/run.py --az
+		ARM_SIMULATOR="$(DEBUG_DIR)/arm-simulator" ARM_CONTRACT="$(DEBUG_DIR)/arm-contract" "$$python" $(CLIENTS)/run.py --az
 
 # Each step says what it is; cargo and `control-plane tools` say how far they are. The programs are run as they were built
 # together: `cargo run` would choose other features for each and compile once more. DEMO=once: end when all is shown.

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use arm_simulator::served::{self, ServedProvider};
 
+/// How a comment marks what no source tells.
+const CHOSEN: &str = "Chosen:";
+
 const INTRODUCTION: &str = "\
 # The ARM simulator: what is true, what is chosen, what is missing
 
@@ -50,30 +53,33 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The comments of a file that begin with "Chosen:", each up to its end or to its next paragraph.
+/// The paragraphs of a file's comments that say what is chosen, each as one line: what the choice is about stands before
+/// the word, if the paragraph does not begin with it.
 fn chosen(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut open = false;
+    let mut paragraphs = vec![String::new()];
     for line in text.lines() {
-        let comment = line.trim().strip_prefix("//").map(|comment| comment.trim_start_matches(['/', '!']).trim());
-        match comment {
-            Some(comment) => match comment.split_once("Chosen:") {
-                Some((_, sentence)) => {
-                    found.push(sentence.trim().to_owned());
-                    open = true;
+        let comment =
+            line.trim().strip_prefix("//").map_or("", |comment| comment.trim_start_matches(['/', '!']).trim());
+        match paragraphs.last_mut() {
+            Some(open) if !comment.is_empty() => {
+                if !open.is_empty() {
+                    open.push(' ');
                 }
-                None if open && !comment.is_empty() => {
-                    if let Some(last) = found.last_mut() {
-                        last.push(' ');
-                        last.push_str(comment);
-                    }
-                }
-                None => open = false,
-            },
-            None => open = false,
+                open.push_str(comment);
+            }
+            Some(open) if open.is_empty() => {}
+            _ => paragraphs.push(String::new()),
         }
     }
-    found
+    paragraphs.retain(|paragraph| paragraph.contains(CHOSEN));
+    paragraphs.iter().map(|paragraph| told(paragraph)).collect()
+}
+
+/// A paragraph without the word at its beginning, and with the word made to stand out elsewhere.
+fn told(paragraph: &str) -> String {
+    let mut letters = paragraph.strip_prefix(CHOSEN).unwrap_or(paragraph).trim_start().chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}", letters.as_str()).replace(CHOSEN, &format!("**{CHOSEN}**"))
 }
 
 fn provider(out: &mut impl Write, provider: &ServedProvider) -> io::Result<()> {
@@ -86,7 +92,7 @@ fn provider(out: &mut impl Write, provider: &ServedProvider) -> io::Result<()> {
         writeln!(out, "\nMissing:\n")?;
     }
     for sentence in provider.missing {
-        writeln!(out, "* {sentence}.")?;
+        writeln!(out, "* {}.", sentence.trim_end_matches('.'))?;
     }
     Ok(())
 }
@@ -117,9 +123,7 @@ fn main() -> io::Result<()> {
         let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
         writeln!(out, "\n`{name}`:\n")?;
         for sentence in sentences {
-            let mut letters = sentence.chars();
-            let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-            writeln!(out, "* {first}{}", letters.as_str())?;
+            writeln!(out, "* {sentence}")?;
         }
     }
     Ok(())

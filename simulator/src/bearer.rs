@@ -56,6 +56,7 @@ pub(crate) enum BadToken {
 impl BadToken {
     /// ARM's answer.
     pub(crate) fn refusal(&self, base: &str) -> ArmError {
+        // Chosen: the codes, and the sentences that go with them, as users of ARM quote them.
         let (code, message) = match self {
             Self::Invalid => ("InvalidAuthenticationToken", "The access token is invalid.".to_owned()),
             Self::Audience(audience) => {

@@ -48,6 +48,82 @@ fn respell(value: Value, spelling: &BTreeMap<String, &str>) -> Value {
     }
 }
 
+/// Members that are objects wherever they stand (OpenAPI files of the providers).
+const OBJECTS: &[&str] = &[
+    "addressSpace",
+    "cnameRecord",
+    "ddosProtectionPlan",
+    "dhcpOptions",
+    "dnsSettings",
+    "encryption",
+    "identity",
+    "keyCreationTime",
+    "managedNetwork",
+    "natGateway",
+    "networkAcls",
+    "networkRuleSet",
+    "networkSecurityGroup",
+    "policies",
+    "privateEndpoint",
+    "privateLinkServiceConnectionState",
+    "properties",
+    "publicIPAddress",
+    "routeTable",
+    "scaleSettings",
+    "sku",
+    "soaRecord",
+    "subnet",
+    "tags",
+    "userAssignedIdentities",
+];
+
+/// Members that are lists of objects, likewise.
+const LISTS: &[&str] = &[
+    "aRecords",
+    "aaaaRecords",
+    "accessPolicies",
+    "delegations",
+    "ipConfigurations",
+    "ipRules",
+    "manualPrivateLinkServiceConnections",
+    "mxRecords",
+    "privateDnsZoneConfigs",
+    "privateLinkServiceConnections",
+    "ptrRecords",
+    "recordSets",
+    "resourceAccessRules",
+    "routes",
+    "securityRules",
+    "serviceEndpoints",
+    "srvRecords",
+    "subnets",
+    "txtRecords",
+    "virtualNetworkRules",
+];
+
+/// The first member that is neither absent, nor null, nor of the form that its name stands for. What is stored has been
+/// asked this, so that it can be shown and added to without asking again.
+pub(crate) fn misshapen(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            let fits = if OBJECTS.contains(&name.as_str()) {
+                value.is_object()
+            } else if LISTS.contains(&name.as_str()) {
+                value.as_array().is_some_and(|items| items.iter().all(Value::is_object))
+            } else {
+                true
+            };
+            match (value.is_null() || fits, FREE.contains(&name.as_str())) {
+                (false, _) => Some(name.as_str()),
+                (true, true) => None,
+                (true, false) => misshapen(value),
+            }
+        }),
+        Value::Array(items) => items.iter().find_map(misshapen),
+        _ => None,
+    }
+}
+
 /// JSON merge-patch (RFC 7396), leaving the members in `except` alone.
 pub(crate) fn merge(target: &mut Value, patch: &Value, except: &[&str]) {
     let Some(patch) = patch.as_object() else {
@@ -79,7 +155,7 @@ pub(crate) fn location(text: &str) -> String {
     text.to_ascii_lowercase().replace(' ', "")
 }
 
-/// Tags: strings, at most 50 (ARM's own limit), an empty map if there are none.
+/// Tags: strings, at most 50 (ARM's own limit), an empty map if there are none. Chosen: code and sentence if they are not.
 pub(crate) fn tags(tags: &Value) -> Result<Value, ArmError> {
     let Some(map) = tags.as_object() else { return Ok(Value::Object(Map::new())) };
     if map.len() > 50 || map.values().any(|value| !value.is_string()) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::body;
 use crate::directory::Principal;
 use crate::error::ArmError;
 use crate::http::{Reply, Request};
@@ -166,14 +167,19 @@ impl Call<'_> {
         self.params.get(index).map(String::as_str).unwrap_or_default()
     }
 
-    pub(crate) fn json(&self) -> Result<Value, ArmError> {
-        self.request.json().filter(Value::is_object).ok_or_else(|| {
-            ArmError::new(
-                400,
-                "InvalidRequestContent",
-                "The request content was invalid and could not be deserialized.",
-            )
-        })
+    /// The body: an object whose members have the spelling of `names` and the forms that these names stand for.
+    pub(crate) fn json(&self, names: &[&str]) -> Result<Value, ArmError> {
+        let refuse = |why: &str| {
+            let message = format!("The request content was invalid and could not be deserialized{why}.");
+            ArmError::new(400, "InvalidRequestContent", message)
+        };
+        let sent = self.request.json().filter(Value::is_object).ok_or_else(|| refuse(""))?;
+        let sent = body::canonical(sent, names);
+        match body::misshapen(&sent) {
+            // Chosen: the code and the first words, for every provider.
+            Some(member) => Err(refuse(&format!(": '{member}' is of another type"))),
+            None => Ok(sent),
+        }
     }
 
     /// Refuses the call unless the caller may do `action` on `scope`.
@@ -302,9 +308,15 @@ impl Call<'_> {
     }
 
     fn operation_id(&self) -> Result<Uuid, ArmError> {
+        // Chosen: code and sentence for an operation that there is not, or that is too long over to be remembered.
         let id = ids::name(&self.path);
+        // Who may read operations of one subscription learns nothing of another's.
+        let here = ids::subscription(&self.path).map(ids::key);
         ids::operation(&self.path)
-            .filter(|id| self.world.operations.get(id).is_some())
+            .filter(|id| {
+                let operation = self.world.operations.get(id);
+                operation.is_some_and(|found| ids::subscription(&found.resource).map(ids::key) == here)
+            })
             .ok_or_else(|| ArmError::new(404, "OperationNotFound", format!("The operation '{id}' was not found.")))
     }
 
@@ -327,6 +339,7 @@ impl Call<'_> {
             }
             State::Succeeded => Reply::ok(json!({ "status": "Succeeded" })),
             State::Failed(error) => Reply::ok(json!({ "status": "Failed", "error": error.detail() })),
+            // Chosen: code and sentence of an operation that another one has overtaken.
             State::Canceled => Reply::ok(json!({
                 "status": "Canceled",
                 "error": { "code": "OperationCanceled", "message": "The operation was superseded by another one." }

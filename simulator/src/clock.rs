@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// 2026-01-01T00:00:00Z. Chosen.
+/// 2026-01-01T00:00:00Z. Chosen: where a simulated clock begins that is not to begin at the real time.
 const EPOCH_MS: i64 = 1_767_225_600_000;
 
 /// A clock that starts at the wall clock's time, runs with a speed factor and can be moved forward.
@@ -60,12 +60,13 @@ impl Clock {
         self.with(|inner| inner.simulated_ms = inner.simulated_ms.saturating_add(by));
     }
 
-    /// Lets simulated time pass `speed` times as fast as real time from now on; `0` stops it.
+    /// Lets simulated time pass `speed` times as fast as real time from now on; `0` stops it, as does what is negative or
+    /// no number.
     pub fn set_speed(&self, speed: f64) {
         self.with(|inner| {
             inner.simulated_ms = inner.now_ms();
             inner.real = Instant::now();
-            inner.speed = speed;
+            inner.speed = speed.max(0.0);
         });
     }
 

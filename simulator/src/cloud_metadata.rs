@@ -25,6 +25,7 @@ pub(crate) fn answer(request: &Request) -> Reply {
     } else if LISTS.contains(&version.as_str()) {
         Reply::ok(json!([cloud(&request.base)]))
     } else {
+        // Chosen: the code under which every other path refuses a version.
         let message = format!("The api-version '{version}' is invalid.");
         ArmError::new(400, "InvalidApiVersionParameter", message).into()
     }

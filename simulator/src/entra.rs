@@ -1,9 +1,9 @@
 //! Entra's endpoints: tokens for client secrets and assertions, and the documents by which clients find them.
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::bearer::{self, Proof};
+use crate::dice::Dice;
 use crate::directory::Principal;
 use crate::federation::{BadAssertion, FederatedCredential};
 use crate::http::{Reply, Request};
@@ -55,7 +55,7 @@ pub(crate) fn serves(path: &str) -> bool {
 }
 
 /// The authority's answer; `None` if the path is not one of its own.
-pub(crate) fn answer(world: &World, request: &Request) -> Option<Reply> {
+pub(crate) fn answer(world: &mut World, request: &Request) -> Option<Reply> {
     let (tenant, endpoint) = endpoint(&request.path)?;
     let reply = match endpoint {
         Endpoint::Token(version) => token(world, request, tenant, version),
@@ -63,7 +63,7 @@ pub(crate) fn answer(world: &World, request: &Request) -> Option<Reply> {
         Endpoint::Keys => keys(world),
         Endpoint::Instance => instance(request),
     };
-    Some(reply.unwrap_or_else(|refusal| refusal.reply(request)))
+    Some(reply.unwrap_or_else(|refusal| refusal.reply(request, &mut world.dice)))
 }
 
 /// Entra's error: an OAuth code and the AADSTS number by which clients and people find out more.
@@ -79,9 +79,9 @@ impl Refusal {
         Self { status, error, number, text: text.into() }
     }
 
-    fn reply(self, request: &Request) -> Reply {
+    fn reply(self, request: &Request, dice: &mut Dice) -> Reply {
         let Self { status, error, number, text } = self;
-        let (trace, own) = (Uuid::new_v4(), Uuid::new_v4().to_string());
+        let (trace, own) = (dice.guid(), dice.guid().to_string());
         let correlation = request.header("client-request-id").unwrap_or(&own);
         let timestamp = moment(bearer::real_seconds());
         Reply::json(

@@ -65,6 +65,7 @@ impl ArmError {
         )
     }
 
+    /// A token that has run out. Chosen: code and sentence, as users of ARM quote them without the times.
     pub(crate) fn expired_token(base: &str) -> Self {
         Self::bad_token(base, "ExpiredAuthenticationToken", "The access token expiry is in the past.")
     }

@@ -1,5 +1,7 @@
 //! The request log: what reached ARM and what it was told, in the order in which it took effect.
 
+mod secrets;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ pub struct RequestEntry {
     pub started_operation: Option<String>,
 }
 
-/// One ARM request and its answer, whole. Secrets in headers read `REDACTED`.
+/// One ARM request and its answer, whole. Secrets in headers and bodies read `REDACTED`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exchange {
     /// Counts from 1 and is never reused.
@@ -141,8 +143,11 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Headers {
 /// As much of a body as is kept. Chosen: more than any answer of ARM, less than would push out everything else.
 const BODY_KEPT: usize = 1_000_000;
 
-/// A body as the log keeps it; it shares the memory of what was sent unless that is too much.
+/// A body as the log keeps it: without secrets; it shares the memory of what was sent unless that is too much.
 pub(crate) fn kept(body: &Bytes) -> Bytes {
+    if let Some(redacted) = secrets::redacted(body) {
+        return redacted;
+    }
     if body.len() > BODY_KEPT { Bytes::copy_from_slice(&body[..BODY_KEPT]) } else { body.clone() }
 }
 

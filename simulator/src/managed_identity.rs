@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::bearer::{self, Proof};
+use crate::dice::Dice;
 use crate::directory::{NoIdentity, Principal, Wanted};
 use crate::http::{Reply, Request};
 use crate::world::World;
@@ -38,13 +39,13 @@ pub(crate) fn serves(path: &str) -> bool {
 struct Refusal(u16, &'static str);
 
 impl Endpoint {
-    fn refuse(self, Refusal(status, text): Refusal) -> Reply {
+    fn refuse(self, Refusal(status, text): Refusal, dice: &mut Dice) -> Reply {
         Reply::json(
             status,
             match self {
                 Self::Metadata => json!({ "error": "invalid_request", "error_description": text }),
                 Self::AppService => {
-                    json!({ "statusCode": status, "message": text, "correlationId": uuid::Uuid::new_v4() })
+                    json!({ "statusCode": status, "message": text, "correlationId": dice.guid() })
                 }
             },
         )
@@ -73,9 +74,9 @@ impl Endpoint {
 }
 
 /// The service's answer; `None` if the path is neither's.
-pub(crate) fn answer(world: &World, request: &Request) -> Option<Reply> {
+pub(crate) fn answer(world: &mut World, request: &Request) -> Option<Reply> {
     let endpoint = endpoint(&request.path)?;
-    Some(token(world, request, endpoint).unwrap_or_else(|refusal| endpoint.refuse(refusal)))
+    Some(token(world, request, endpoint).unwrap_or_else(|refusal| endpoint.refuse(refusal, &mut world.dice)))
 }
 
 /// The identity that the query names; both services take each name that one of them documents.

@@ -54,6 +54,8 @@ pub(crate) struct Operation {
     order: u64,
     /// See [`Operations::first_look`].
     looked_at: bool,
+    /// See [`Operations::forget_old`].
+    outlived: bool,
 }
 
 /// How many finished operations are kept, so that their status can be read. Chosen; not by age, because a clock that is
@@ -106,7 +108,11 @@ impl Operations {
     }
 
     fn insert(&mut self, id: Uuid, operation: Operation) {
-        self.latest.insert(operation.resource.clone(), id);
+        if let Some(before) = self.latest.insert(operation.resource.clone(), id)
+            && self.all.get(&before).is_some_and(|before| before.outlived)
+        {
+            self.all.remove(&before);
+        }
         self.running.insert((operation.due, operation.order), id);
         self.all.insert(id, operation);
     }
@@ -119,14 +125,15 @@ impl Operations {
         Some(id)
     }
 
-    /// Forgets what ended long ago. A failure stays while it is the last that was done to its resource: the resource
-    /// shows it.
+    /// Forgets what ended long ago. A failure stays while it is the last that was done to its resource, which shows it:
+    /// it has outlived its time, and goes with the next operation there.
     fn forget_old(&mut self) {
         while self.finished.len() > KEPT {
             let Some(id) = self.finished.pop_front() else { return };
-            let Some(operation) = self.all.get(&id) else { continue };
+            let Some(operation) = self.all.get_mut(&id) else { continue };
             let is_latest = self.latest.get(&operation.resource) == Some(&id);
             if is_latest && matches!(operation.state, State::Failed(_)) {
+                operation.outlived = true;
                 continue;
             }
             if is_latest {
@@ -164,6 +171,7 @@ impl World {
             fault,
             order: self.operations.started,
             looked_at: false,
+            outlived: false,
         };
         let id = self.dice.guid();
         self.begun = Some(operation.kind);
@@ -227,5 +235,8 @@ mod tests {
         assert_eq!(known, [true, true, false]);
         assert!(matches!(world.operations.latest("/failed"), Some((_, State::Failed(_)))));
         assert_eq!(world.operations.all.len(), KEPT + 2);
+        world.begin(plan("/failed", 0.0, false), "me");
+        assert!(world.operations.get(&failed).is_none(), "nobody sees it any more");
+        assert_eq!(world.operations.all.len(), KEPT + 1);
     }
 }

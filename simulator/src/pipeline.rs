@@ -169,7 +169,10 @@ impl World {
     }
 
     fn dispatch(&mut self, request: &Request, trace: &mut Trace) -> Reply {
-        if let Some(reply) = entra::answer(self, request).or_else(|| managed_identity::answer(self, request)) {
+        if let Some(reply) = entra::answer(self, request) {
+            return reply;
+        }
+        if let Some(reply) = managed_identity::answer(self, request) {
             return reply;
         }
         if cloud_metadata::serves(&request.path) {
@@ -203,6 +206,7 @@ impl World {
         });
         let Some(token) = token else {
             let message = "Authentication failed. The 'Authorization' header is missing.";
+            // Chosen: code and sentence for a request without a token, as users quote them.
             return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
         };
         let expected =
@@ -211,7 +215,7 @@ impl World {
     }
 
     fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {
-        let path = request.path.trim_end_matches('/').to_owned();
+        let path = format!("/{}", request.path.trim_matches('/'));
         let api_version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
             ArmError::new(
                 400,
@@ -219,6 +223,12 @@ impl World {
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
         })?;
+        if path.contains("//") {
+            // Chosen: the code. A resource has one spelling but for case, or it would be locked under one and open
+            // under another.
+            let message = format!("The path '{path}' has an empty segment.");
+            return Err(ArmError::new(400, "InvalidRequestUri", message));
+        }
         if let Some(id) = ids::subscription(&path) {
             let known = self.subscriptions.get(&ids::key(id)).ok_or_else(|| ArmError::subscription_not_found(id))?;
             if !known.tenant.eq_ignore_ascii_case(&caller.tenant) {
@@ -227,6 +237,8 @@ impl World {
                     bearer::issuer(&caller.tenant),
                     bearer::issuer(&known.tenant)
                 );
+                // The code is of Microsoft's page on common deployment errors. Chosen: the sentence, without the advice that users
+                // quote after it.
                 return Err(ArmError::bad_token(&request.base, "InvalidAuthenticationTokenTenant", &message));
             }
         }
@@ -275,7 +287,7 @@ fn authorize(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
         .filter(|_| status)
         .and_then(|id| call.world.operations.get(&id))
         .is_some_and(|op| op.starter == call.caller.object_id);
-    if own { Ok(()) } else { call.require(&route.action(), &route.scope(&call.path)) }
+    if own { Ok(()) } else { call.require(&route.action(&call.path), &route.scope(&call.path)) }
 }
 
 fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmError> {
@@ -286,6 +298,7 @@ fn check_version(route: &Route, path: &str, version: &str) -> Result<(), ArmErro
     let date = version.strip_suffix("-preview").unwrap_or(version);
     if date.parse::<jiff::civil::Date>().is_err() {
         let message = format!("The api-version '{version}' is invalid. The supported versions are '{supported}'.");
+        // Chosen: code and sentence for a version that is not a date, as users quote them.
         return Err(ArmError::new(400, "InvalidApiVersionParameter", message));
     }
     let kind = ids::path_type(path);

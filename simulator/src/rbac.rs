@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::built_in_roles::built_in;
 use crate::clock::rfc3339;
-use crate::condition::{Condition, Facts, Name, Source};
+use crate::condition::{Condition, Facts, NoFacts};
 use crate::ids;
 
 /// Patterns of actions, as somebody wrote them and as they are compared.
@@ -167,15 +167,6 @@ impl RoleAssignment {
             "type": "Microsoft.Authorization/roleAssignments",
             "name": ids::name(&self.id),
         })
-    }
-}
-
-/// Nothing is known: for questions that are not about one call.
-struct NoFacts;
-
-impl Facts for NoFacts {
-    fn value(&self, _: Source, _: &Name) -> Option<String> {
-        None
     }
 }
 

@@ -212,7 +212,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Answer {
 /// `PUT`: creates or replaces.
 pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     let kind = type_of(call)?;
-    let sent = body::canonical(call.json()?, kind.names);
+    let sent = call.json(kind.names)?;
     let existing = call.world.resources.get(&ids::key(&call.path)).cloned();
     let write = if existing.is_some() { kind.update } else { kind.create };
     store(call, kind, sent, existing, write, kind.accept)
@@ -225,7 +225,7 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Answer {
     let Some((form, write)) = kind.patch else {
         return Err(ArmError::new(405, "MethodNotAllowed", format!("'{}' has no PATCH.", kind.kind)));
     };
-    let sent = body::canonical(call.json()?, kind.names);
+    let sent = call.json(kind.names)?;
     let mut wanted = existing.clone();
     if form == Patch::Merge {
         body::merge(&mut wanted, &sent, &["id", "name", "type", "etag", "location", "tags"]);
@@ -300,6 +300,7 @@ fn check_location(id: &str, wanted: &Value, existing: Option<&Value>) -> Result<
     if body::location(now) == body::location(asked) {
         return Ok(());
     }
+    // Code and sentence are of Microsoft's page on invalid resource locations.
     let (name, group) = (ids::name(id), ids::resource_group(id).unwrap_or_default());
     Err(ArmError::new(
         409,
@@ -375,6 +376,14 @@ impl World {
     pub(crate) fn children<'a>(&'a self, parent: &str, kind: &'a str) -> impl Iterator<Item = &'a Value> + use<'a> {
         let of_kind = |document: &&Value| document["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind));
         self.below(&ids::key(parent)).map(|(_, document)| document).filter(of_kind)
+    }
+
+    /// Whether another resource of a type has this name, wherever it lies: names that are host names are one in the world.
+    pub(crate) fn name_taken(&self, kind: &str, id: &str, name: &str) -> bool {
+        self.resources.values().any(|other| {
+            let theirs = other["id"].as_str().unwrap_or_default();
+            other["type"] == kind && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
+        })
     }
 
     /// All resources of a type that lies in resource groups, as stored.

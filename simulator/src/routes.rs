@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::call::{Answer, Call};
+use crate::ids;
 use crate::providers;
 use crate::resource_type::ResourceType;
 
@@ -27,19 +28,11 @@ pub(crate) struct Provider {
     pub(crate) routes: &'static [&'static [Route]],
 }
 
-/// The rows of a type that lies in a resource group: list, GET, PUT, DELETE. A function may stand in for the usual PUT.
-macro_rules! tracked {
-    ($kind:literal, $versions:expr) => {
-        $crate::routes::tracked!($kind, $versions, $crate::resource_type::put)
-    };
-    ($kind:literal, $versions:expr, $put:expr) => {
+/// The rows of what lies in a resource group: what is stated first, then list, GET, PUT, DELETE.
+macro_rules! in_group {
+    ($kind:literal, $versions:expr, $put:expr $(, $first:expr)*) => {
         &[
-            $crate::routes::row(
-                "GET",
-                concat!("/subscriptions/{}/providers/", $kind),
-                $versions,
-                $crate::resource_type::list,
-            ),
+            $($first,)*
             $crate::routes::row(
                 "GET",
                 concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind),
@@ -68,35 +61,31 @@ macro_rules! tracked {
     };
 }
 
-/// The rows of a child (`Microsoft.Network/virtualNetworks/{}/subnets`): list, GET, PUT, DELETE.
-macro_rules! child {
+/// The rows of a type that lies in a resource group, and can be listed over the whole subscription. A function may stand in
+/// for the usual PUT.
+macro_rules! tracked {
     ($kind:literal, $versions:expr) => {
-        &[
+        $crate::routes::tracked!($kind, $versions, $crate::resource_type::put)
+    };
+    ($kind:literal, $versions:expr, $put:expr) => {
+        $crate::routes::in_group!(
+            $kind,
+            $versions,
+            $put,
             $crate::routes::row(
                 "GET",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind),
+                concat!("/subscriptions/{}/providers/", $kind),
                 $versions,
                 $crate::resource_type::list,
-            ),
-            $crate::routes::row(
-                "GET",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
-                $versions,
-                $crate::resource_type::get,
-            ),
-            $crate::routes::row(
-                "PUT",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
-                $versions,
-                $crate::resource_type::put,
-            ),
-            $crate::routes::row(
-                "DELETE",
-                concat!("/subscriptions/{}/resourceGroups/{}/providers/", $kind, "/{}"),
-                $versions,
-                $crate::resource_type::delete,
-            ),
-        ]
+            )
+        )
+    };
+}
+
+/// The rows of a child (`Microsoft.Network/virtualNetworks/{}/subnets`).
+macro_rules! child {
+    ($kind:literal, $versions:expr) => {
+        $crate::routes::in_group!($kind, $versions, $crate::resource_type::put)
     };
 }
 
@@ -174,7 +163,7 @@ macro_rules! link_resource {
     };
 }
 
-pub(crate) use {child, connectable, connection_list, link_resource, link_resources, patchable, tracked};
+pub(crate) use {child, connectable, connection_list, in_group, link_resource, link_resources, patchable, tracked};
 
 pub(crate) const fn row(
     method: &'static str,
@@ -237,9 +226,11 @@ impl Pattern {
     }
 }
 
-/// The provider that a path is about, lower-cased: what follows its last `providers`; nothing if there is none.
+/// The provider that a path is about, lower-cased: what follows its last `providers`; nothing if there is none. Labels
+/// stand at even places; at the odd ones are names, and one may be `providers` too.
 fn namespace(segments: &[&str]) -> String {
-    let last = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers"));
+    let is_label = |at: &usize| segments.get(*at).is_some_and(|segment| segment.eq_ignore_ascii_case("providers"));
+    let last = (0..segments.len()).step_by(2).rfind(is_label);
     let namespace = last.and_then(|at| segments.get(at + 1));
     namespace.map(|namespace| namespace.to_ascii_lowercase()).unwrap_or_default()
 }
@@ -274,8 +265,16 @@ pub(crate) fn find(method: &str, path: &str) -> Found {
 
 impl Route {
     /// The action that role definitions name for this row: `Microsoft.Storage/storageAccounts/read`.
-    pub(crate) fn action(&self) -> String {
+    /// `path` is one that the row was found for.
+    pub(crate) fn action(&self, path: &str) -> String {
         let (provider, tail) = match self.path.split_once("/providers/") {
+            // What a subscription says of a provider is the subscription's; what is done to a provider is named by it
+            // (actions of ARM and of every provider in Microsoft's list of operations).
+            Some((_, "{}")) => ("Microsoft.Resources", "subscriptions/providers"),
+            Some((_, tail)) if tail.starts_with("{}/") => {
+                let asked = ids::provider_path(path).and_then(|asked| asked.split('/').next());
+                (asked.unwrap_or_default(), tail)
+            }
             Some((_, tail)) => tail.split_once('/').unwrap_or((tail, "")),
             None => ("Microsoft.Resources", self.path.trim_start_matches('/')),
         };
@@ -328,12 +327,33 @@ mod tests {
                 format!("{ml}/provisionManagedNetwork/action"),
                 format!("{rg}/providers/{ml}/w"),
             ),
+            (
+                "POST",
+                "/subscriptions/s/providers/Microsoft.Sql/register".to_owned(),
+                "Microsoft.Sql/register/action".to_owned(),
+                "/subscriptions/s".to_owned(),
+            ),
+            (
+                "GET",
+                "/subscriptions/s/providers/Microsoft.Sql".to_owned(),
+                "Microsoft.Resources/subscriptions/providers/read".to_owned(),
+                "/subscriptions/s/providers/Microsoft.Sql".to_owned(),
+            ),
             ("GET", rg.to_owned(), "Microsoft.Resources/subscriptions/resourceGroups/read".to_owned(), rg.to_owned()),
         ] {
             let Found::Route(route, _) = find(method, &path.to_ascii_uppercase()) else {
                 panic!("{path} is not served")
             };
-            assert_eq!((route.action(), route.scope(&path)), (action, scope), "{method} {path}");
+            assert_eq!((route.action(&path), route.scope(&path)), (action, scope), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_the_word_before_a_provider() {
+        let group = "/subscriptions/s/resourceGroups/providers";
+        for path in [group.to_owned(), format!("{group}/providers/Microsoft.Storage/storageAccounts/Providers")] {
+            let Found::Route(route, params) = find("GET", &path) else { panic!("{path} is not served") };
+            assert_eq!((route.method, params[1].as_str()), ("GET", "providers"));
         }
     }
 

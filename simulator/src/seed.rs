@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::body;
 use crate::condition::Condition;
 use crate::connections::Request;
 use crate::directory::{Principal, PrincipalType};
@@ -239,6 +240,14 @@ pub enum SeedError {
     /// An id that names no resource.
     #[error("'{0}' is not a resource id")]
     BadId(String),
+    /// A member of a resource that is of another type than its name stands for.
+    #[error("'{member}' of '{id}' is of another type")]
+    Misshapen {
+        /// The id of the resource.
+        id: String,
+        /// The member.
+        member: String,
+    },
     /// What ARM would say to a PUT of this workspace.
     #[error("workspace '{id}': {message}")]
     Workspace {
@@ -366,12 +375,17 @@ impl World {
         let spelled = ids::resource_type(&resource.id).ok_or_else(|| SeedError::BadId(resource.id.clone()))?;
         let known = resource_type::find(&spelled);
         let kind = known.map_or(spelled, |kind| kind.kind.to_owned());
-        let (id, mut document) = resource.into_members();
+        let (id, document) = resource.into_members();
+        let mut document = Value::Object(document);
         let key = ids::key(&id);
-        document.insert("name".into(), ids::name(&id).into());
-        document.insert("type".into(), kind.into());
-        document.insert("id".into(), id.into());
-        self.resources.insert(key.clone(), Value::Object(document));
+        // Of types that are not served nothing is read.
+        if let Some(member) = body::misshapen(&document).filter(|_| known.is_some()) {
+            return Err(SeedError::Misshapen { id, member: member.to_owned() });
+        }
+        document["name"] = ids::name(&id).into();
+        document["type"] = kind.into();
+        document["id"] = id.into();
+        self.resources.insert(key.clone(), document);
         if let Some(kind) = known {
             self.renew_etag(&key);
             (kind.stored)(self, &key);
@@ -383,6 +397,9 @@ impl World {
         let (id, body) = resource.into_members();
         let body = Value::Object(body);
         let failed = |error: ArmError| SeedError::Workspace { id: id.clone(), message: error.message };
+        if let Some(member) = body::misshapen(&body) {
+            return Err(SeedError::Misshapen { id, member: member.to_owned() });
+        }
         machine_learning::create_workspace(self, &id, &body).map_err(failed)?;
         machine_learning::seed_network(self, &id, &body).map_err(failed)
     }

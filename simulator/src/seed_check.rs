@@ -75,7 +75,7 @@ fn subject(error: &SeedError) -> String {
         | SeedError::BadId(value)
         | SeedError::BadCondition(value)
         | SeedError::NoIssuerKey(value) => value.clone(),
-        SeedError::Workspace { id, .. } => id.clone(),
+        SeedError::Workspace { id, .. } | SeedError::Misshapen { id, .. } => id.clone(),
         SeedError::Keep(_) => String::new(),
     }
 }

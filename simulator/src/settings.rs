@@ -369,7 +369,7 @@ impl Default for Settings {
             zone_group_records: ZoneGroupRecords::default(),
             unknown_network_properties: UnknownNetworkProperties::default(),
             zone_group_empties_dns_configs: false,
-            // Chosen: on, which is the harder case for a client that deletes and creates again.
+            // Chosen: soft delete of workspaces is on, which is the harder case for a client that deletes and creates again.
             soft_delete: true,
             enforce_rbac: true,
             role_assignment_delay_seconds: 0.0,
@@ -383,7 +383,7 @@ impl Default for Settings {
             latency_ms: 0,
             clock_speed: 1.0,
             random_seed: None,
-            // Chosen: some six thousand reads.
+            // Chosen: 16 megabytes of requests, some six thousand reads.
             log_megabytes: 16,
         }
     }

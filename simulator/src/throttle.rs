@@ -157,6 +157,7 @@ impl From<Throttled> for Reply {
     fn from(Throttled { kind, subscription, wait }: Throttled) -> Self {
         let name = kind.name();
         let (code, owner, header) = match subscription {
+            // The code is that of Microsoft's page on troubleshooting it in AKS. Chosen: the sentence, the page's without the actor.
             Some(id) => ("SubscriptionRequestsThrottled", format!("subscription '{id}'"), "subscription"),
             // Chosen: the code for a tenant's empty bucket, after the one for subscriptions.
             None => ("TenantRequestsThrottled", "the tenant".to_owned(), "tenant"),

@@ -5,17 +5,17 @@ use std::ops::Bound;
 
 use serde_json::{Value, json};
 
-use crate::condition::Facts;
+use crate::condition::{Facts, NoFacts};
 use crate::connections::Connection;
 use crate::dice::Dice;
-use crate::directory::Directory;
+use crate::directory::{Directory, Principal};
 use crate::error::ArmError;
 use crate::fault::{FaultPlan, OperationFault};
 use crate::ids;
 use crate::operations::Operations;
 use crate::providers::machine_learning::ManagedNetwork;
 use crate::providers::resources::Registrations;
-use crate::rbac::Roles;
+use crate::rbac::{RoleAssignment, RoleDefinition, Roles};
 use crate::resource_type;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
@@ -42,7 +42,8 @@ pub(crate) struct World {
     pub(crate) networks: BTreeMap<String, ManagedNetwork>,
     /// What is deleted but not purged.
     pub(crate) soft_deleted: BTreeMap<String, Value>,
-    /// How often each id was created: a resource made anew has new guids.
+    /// How often each id was created: a resource made anew has new guids. It must remember what is gone, so it never
+    /// shrinks: a word and a number for every id that was ever used, until the world is reset.
     pub(crate) generations: BTreeMap<String, u32>,
     /// What was asked of resource providers' registrations.
     pub(crate) registrations: Registrations,
@@ -90,14 +91,71 @@ impl World {
         self.subscriptions.get(&ids::key(subscription)).map(|subscription| subscription.tenant.as_str())
     }
 
-    /// Whether a principal may do something; always, if access checks are off.
+    /// Whether a principal can have rights on a scope at all: a subscription trusts one tenant, and a role on the root
+    /// is one on the root of the principal's own. Whom the directory does not know cannot sign in either; what such a
+    /// principal holds is left to the roles.
+    fn trusts(&self, principal: &str, scope: &str) -> bool {
+        let outside = ids::subscription(scope).is_none();
+        outside
+            || self.directory.principal(principal).is_none_or(|principal| {
+                self.tenant_of(scope).is_some_and(|tenant| tenant.eq_ignore_ascii_case(&principal.tenant))
+            })
+    }
+
+    /// Whether a principal's roles allow something, also while access checks are off.
+    pub(crate) fn holds(&self, principal: &str, action: &str, resource: &str) -> bool {
+        self.trusts(principal, resource) && self.roles.allowed(principal, action, resource, self.now)
+    }
+
+    /// Whether a principal may do something. With access checks off everybody may everything, in their own tenant.
     pub(crate) fn may(&self, principal: &str, action: &str, resource: &str) -> bool {
-        !self.settings.enforce_rbac || self.roles.allowed(principal, action, resource, self.now)
+        self.may_with(principal, action, resource, &NoFacts)
     }
 
     /// [`Self::may`] for one call, about which conditions can ask.
     pub(crate) fn may_with(&self, principal: &str, action: &str, resource: &str, facts: &dyn Facts) -> bool {
-        !self.settings.enforce_rbac || self.roles.allowed_with(principal, action, resource, self.now, facts)
+        self.trusts(principal, resource)
+            && (!self.settings.enforce_rbac || self.roles.allowed_with(principal, action, resource, self.now, facts))
+    }
+
+    /// ARM checks the caller's rights on what a request to write `path` links to as well.
+    pub(crate) fn require_linked(
+        &self,
+        caller: &Principal,
+        path: &str,
+        action: &str,
+        scope: &str,
+    ) -> Result<(), ArmError> {
+        let (client, object) = (&caller.client_id, &caller.object_id);
+        if self.may(object, action, scope) {
+            return Ok(());
+        }
+        let kind = ids::resource_type(path).unwrap_or_default();
+        Err(ArmError::new(
+            403,
+            "LinkedAuthorizationFailed",
+            format!(
+                "The client '{client}' with object id '{object}' has permission to perform action '{kind}/write' on \
+                 scope '{path}'; however, it does not have permission to perform action(s) '{action}' on the linked \
+                 scope(s) '{scope}' or the linked scope(s) are invalid."
+            ),
+        ))
+    }
+
+    /// Whether a role assignment is one of a tenant's. On the root, where every tenant has its own, it is the
+    /// principal's; if nobody knows that one, the maker's.
+    pub(crate) fn assigned_in(&self, tenant: &str, assignment: &RoleAssignment) -> bool {
+        let home = |id: &str| self.directory.principal(id).map(|principal| principal.tenant.as_str());
+        let maker = || assignment.made.created_by.as_deref().and_then(home);
+        let of = self.tenant_of(&assignment.scope).or_else(|| home(&assignment.principal_id)).or_else(maker);
+        of.is_some_and(|of| of.eq_ignore_ascii_case(tenant))
+    }
+
+    /// Whether a tenant has a role. Custom ones belong to the tenant of their scopes; one without such a scope was
+    /// seeded for everybody.
+    pub(crate) fn defined_in(&self, tenant: &str, role: &RoleDefinition) -> bool {
+        let of = role.assignable_scopes.iter().find_map(|scope| self.tenant_of(scope));
+        of.is_none_or(|of| of.eq_ignore_ascii_case(tenant))
     }
 
     /// Counts the creations of `id`: 1 the first time.

@@ -147,12 +147,11 @@ pub(crate) struct World {
 
 /// Operations that take simulated time, at a pace that tests can wait for.
 pub(crate) fn settings() -> Settings {
+    // Tests count requests, so that none may be forgotten.
     Settings {
         operation_seconds: OperationSeconds::all(0.05),
         retry_after_ms: Some(10),
-        // Writes are counted from the log: it has to hold all of a test's requests, also of one that lists hundreds of connections
-        // again and again.
-        log_megabytes: 256,
+        log_megabytes: 1024,
         ..Settings::fast()
     }
 }

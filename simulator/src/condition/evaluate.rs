@@ -5,13 +5,22 @@
 
 use uuid::Uuid;
 
-use super::{Attribute, Comparison, Condition, Expression, Name, Operand, Operator, Quantifier, Source};
+use super::{ASSIGNING, Attribute, Comparison, Condition, Expression, Name, Operand, Operator, Quantifier, Source};
 use crate::ids;
 
 /// What a condition can ask about.
 pub(crate) trait Facts {
     /// The value of an attribute; `None` if it has none, or is not known.
     fn value(&self, source: Source, name: &Name) -> Option<String>;
+}
+
+/// Nothing is known: for questions that are not about one call.
+pub(crate) struct NoFacts;
+
+impl Facts for NoFacts {
+    fn value(&self, _: Source, _: &Name) -> Option<String> {
+        None
+    }
 }
 
 /// True, false, or unknown.
@@ -40,7 +49,9 @@ fn all(parts: impl Iterator<Item = Truth>) -> Truth {
 impl Condition {
     /// Whether `action` may be done, with its name lower-cased.
     pub(crate) fn allows(&self, action: &str, facts: &dyn Facts) -> bool {
-        self.data_plane || self.expression.truth(action, facts) == Some(true)
+        // Who hands on roles is limited by every condition: one that names neither the action nor the attribute as they
+        // are spelled was perhaps meant for this.
+        (self.data_plane && !ASSIGNING.contains(&action)) || self.expression.truth(action, facts) == Some(true)
     }
 }
 
@@ -232,10 +243,11 @@ mod tests {
     fn conditions_on_data_have_no_say_in_control() {
         let prefix = "(!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/tags/read'}) AND !(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/filter/action'} AND SubOperationMatches{'Blob.List'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWithIgnoreCase '0b1f' AND @Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringLikeIgnoreCase '*-azureml-*')";
         assert!(allows(prefix, &Of(OWNER, "User")));
-        assert!(allows(
-            "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:Name] stringEquals 'foo'",
-            &Of(OWNER, "User")
-        ));
+        let bare = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:Name] stringEquals 'foo'";
+        let read = "microsoft.storage/storageaccounts/read";
+        assert!(Condition::parse(bare).unwrap().allows(read, &Of(OWNER, "User")));
+        // But for handing on roles, which it does not exempt.
+        assert!(!allows(bare, &Of(OWNER, "User")));
         // The same beside a limit on assignments does not lift the limit.
         assert!(!allows(&format!("({prefix}) AND {}", role("GuidEquals", READER)), &Of(OWNER, "User")));
     }
@@ -260,6 +272,10 @@ mod tests {
             "@Request[a StringEquals 'x'",
             "@Request[a] StringEquals x",
             "@Request[a] Matches 'x'",
+            "@Request[Microsoft.Authorisation/roleAssignments:PrincipalType] StringEquals 'User'",
+            "!(ActionMatches{'Microsoft.Authorization/roleAssignments/wirte'})",
+            "!(ActionMatches{'Microsoft.Authorization/roleAssignment/write'})",
+            "!(ActionMatches{'Microsoft.Authorisation/roleAssignments/write'})",
             "@Request[a] ForSome:StringEquals 'x'",
             "@Request[a] StringEquals {'x', 'y'}",
             "@Request[Microsoft.Authorization/roleAssignments:PrincipalId] GuidEquals 'me'",

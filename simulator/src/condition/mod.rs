@@ -6,7 +6,7 @@
 mod evaluate;
 mod parse;
 
-pub(crate) use evaluate::Facts;
+pub(crate) use evaluate::{Facts, NoFacts};
 use uuid::Uuid;
 
 use crate::ids;
@@ -52,11 +52,9 @@ struct Attribute {
     name: Name,
 }
 
-/// How the values on the left are held against those on the right.
+/// How the value on the left is held against those on the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Quantifier {
-    /// Every value on the left has to fit, rather than one.
-    all_left: bool,
     /// It has to fit every value on the right, rather than one.
     all_right: bool,
 }

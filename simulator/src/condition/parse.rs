@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{Attribute, BadCondition, Comparison, Expression, Name, Operand, Operator, Quantifier, Source};
+use crate::{ids, providers, routes};
 
 /// As long as Azure takes them (Microsoft's page on limits of conditions).
 const LONGEST: usize = 8 * 1024;
@@ -30,6 +31,23 @@ fn bad<T>(at: usize, message: impl Into<String>) -> Result<T, BadCondition> {
     Err(BadCondition { message: message.into(), at })
 }
 
+/// Whether a provider is one of those that are served, given lower-cased. Chosen: what belongs to none of them is taken
+/// for misspelled.
+fn is_served(namespace: &str) -> bool {
+    providers::ALL.iter().any(|provider| provider.namespace.eq_ignore_ascii_case(namespace))
+}
+
+/// Whether a pattern, given lower-cased, can stand for an action: a misspelled one never fits, and behind a "not" it
+/// would open what the condition was made to close. Data actions are not known one by one.
+fn is_action(pattern: &str) -> bool {
+    let namespace = pattern.split('/').next().unwrap_or_default();
+    if namespace == "microsoft.authorization" {
+        let mut known = routes::all().map(|(_, route)| route.action("").to_ascii_lowercase());
+        return known.any(|action| ids::wildcard_lower(pattern, &action));
+    }
+    namespace.contains('*') || is_served(namespace)
+}
+
 fn attribute(source: &str, name: &str, at: usize) -> Result<Attribute, BadCondition> {
     let source = match source.to_ascii_lowercase().as_str() {
         "request" => Source::Request,
@@ -40,6 +58,9 @@ fn attribute(source: &str, name: &str, at: usize) -> Result<Attribute, BadCondit
     let lower = name.to_ascii_lowercase();
     let name = match lower.strip_prefix("microsoft.authorization/") {
         None if lower.is_empty() => return bad(at, "an attribute has no name"),
+        None if source != Source::Elsewhere && !is_served(lower.split('/').next().unwrap_or_default()) => {
+            return bad(at, format!("'{name}' is no attribute"));
+        }
         None => Name::Other(name.to_owned()),
         Some("roleassignments:roledefinitionid") => Name::RoleDefinitionId,
         Some("roleassignments:principalid") => Name::PrincipalId,
@@ -210,6 +231,9 @@ impl Parser {
             Some(Token::Word(word)) => match word.to_ascii_lowercase().as_str() {
                 "actionmatches" => {
                     let patterns = self.texts(at)?;
+                    if let Some(unknown) = patterns.iter().find(|pattern| !is_action(&pattern.to_ascii_lowercase())) {
+                        return bad(at, format!("'{unknown}' is no action"));
+                    }
                     Ok(Expression::ActionMatches(patterns.iter().map(|text| text.to_ascii_lowercase()).collect()))
                 }
                 "suboperationmatches" => self.texts(at).map(|_| Expression::SubOperationMatches),
@@ -268,12 +292,10 @@ impl Parser {
             Some((quantifier, name)) => (Some(quantifier), name),
             None => (None, lower.as_str()),
         };
-        let one = Quantifier { all_left: false, all_right: false };
         let quantifier_read = match quantifier {
-            None | Some("foranyofanyvalues") => one,
-            Some("foranyofallvalues") => Quantifier { all_right: true, ..one },
-            Some("forallofanyvalues") => Quantifier { all_left: true, ..one },
-            Some("forallofallvalues") => Quantifier { all_left: true, all_right: true },
+            // On the left there is one value only, so that its half of the name makes no difference.
+            None | Some("foranyofanyvalues" | "forallofanyvalues") => Quantifier { all_right: false },
+            Some("foranyofallvalues" | "forallofallvalues") => Quantifier { all_right: true },
             Some(_) => return bad(at, format!("'{word}' is not an operator")),
         };
         let Some(operator) = operator(name) else { return bad(at, format!("'{word}' is not an operator")) };

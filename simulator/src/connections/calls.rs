@@ -25,6 +25,10 @@ fn transition_allowed(from: &str, to: &str, rejected: RejectedConnections) -> bo
         || (rejected == RejectedConnections::Approvable && (from, to) == ("Rejected", "Approved"))
 }
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] =
+    &["privateLinkServiceConnectionState", "status", "description", "actionsRequired", "actionRequired"];
+
 /// What a PUT wants: status and description.
 fn decision(dialect: &Dialect, body: &Value) -> Result<(String, String), ArmError> {
     let state = &body["properties"]["privateLinkServiceConnectionState"];
@@ -95,7 +99,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     let location = call.world.location_of(call.world.resource(&target)?);
     let key = ids::key(&call.path);
     let dialect = dialect(&target);
-    let (status, description) = decision(dialect, &call.json()?)?;
+    let (status, description) = decision(dialect, &call.json(NAMES)?)?;
     let settings = &call.world.settings;
     let connection = call.world.connections.get(&key).ok_or_else(|| ArmError::not_found(&call.path))?;
     if dialect.decided_once && settings.sql_second_approval == SecondApproval::Refuse && connection.status != "Pending"
@@ -105,6 +109,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Answer {
     }
     if !transition_allowed(&connection.status, &status, settings.rejected_connections) {
         let message = format!("The connection state cannot change from {} to {status}.", connection.status);
+        // Chosen: code and sentence for a change of state that is not allowed.
         return Err(ArmError::new(400, "InvalidPrivateEndpointConnectionState", message));
     }
     // Chosen: who approves needs the approval action on the target besides the write on the connection; the roles

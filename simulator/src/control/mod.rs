@@ -93,6 +93,7 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
         ("GET", "clock") => Ok(clock(shared)),
         ("POST", "clock") => {
             let asked: Value = body(request)?;
+            not_negative("clock", &asked)?;
             if let Some(speed) = asked["speed"].as_f64() {
                 shared.world().settings.clock_speed = speed;
                 shared.clock.set_speed(speed);
@@ -137,7 +138,21 @@ fn patched(settings: &Settings, patch: Value) -> Result<Settings, ArmError> {
     }
     let mut merged = json!(settings);
     lay_over(&mut merged, patch);
+    not_negative("settings", &merged)?;
     parsed(merged)
+}
+
+/// Refuses a number below zero, wherever it stands: what is set here are factors, times and amounts. Time must not run
+/// backwards; JSON knows neither infinity nor what is no number.
+fn not_negative(name: &str, value: &Value) -> Result<(), ArmError> {
+    match value {
+        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => {
+            Err(ArmError::bad_request(format!("'{name}' is negative: {number}.")))
+        }
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| not_negative(name, value)),
+        Value::Array(items) => items.iter().try_for_each(|value| not_negative(name, value)),
+        _ => Ok(()),
+    }
 }
 
 /// Puts settings in force; buckets are full again.

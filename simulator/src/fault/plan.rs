@@ -55,7 +55,7 @@ impl Entry {
         let due = after_skipped % self.fault.every.max(1) == 0;
         // Certain faults do not touch the dice, so that adding one leaves what the others draw as it was.
         let strikes = due && (self.fault.probability >= 1.0 || dice.hits(self.fault.probability));
-        self.struck += u32::from(strikes);
+        self.struck = self.struck.saturating_add(u32::from(strikes));
         strikes
     }
 

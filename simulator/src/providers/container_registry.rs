@@ -86,7 +86,9 @@ const DELETION: &str = "registryDelete";
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.ContainerRegistry",
     source: "OpenAPI 2023-07-01",
-    missing: &["Images, credentials, tokens, replications, webhooks"],
+    missing: &[
+        "Images and their import, cache rules, credentials, tokens and their scope maps, replications, webhooks, usages",
+    ],
     types: &[REGISTRY],
     routes: &[
         tracked!("Microsoft.ContainerRegistry/registries", VERSIONS),
@@ -119,18 +121,12 @@ fn name_fault(name: &str) -> Option<String> {
 
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
-    let other = |registry: &Value| {
-        let theirs = registry["id"].as_str().unwrap_or_default();
-        registry["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
-    };
     world
-        .resources
-        .values()
-        .any(other)
+        .name_taken(KIND, id, name)
         .then(|| format!("The registry DNS name {}.azurecr.io is already in use.", name.to_ascii_lowercase()))
 }
 
-/// Refuses what only premium registries have. The sentence is that of public reports on public access.
+/// Refuses what only premium registries have. Chosen: the sentence, after the one that users quote on public access.
 pub(crate) fn needs_premium(code: &str, what: &str, sku: &str) -> ArmError {
     let message = format!(
         "{what} is not supported for the SKU {sku}. For more information, please visit https://aka.ms/acr/private-link."
@@ -141,16 +137,17 @@ pub(crate) fn needs_premium(code: &str, what: &str, sku: &str) -> ArmError {
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let (body, name) = (proposal.body, ids::name(proposal.id));
     if let Some(fault) = name_fault(name) {
-        // Chosen: the code.
+        // Chosen: `RegistryNameInvalid`, the code for a name against the rules.
         return Err(ArmError::new(400, "RegistryNameInvalid", fault));
     }
     if let Some(fault) = taken(world, proposal.id, name) {
+        // Chosen: the code `AlreadyInUse` for a name that is taken, as azure-cli's users quote it.
         return Err(ArmError::new(409, "AlreadyInUse", fault));
     }
     let stated = body["sku"]["name"].as_str().unwrap_or_default();
     let known = ["Basic", "Standard", "Premium"].into_iter().find(|known| known.eq_ignore_ascii_case(stated));
     let Some(sku) = known else {
-        // Chosen: the code.
+        // Chosen: code and sentence for a SKU that there is not.
         return Err(ArmError::new(400, "InvalidSku", format!("The SKU '{stated}' of the registry is not valid.")));
     };
     let mut document = body::members(body, &["identity", "properties"]);
@@ -174,7 +171,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         return Err(ArmError::bad_request("'networkRuleSet.ipRules' holds what is not an address or a range."));
     }
     if sku != "Premium" {
-        // Chosen: the codes but the first; that these need the premium SKU is documented.
+        // Chosen: the codes under which each of these is refused; that they need the premium SKU is documented.
         if properties["publicNetworkAccess"] == "Disabled" {
             let what = "Disabling public network access";
             return Err(needs_premium("DisablingPublicNetworkAccessNotSupported", what, sku));
@@ -230,7 +227,7 @@ fn render(world: &World, document: Value) -> Value {
 }
 
 fn check_name(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(&[])?;
     let name = body["name"].as_str().unwrap_or_default();
     let fault = name_fault(name).map(|fault| ("Invalid", fault));
     let fault = fault.or_else(|| taken(call.world, "", name).map(|fault| ("AlreadyExists", fault)));

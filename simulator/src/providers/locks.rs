@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::error::ArmError;
 use crate::ids;
 use crate::resource_type::{Proposal, ResourceType};
-use crate::routes::{Provider, Route, row};
+use crate::routes::{Route, row};
 use crate::world::World;
 
 const KIND: &str = "Microsoft.Authorization/locks";
@@ -20,14 +20,15 @@ macro_rules! locks {
     };
 }
 
-const ROUTES: &[Route] = &[
+/// Rows of Microsoft.Authorization; no specification of them was at hand.
+pub(crate) const ROUTES: &[Route] = &[
     row("GET", locks!(""), VERSIONS, crate::resource_type::list),
     row("GET", locks!("/{}"), VERSIONS, crate::resource_type::get),
     row("PUT", locks!("/{}"), VERSIONS, crate::resource_type::put),
     row("DELETE", locks!("/{}"), VERSIONS, crate::resource_type::delete),
 ];
 
-const LOCK: ResourceType = ResourceType {
+pub(crate) const TYPE: ResourceType = ResourceType {
     kind: KIND,
     accept,
     names: &["level", "notes", "owners", "applicationId"],
@@ -36,19 +37,10 @@ const LOCK: ResourceType = ResourceType {
     ..ResourceType::DEFAULT
 };
 
-/// Its own entry beside the one of role assignments, of the same namespace.
-pub(crate) const PROVIDER: Provider = Provider {
-    namespace: "Microsoft.Authorization",
-    source: "public reports of ScopeLocked; no specification was at hand",
-    missing: &["Locks of management groups"],
-    types: &[LOCK],
-    routes: &[ROUTES],
-};
-
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let properties = &proposal.body["properties"];
     let level = properties["level"].as_str().unwrap_or_default();
-    // Chosen: the code; the levels are the ones that have an effect.
+    // Chosen: code and sentence for a level that has no effect.
     let known = ["CanNotDelete", "ReadOnly"].into_iter().find(|known| known.eq_ignore_ascii_case(level));
     let Some(level) = known else {
         let message = format!("The lock level '{level}' is not valid: it is CanNotDelete or ReadOnly.");
@@ -63,6 +55,18 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": stated }))
 }
 
+/// Every lock, with the scope on which it lies.
+fn all(world: &World) -> impl Iterator<Item = (&Value, &str)> {
+    let locks = world.resources.values().filter(|document| document["type"] == KIND);
+    locks.filter_map(|lock| Some((lock, ids::list_scope(lock["id"].as_str()?))))
+}
+
+/// The scope of a lock, of whatever level, under which something lies, and the lock's id.
+pub(crate) fn over<'a>(world: &'a World, id: &str) -> Option<(&'a str, &'a str)> {
+    let (lock, scope) = all(world).find(|(_, scope)| ids::contains(scope, id))?;
+    Some((scope, lock["id"].as_str()?))
+}
+
 /// Refuses a write for which there is a lock: on what is written or above it, and for a deletion also below it.
 /// `CanNotDelete` refuses deletions, `ReadOnly` every write. Locks themselves are never locked.
 pub(crate) fn refuse(call: &Call<'_>) -> Result<(), ArmError> {
@@ -72,16 +76,15 @@ pub(crate) fn refuse(call: &Call<'_>) -> Result<(), ArmError> {
     }
     let deletion = call.request.method == "DELETE";
     let path = ids::key(&call.path);
-    let locks = call.world.resources.values().filter(|document| document["type"] == KIND);
-    let scopes: Vec<&str> = locks
-        .filter(|lock| deletion || lock["properties"]["level"] == "ReadOnly")
-        .filter_map(|lock| lock["id"].as_str().map(ids::list_scope))
+    let scopes: Vec<&str> = all(call.world)
+        .filter(|(lock, _)| deletion || lock["properties"]["level"] == "ReadOnly")
+        .map(|(_, scope)| scope)
         .filter(|scope| ids::contains(scope, &path) || (deletion && ids::contains(&path, scope)))
         .collect();
     if scopes.is_empty() {
         return Ok(());
     }
-    // The sentence of public reports; ARM names the kind of the operation and every locked scope.
+    // Chosen: the sentence, as users quote it: it names the kind of the operation and every locked scope.
     let operation = if deletion { "delete" } else { "write" };
     let message = format!(
         "The scope '{}' cannot perform {operation} operation because following scope(s) are locked: '{}'. Please remove \

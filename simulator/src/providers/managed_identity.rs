@@ -64,7 +64,7 @@ const FEDERATED: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.ManagedIdentity",
     source: "OpenAPI 2023-01-31, recording of identities (2018-11-30)",
-    missing: &["System-assigned identities as a resource"],
+    missing: &["System-assigned identities as a resource, the list of operations"],
     types: &[IDENTITY, FEDERATED],
     routes: &[
         ROUTES,
@@ -89,7 +89,7 @@ fn put(call: &mut Call<'_>) -> Answer {
 fn accept(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let name = ids::name(proposal.id);
     if !(3..=128).contains(&name.len()) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
-        // Chosen: code and sentence.
+        // Chosen: code and sentence for a name that breaks the documented rules.
         let message = format!("The name '{name}' of the identity is not valid.");
         return Err(ArmError::new(400, "InvalidResourceName", message));
     }
@@ -167,12 +167,12 @@ fn credential(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError>
         .collect();
     let same = |other: &Value| other["properties"]["issuer"] == issuer && other["properties"]["subject"] == subject;
     if others.iter().copied().any(same) {
-        // Chosen: the code; the sentence is that of public reports.
+        // Chosen: code and sentence for two credentials of one subject, the sentence as users quote it.
         let message = "Issuer and subject combination already exists for this Managed Identity.";
         return Err(ArmError::new(409, "Conflict", message));
     }
     if others.len() >= MOST_CREDENTIALS {
-        // Chosen: code and sentence.
+        // Chosen: code and sentence for one credential too many; the number is documented.
         let message = format!("An identity has at most {MOST_CREDENTIALS} federated identity credentials.");
         return Err(ArmError::bad_request(message));
     }

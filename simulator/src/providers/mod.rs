@@ -23,7 +23,6 @@ pub(crate) mod targets;
 pub(crate) const ALL: &[&Provider] = &[
     &resources::PROVIDER,
     &authorization::PROVIDER,
-    &locks::PROVIDER,
     &machine_learning::PROVIDER,
     &storage::PROVIDER,
     &key_vault::PROVIDER,

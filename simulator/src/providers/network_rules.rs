@@ -20,7 +20,7 @@ pub(super) fn is_range(text: &str) -> bool {
 pub(super) enum SubnetFault {
     /// The id is not one of a subnet.
     BadId,
-    /// What the service says after "Validation of network acls failure: " (sentences of public reports).
+    /// What the service says after "Validation of network acls failure: " (sentences as users quote them).
     Refused(String),
 }
 
@@ -36,7 +36,7 @@ pub(super) fn check_subnet(world: &World, id: &str, service: &str) -> Result<(),
     }
     let (subnet, network) = (ids::name(id), ids::parent(id));
     let Some(document) = world.resources.get(&ids::key(id)) else {
-        // Chosen: the word before the colon.
+        // Chosen: the whole sentence for a subnet that there is not, after the one for a subnet that is not settled.
         let message = format!("SubnetsNotFound:Subnets {subnet} of virtual network {network} were not found.");
         return Err(SubnetFault::Refused(message));
     };

@@ -98,7 +98,7 @@ const NETWORK_RULE: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.Sql",
     source: "OpenAPI 2021-11-01 of private endpoint connections; the server itself: chosen, from its client's models",
-    missing: &["Databases, auditing, Entra administrators as a resource, outbound rules"],
+    missing: &["Databases, auditing, Entra administrators as a resource, outbound and IPv6 firewall rules"],
     types: &[SERVER, FIREWALL_RULE, NETWORK_RULE],
     routes: &[
         tracked!("Microsoft.Sql/servers", VERSIONS),
@@ -128,15 +128,12 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         && !name.starts_with('-')
         && !name.ends_with('-');
     if !fits {
-        // Chosen: the code.
+        // Chosen: `InvalidServerName` and its sentence; the rule for names is documented.
         return Err(ArmError::new(400, "InvalidServerName", format!("'{name}' is not a valid name of a server.")));
     }
-    let other = |server: &Value| {
-        let theirs = server["id"].as_str().unwrap_or_default();
-        server["type"] == KIND && ids::key(theirs) != ids::key(proposal.id) && ids::name(theirs) == name
-    };
-    if world.resources.values().any(other) {
+    if world.name_taken(KIND, proposal.id, name) {
         let message = format!("The name '{name}' already exists. Choose a different name.");
+        // Chosen: code and sentence for a name that another server has.
         return Err(ArmError::new(409, "NameAlreadyExists", message));
     }
     let mut document = body::members(proposal.body, &["identity", "properties"]);
@@ -211,7 +208,7 @@ fn network_rule(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmErro
         Err(SubnetFault::BadId) => {
             return Err(ArmError::bad_request("virtualNetworkSubnetId is not the id of a subnet."));
         }
-        // Chosen: code and sentence.
+        // Chosen: code and sentence for a subnet that cannot be let in, after those of Storage.
         Err(SubnetFault::Refused(why)) if !ignore => {
             return Err(ArmError::new(400, "VirtualNetworkRuleBadRequest", why));
         }

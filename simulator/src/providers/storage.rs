@@ -104,7 +104,11 @@ const ACCOUNT: ResourceType = ResourceType {
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.Storage",
     source: "OpenAPI 2023-05-01, recordings of accounts (2021-04-01)",
-    missing: &["Secondary regions, routing preferences, SAS, failover; blob, file, queue and table services"],
+    missing: &[
+        "Secondary regions, routing preferences, failover, migrations; blob, file, queue and table services and their \
+         policies",
+        "New keys, SAS, local users, encryption scopes, deleted accounts, SKUs, usages, network security perimeters",
+    ],
     types: &[ACCOUNT],
     routes: &[
         tracked!("Microsoft.Storage/storageAccounts", VERSIONS),
@@ -133,7 +137,7 @@ fn creation(call: &mut Call<'_>) -> Answer {
     call.operation_result(Some(17))
 }
 
-/// The code and sentence of public reports.
+/// Chosen: one code and sentence for every value that is not valid, as users quote them for single ones.
 fn invalid(what: &str) -> ArmError {
     let message = format!("Values for request parameters are invalid: {what}.");
     ArmError::new(400, "InvalidValuesForRequestParameters", message)
@@ -159,19 +163,17 @@ fn name_fault(name: &str) -> Option<String> {
 
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
-    let other = |account: &Value| {
-        let theirs = account["id"].as_str().unwrap_or_default();
-        account["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
-    };
-    world.resources.values().any(other).then(|| format!("The storage account named {name} is already taken."))
+    world.name_taken(KIND, id, name).then(|| format!("The storage account named {name} is already taken."))
 }
 
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let (id, body, name) = (proposal.id, proposal.body, ids::name(proposal.id));
     if let Some(fault) = name_fault(name) {
+        // Chosen: a PUT refuses a name under the reason that `checkNameAvailability` gives (OpenAPI Storage 2023-05-01).
         return Err(ArmError::new(400, "AccountNameInvalid", fault));
     }
     if let Some(fault) = taken(world, id, name) {
+        // Code and sentence are of Microsoft's page on common deployment errors.
         return Err(ArmError::new(409, "StorageAccountAlreadyTaken", fault));
     }
     let busy =
@@ -191,7 +193,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let (mut properties, before) = (wanted["properties"].take(), proposal.existing.map(|old| &old["properties"]));
     let hierarchical = |properties: &Value| properties["isHnsEnabled"].as_bool().unwrap_or(false);
     if before.is_some_and(|before| hierarchical(before) != hierarchical(&properties)) {
-        // Chosen: the code.
+        // Chosen: the code for changing what cannot be changed, and its status.
         let message = "The property 'isHnsEnabled' was specified in the input, but it cannot be updated.";
         return Err(ArmError::new(409, "AccountPropertyCannotBeUpdated", message));
     }
@@ -333,7 +335,7 @@ fn render_rules(world: &World, rules: &mut Value) {
 }
 
 fn check_name(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(&[])?;
     let name = body["name"].as_str().unwrap_or_default();
     let fault = name_fault(name).map(|fault| ("AccountNameInvalid", fault));
     let fault = fault.or_else(|| taken(call.world, "", name).map(|fault| ("AlreadyExists", fault)));

@@ -27,17 +27,19 @@ use crate::pipeline::Shared;
 use crate::server::body::Unreadable;
 use crate::server::cut::Cut;
 
-/// How long a connection may take to say what it wants, be it by TLS. Chosen.
+/// How long a connection may take to say what it wants, be it by TLS. Chosen: long for a busy machine, short
+/// for somebody who says nothing.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long a connection may stay without a whole request head. Chosen: longer than clients keep idle connections (a
 /// minute and a half in the common ones), so that they are the ones who close.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// How long the body of a request may take. Chosen.
+/// How long the body of a request may take. Chosen: a minute, in which even a slow link carries the largest body.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
-/// How many connections there may be at once; who comes later is turned away. Chosen.
+/// How many connections there may be at once; who comes later is turned away. Chosen: more than the tests of one team
+/// open, fewer than the files a process may usually have.
 const CONNECTIONS: usize = 4_096;
 
 /// How long nothing is accepted after that has failed: it fails when there are no file descriptors left, and would fail
@@ -116,6 +118,7 @@ impl Service {
             Err(Unreadable::Broken) => return Err(Dropped),
             Err(Unreadable::TooLarge) => {
                 let message = format!("The request content size exceeds the maximum size of {} bytes.", body::LIMIT);
+                // Chosen: status, code and sentence for a body over the limit.
                 let error = ArmError::new(413, "RequestContentTooLarge", message);
                 return Ok(response(Reply::from(error).render(), false));
             }

@@ -195,3 +195,66 @@ async fn the_same_story_ends_in_the_same_state() {
     assert_eq!(ends[0], ends[1]);
     assert!(ends[0]["resources"].as_object().unwrap().contains_key(&workspace("story").to_ascii_lowercase()));
 }
+
+#[tokio::test]
+async fn time_does_not_run_backwards() {
+    let lab = Lab::start(Settings { clock_speed: 0.0, ..Settings::fast() }).await;
+    let now = lab.sim.clock().now_ms();
+    for (method, what, body) in [
+        ("POST", "clock", json!({ "speed": -1 })),
+        ("PATCH", "settings", json!({ "clockSpeed": -0.5 })),
+        ("PATCH", "settings", json!({ "operationSeconds": { "rule": -1 } })),
+        ("PATCH", "settings", json!({ "roleAssignmentDelaySeconds": -1 })),
+    ] {
+        let refused = lab.send(method, &format!("/_simulator/{what}"), "", Some(body)).await.unwrap().expect(400);
+        assert!(refused.message().contains("negative"), "{}", refused.text);
+    }
+    for speed in [-1e9, f64::NAN] {
+        lab.sim.clock().set_speed(speed);
+        assert_eq!((lab.sim.clock().speed(), lab.sim.clock().now_ms()), (0.0, now));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_takes_as_long_and_asks_to_wait_as_long_as_is_set() {
+    let lab = Lab::start(Settings { clock_speed: 0.0, ..Settings::fast() }).await;
+    lab.sim.settings(|settings| {
+        settings.operation_seconds = OperationSeconds::all(10.0);
+        settings.retry_after_seconds = Some(7);
+    });
+    // AML has no `Retry-After` of its own, a network has another one.
+    let accepted = lab.put(&workspace("slow"), ML, workspace_body("Disabled")).await.expect(202);
+    assert_eq!(accepted.header("Retry-After"), Some("7"));
+    let status = accepted.header("Azure-AsyncOperation").unwrap().to_owned();
+    let status = lab.send("GET", &status, &lab.token, None).await.unwrap().expect(200);
+    assert_eq!(status.header("Retry-After"), Some("7"));
+    let body =
+        json!({ "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.0.0.0/16"] } } });
+    let network = crate::lab::id("Microsoft.Network/virtualNetworks", "v");
+    let accepted = lab.put(&network, "2024-05-01", body).await.expect(201);
+    assert_eq!(accepted.header("Retry-After"), Some("7"));
+}
+
+#[tokio::test]
+async fn the_log_keeps_no_secret() {
+    let lab = Lab::start(Settings::fast()).await;
+    let server = crate::lab::id("Microsoft.Sql/servers", "facts");
+    let body = json!({ "location": "westeurope", "properties": {
+        "administratorLogin": "root", "ADMINISTRATORLOGINPASSWORD": "hunter-2",
+    } });
+    lab.put(&server, "2021-11-01", body).await.expect(201);
+    let keys = lab.call("POST", &format!("{}/listKeys", storage("lake")), "2023-05-01", None).await.expect(200).body;
+    let key = keys["keys"][0]["value"].as_str().unwrap();
+    let ws = lab.workspace("secretive", "Disabled").await;
+    let connection = json!({ "properties": {
+        "category": "Git", "target": "https://git.example", "authType": "PAT", "credentials": { "pat": "hunter-3" },
+    } });
+    lab.put(&format!("{ws}/connections/git"), ML, connection).await.expect(200);
+    for format in ["json", "har"] {
+        let log = lab.send("GET", &format!("/_simulator/requests?format={format}"), "", None).await.unwrap();
+        for secret in ["hunter-2", "hunter-3", key] {
+            assert!(!log.text.contains(secret), "{secret} in {format}");
+        }
+        assert!(log.text.contains("REDACTED") && log.text.contains("administratorLogin"));
+    }
+}

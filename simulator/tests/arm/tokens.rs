@@ -314,3 +314,18 @@ async fn a_machine_names_its_identity_when_it_has_several() {
     let (status, _) = get(&format!("{base}&client_id=nobody"), ("Metadata", "true")).await;
     assert_eq!(status, 400);
 }
+
+#[tokio::test]
+async fn a_refusal_has_the_same_ids_whenever_the_seed_is_the_same() {
+    let mut runs = Vec::new();
+    for random_seed in [Some(3), Some(3), Some(4)] {
+        let lab = Lab::start(Settings { random_seed, ..Settings::fast() }).await;
+        let refused = lab.form(&format!("/{TENANT}/oauth2/v2.0/token"), "grant_type=password").await.expect(400).body;
+        let app = lab.send("GET", "/msi/token", "", None).await.unwrap().expect(401).body;
+        let ids = [&refused["trace_id"], &refused["correlation_id"], &app["correlationId"]].map(Value::clone);
+        assert!(ids.iter().all(Value::is_string), "{ids:?}");
+        runs.push(ids);
+    }
+    assert_eq!(runs[0], runs[1]);
+    assert_ne!(runs[0], runs[2]);
+}

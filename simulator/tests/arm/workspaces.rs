@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use arm_simulator::{Leniency, SeedResource, Settings};
+use arm_simulator::{SeedResource, Settings};
 use serde_json::{Value, json};
 
 use crate::lab::{GROUP, Lab, ML, endpoint_rule, fqdn_rule, id, storage, vault, workspace, workspace_body};
@@ -107,90 +107,6 @@ async fn what_is_fixed_at_creation_stays() {
     let mut body = workspace_body("Disabled");
     body["properties"]["storageAccount"] = json!(storage("own").to_uppercase());
     lab.put(&id, ML, body).await.expect(200);
-}
-
-#[tokio::test]
-async fn isolation_only_tightens() {
-    let (d, i, o) = ("Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound");
-    let lab = Lab::start(Settings::fast()).await;
-    for (n, (from, to, status)) in
-        [(d, i, 200), (d, o, 200), (i, o, 200), (o, o, 200), (i, d, 400), (o, i, 400), (o, d, 400)]
-            .into_iter()
-            .enumerate()
-    {
-        let id = lab.workspace(&format!("iso-{n}"), from).await;
-        let patch = json!({ "properties": { "managedNetwork": { "isolationMode": to } } });
-        let answer = lab.patch(&id, patch).await.expect(status);
-        let expected = if status == 200 { to } else { from };
-        let shown = lab.get(&id, ML).await.body;
-        assert_eq!(shown["properties"]["managedNetwork"]["isolationMode"], expected, "{from} to {to}: {}", answer.text);
-    }
-}
-
-#[tokio::test]
-async fn the_service_makes_its_own_rules() {
-    let lab = Lab::start(Settings::fast()).await;
-    let id = lab.workspace("ruled", "AllowOnlyApprovedOutbound").await;
-    let list = lab.get(&format!("{id}/outboundRules"), ML).await.expect(200).body;
-    let rules = list["value"].as_array().unwrap();
-    let has = |start: &str| rules.iter().any(|rule| rule["name"].as_str().unwrap().starts_with(start));
-    for name in [
-        "__SYS_ST_AzureActiveDirectory_TCP",
-        "__SYS_ST_MicrosoftContainerRegistry.westeurope_TCP",
-        "__SYS_PE_own_blob_",
-        "__SYS_PE_own_file_",
-        "__SYS_PE_kv1_vault_",
-        "__SYS_PE_ruled_amlworkspace_",
-    ] {
-        assert!(has(name), "{name}");
-    }
-    assert!(rules.iter().all(|rule| rule["properties"]["category"] == "Required"));
-    assert!(rules.iter().all(|rule| rule["properties"]["status"] == "Inactive"));
-    let map = lab.get(&id, ML).await.body["properties"]["managedNetwork"]["outboundRules"].clone();
-    assert_eq!(map.as_object().unwrap().len(), rules.len());
-
-    // The looser mode only closes in what has no public access, here the workspace itself.
-    let mut body = workspace_body("AllowInternetOutbound");
-    body["properties"]["publicNetworkAccess"] = json!("Disabled");
-    let loose = lab.put(&workspace("loose"), ML, body).await.expect(200).body;
-    let map = loose["properties"]["managedNetwork"]["outboundRules"].as_object().unwrap().clone();
-    assert_eq!(map.len(), 1);
-    assert!(map.keys().next().unwrap().starts_with("__SYS_PE_loose_amlworkspace_"));
-}
-
-#[tokio::test]
-async fn a_deleted_workspace_keeps_its_name_until_it_is_purged() {
-    let lab = Lab::start(Settings::fast()).await;
-    let id = lab.workspace("gone", "Disabled").await;
-    lab.delete(&id, ML).await.expect(200);
-    lab.get(&id, ML).await.expect(404);
-    let refused = lab.put(&id, ML, workspace_body("Disabled")).await.expect(400);
-    assert_eq!(refused.code(), "BadRequest");
-    assert!(refused.message().starts_with("Soft-deleted workspace exists."), "{}", refused.text);
-    lab.send("DELETE", &format!("{id}?api-version={ML}&forceToPurge=true"), &lab.token, None)
-        .await
-        .unwrap()
-        .expect(204);
-    lab.put(&id, ML, workspace_body("Disabled")).await.expect(200);
-    let first = lab.get(&id, ML).await.body["properties"]["workspaceId"].clone();
-    lab.send("DELETE", &format!("{id}?api-version={ML}&forceToPurge=true"), &lab.token, None)
-        .await
-        .unwrap()
-        .expect(200);
-    lab.put(&id, ML, workspace_body("Disabled")).await.expect(200);
-    assert_ne!(lab.get(&id, ML).await.body["properties"]["workspaceId"], first, "a new workspace has a new id");
-}
-
-#[tokio::test]
-async fn a_workspace_takes_its_managed_endpoints_with_it() {
-    let lab = Lab::start(Settings::fast()).await;
-    let id = lab.built("leaving", "AllowOnlyApprovedOutbound").await;
-    lab.let_approve(&id, &storage("lake")).await;
-    lab.rule(&id, "lake", endpoint_rule(&storage("lake"), "blob")).await.expect(200);
-    assert_eq!(lab.connections(&storage("lake")).await.len(), 1);
-    lab.delete(&id, ML).await.expect(200);
-    assert_eq!(lab.connections(&storage("lake")).await.len(), 0);
-    assert_eq!(lab.connections(&storage("own")).await.len(), 0);
 }
 
 #[tokio::test]
@@ -305,23 +221,6 @@ async fn addresses_are_allowed_after_creation_and_public_only() {
 }
 
 #[tokio::test]
-async fn contradicted_transitions_can_be_switched() {
-    let (d, i, o) = ("Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound");
-    let lab = Lab::start(Settings::fast()).await;
-    lab.sim.settings(|settings| {
-        (settings.isolation_tightening, settings.isolation_disabling) = (Leniency::Refuse, Leniency::Allow);
-    });
-    let id = lab.built("switched", i).await;
-    let to = |mode: &str| json!({ "properties": { "managedNetwork": { "isolationMode": mode } } });
-    lab.patch(&id, to(o)).await.expect(400);
-    let parked = lab.patch(&id, to(d)).await.expect(200).body["properties"]["managedNetwork"].clone();
-    assert_eq!(parked, json!({ "isolationMode": d, "changeableIsolationModes": [i, o] }));
-    lab.patch(&id, to(o)).await.expect(200);
-    let network = lab.get(&id, ML).await.body["properties"]["managedNetwork"].clone();
-    assert_eq!((&network["status"]["status"], &network["changeableIsolationModes"]), (&json!("Inactive"), &json!([])));
-}
-
-#[tokio::test]
 async fn a_new_workspace_lets_itself_into_its_vault() {
     let mut seed = crate::lab::seed();
     for (n, rbac) in [(2, Some(json!(true))), (1, None)] {
@@ -410,27 +309,6 @@ async fn identities_grow_but_are_not_given_up() {
     let assignment = crate::lab::assignment(&storage("lake"), crate::lab::APPROVER, &object("two"));
     lab.sim.seed(arm_simulator::Seed { role_assignments: vec![assignment], ..Default::default() }).unwrap();
     lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "blob")).await.expect(200);
-}
-
-#[tokio::test]
-async fn a_deleted_workspace_comes_back_or_is_forgotten_in_time() {
-    let lab = Lab::start(Settings { clock_speed: 0.0, ..Settings::fast() }).await;
-    let id = lab.workspace("back", "Disabled").await;
-    let first = lab.get(&id, ML).await.body;
-    lab.delete(&id, ML).await.expect(200);
-    let mut body = workspace_body("Disabled");
-    body["properties"]["allowRecoverSoftDeletedWorkspace"] = json!("True");
-    let back = lab.put(&id, ML, body).await.expect(200).body;
-    assert_eq!(back["properties"]["workspaceId"], first["properties"]["workspaceId"]);
-    assert_eq!(back["identity"], first["identity"]);
-    lab.delete(&id, ML).await.expect(200);
-    lab.sim.clock().advance(Duration::from_secs(13 * 86_400));
-    lab.put(&id, ML, workspace_body("Disabled")).await.expect(400);
-    lab.sim.clock().advance(Duration::from_secs(86_400));
-    let token = lab.sign_in("owner").await;
-    let url = format!("{id}?api-version={ML}");
-    let fresh = lab.send("PUT", &url, &token, Some(workspace_body("Disabled"))).await.unwrap().expect(200).body;
-    assert_ne!(fresh["properties"]["workspaceId"], first["properties"]["workspaceId"]);
 }
 
 #[tokio::test]

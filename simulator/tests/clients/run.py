@@ -5,7 +5,8 @@
 
 A name is that of a module, class or test. `--az` runs azure-cli, which has an environment of its own. ARM_CLIENTS_DIR
 may name a folder with a driver of Microsoft's generated AML client (`drive_armml.py`), which is run unmodified after
-the tests.
+the tests. With ARM_SPECS_DIR, and ARM_CONTRACT as the path of arm-contract, all that the clients and the simulator said
+to each other is held to Microsoft's specifications afterwards, and a contradiction counts as a failure.
 """
 
 import faulthandler
@@ -13,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -63,12 +65,27 @@ def run_driver(folder):
     return passed, DRIVER_OPERATIONS - passed if passed < DRIVER_OPERATIONS else int(counted[2])
 
 
+def check_exchanges(folder):
+    """Holds what the simulators kept when they were stopped to the specifications."""
+    archives = sorted(Path(folder).glob("*.har"))
+    if not archives:
+        print("no exchanges were kept")
+        return 0, 1
+    command = [os.environ["ARM_CONTRACT"], "check", "--specs", os.environ["ARM_SPECS_DIR"], *map(str, archives)]
+    contradicted = subprocess.run(command, timeout=600).returncode != 0
+    return int(not contradicted), int(contradicted)
+
+
 def main():
     # A client that waits for ever shall say where.
     faulthandler.dump_traceback_later(1200, exit=True)
     start = time.monotonic()
     az = sys.argv[1:] == ["--az"]
     names = [] if az else sys.argv[1:]
+    held = "ARM_SPECS_DIR" in os.environ and Path(os.environ.get("ARM_CONTRACT", "")).is_file()
+    exchanges = tempfile.TemporaryDirectory(prefix="arm-exchanges-")
+    if held:
+        os.environ["ARM_EXCHANGES_DIR"] = exchanges.name
     passed, failed = run_tests(names, "az_*.py" if az else "test_*.py")
     folder = os.environ.get("ARM_CLIENTS_DIR")
     if not az and not names:
@@ -77,6 +94,12 @@ def main():
             passed, failed = passed + more[0], failed + more[1]
         else:
             print("skipped: ARM_CLIENTS_DIR is not set")
+    if held:
+        more = check_exchanges(exchanges.name)
+        passed, failed = passed + more[0], failed + more[1]
+    else:
+        print("not held to the specifications: ARM_SPECS_DIR or ARM_CONTRACT is not set")
+    exchanges.cleanup()
     print(f"{time.monotonic() - start:.1f} seconds")
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed or not passed else 0)

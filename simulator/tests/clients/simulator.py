@@ -54,6 +54,10 @@ class Simulator:
         os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = self.endpoints["ca"]
 
     def stop(self):
+        folder = os.environ.get("ARM_EXCHANGES_DIR")
+        if folder:
+            archive = self.control("GET", "requests?format=har")
+            Path(folder, f"{self.process.pid}.har").write_text(json.dumps(archive))
         self.process.terminate()
         self.process.wait(timeout=10)
         self.process.stdout.close()

@@ -5,6 +5,8 @@
 mod allowed;
 mod cassette;
 mod compare;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod replay;
 mod rules;
 

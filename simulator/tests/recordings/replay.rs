@@ -83,6 +83,7 @@ pub(crate) async fn play(cassette: &Cassette) -> Outcome {
         }
         sim.clock().advance(Duration::from_secs_f64(STEP));
     }
+    crate::contract::hold(&sim, env!("CARGO_TARGET_TMPDIR"));
     sim.stop().await;
     outcome
 }

@@ -4,8 +4,12 @@ use super::{COMMON, CREATING, Dialect, Embedded, Farewell, Group, Naming, Stated
 use crate::call::{Shown, Style};
 
 macro_rules! storage_group {
-    ($name:literal) => {
-        Group { name: $name, members: &[$name], zones: &[concat!("privatelink.", $name, ".core.windows.net")] }
+    ($service:literal) => {
+        storage_group!($service, $service)
+    };
+    // That of the second region has a name of its own and the zone of the first.
+    ($service:literal, $name:literal) => {
+        Group { name: $name, members: &[$name], zones: &[concat!("privatelink.", $service, ".core.windows.net")] }
     };
 }
 
@@ -51,6 +55,12 @@ pub(super) const DIALECTS: &[Dialect] = &[
             storage_group!("file"),
             storage_group!("web"),
             storage_group!("dfs"),
+            storage_group!("blob", "blob_secondary"),
+            storage_group!("table", "table_secondary"),
+            storage_group!("queue", "queue_secondary"),
+            storage_group!("file", "file_secondary"),
+            storage_group!("web", "web_secondary"),
+            storage_group!("dfs", "dfs_secondary"),
         ],
         ..COMMON
     },

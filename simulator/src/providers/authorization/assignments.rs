@@ -12,6 +12,17 @@ use crate::http::Reply;
 use crate::ids;
 use crate::rbac::{Limit, Made, RoleAssignment};
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] = &[
+    "condition",
+    "conditionVersion",
+    "delegatedManagedIdentityResourceId",
+    "description",
+    "principalId",
+    "principalType",
+    "roleDefinitionId",
+];
+
 /// The three filters of the API that name principals or scopes.
 enum Filter {
     None,
@@ -36,6 +47,7 @@ fn filter_of(call: &Call<'_>) -> Result<Filter, ArmError> {
     if let Some(id) = quoted(stated, "assignedTo('", "')") {
         return Ok(Filter::AssignedTo(id.to_owned()));
     }
+    // Chosen: code and sentence for a filter that is not one of the documented ones.
     Err(ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported.")))
 }
 
@@ -49,6 +61,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
         .roles
         .assignments()
         .values()
+        .filter(|assignment| call.world.assigned_in(&call.caller.tenant, assignment))
         .filter(|assignment| match &filter {
             Filter::None => at_or_above(assignment) || below(assignment),
             Filter::AtScope => at_or_above(assignment),
@@ -66,16 +79,25 @@ fn not_found(name: &str) -> ArmError {
     ArmError::new(404, "RoleAssignmentNotFound", format!("The role assignment '{name}' is not found."))
 }
 
-pub(super) fn get(call: &mut Call<'_>) -> Answer {
-    let assignment = call.world.roles.assignments().get(&ids::key(&call.path));
-    assignment.map(|a| Reply::ok(a.render())).ok_or_else(|| not_found(call.param(1)))
+/// The assignment that a call is about, if there is one in the caller's tenant.
+fn present<'a>(call: &'a Call<'_>) -> Option<&'a RoleAssignment> {
+    let found = call.world.roles.assignments().get(&ids::key(&call.path));
+    found.filter(|assignment| call.world.assigned_in(&call.caller.tenant, assignment))
 }
+
+pub(super) fn get(call: &mut Call<'_>) -> Answer {
+    present(call).map(|a| Reply::ok(a.render())).ok_or_else(|| not_found(call.param(1)))
+}
+
+/// The types of principals, as ARM spells them.
+const TYPES: [&str; 5] = ["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"];
 
 /// What a request wants to assign.
 struct Wanted {
     /// The last segment of the role definition's id.
     role: String,
     principal_id: String,
+    /// In ARM's spelling.
     principal_type: Option<String>,
 }
 
@@ -87,7 +109,11 @@ impl Wanted {
         Some(Self {
             role: ids::name(&role).to_owned(),
             principal_id: text("principalId")?,
-            principal_type: text("principalType"),
+            // What is none of the types is refused as it is written, whatever a condition thought of it.
+            principal_type: text("principalType").map(|stated| {
+                let known = TYPES.into_iter().find(|name| name.eq_ignore_ascii_case(&stated));
+                known.map_or(stated, str::to_owned)
+            }),
         })
     }
 }
@@ -105,7 +131,7 @@ impl Facts for CallFacts<'_> {
         }
         match source {
             Source::Request => {
-                let wanted = Wanted::of(&call.request.json()?)?;
+                let wanted = Wanted::of(&call.json(NAMES).ok()?)?;
                 match name {
                     Name::RoleDefinitionId => Some(wanted.role),
                     Name::PrincipalId => Some(wanted.principal_id),
@@ -138,7 +164,7 @@ fn limit(body: &Value) -> Result<Option<Limit>, ArmError> {
     let Some(text) = body["properties"]["condition"].as_str().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    // Chosen: the code of a refused condition.
+    // Chosen: `InvalidRoleAssignmentCondition` as the code of a refused condition.
     let refuse = |why: &str| {
         let message = format!("The given role assignment condition is invalid. {why}");
         ArmError::new(400, "InvalidRoleAssignmentCondition", message)
@@ -151,18 +177,21 @@ fn limit(body: &Value) -> Result<Option<Limit>, ArmError> {
     Ok(Some(Limit { text: text.to_owned(), condition: Arc::new(condition) }))
 }
 
-/// The principal's type: as stated, or as the directory knows it.
+/// The principal's type: as stated, or as the directory knows it. Somebody of another directory does not exist, whatever
+/// is stated.
 fn principal_type(call: &Call<'_>, wanted: &Wanted) -> Result<String, ArmError> {
-    let known = call.world.directory.principal(&wanted.principal_id).filter(|p| p.known_at <= call.world.now);
+    let tenant = call.world.tenant_of(call.param(0)).unwrap_or(&call.caller.tenant);
+    let found = call.world.directory.principal(&wanted.principal_id);
+    if found.is_some_and(|principal| !principal.tenant.eq_ignore_ascii_case(tenant)) {
+        return Err(principal_not_found(&wanted.principal_id, tenant));
+    }
+    let known = found.filter(|principal| principal.known_at <= call.world.now);
     let Some(stated) = &wanted.principal_type else {
-        return known.map(|principal| principal.kind.name().to_owned()).ok_or_else(|| {
-            let tenant = call.world.tenant_of(call.param(0)).unwrap_or(&call.caller.tenant);
-            principal_not_found(&wanted.principal_id, tenant)
-        });
+        let kind = known.map(|principal| principal.kind.name().to_owned());
+        return kind.ok_or_else(|| principal_not_found(&wanted.principal_id, tenant));
     };
     let refuse = |code: &str, message: String| Err(ArmError::new(400, code, message));
-    let types = ["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"];
-    let Some(stated) = types.into_iter().find(|name| name.eq_ignore_ascii_case(stated)) else {
+    let Some(stated) = TYPES.into_iter().find(|name| name == stated) else {
         // Chosen: the code of a principal type that there is not; the sentence is Azure's.
         let text = format!(
             "The PrincipalType property '{stated}' is not valid. It must be 'User', 'Group' or 'ServicePrincipal'."
@@ -170,7 +199,7 @@ fn principal_type(call: &Call<'_>, wanted: &Wanted) -> Result<String, ArmError> 
         return refuse("InvalidPrincipalType", text);
     };
     match known.map(|principal| principal.kind.name()) {
-        // With Azure's own misspelling (field reports).
+        // Chosen: code and sentence for a principal of another type, with the misspelling that users quote as Azure's own.
         Some(real) if real != stated => refuse(
             "UnmatchedPrincipalType",
             format!(
@@ -198,16 +227,19 @@ fn principal_not_found(principal: &str, tenant: &str) -> ArmError {
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(NAMES)?;
     let name = call.param(1).to_owned();
     let (key, scope, now) = (ids::key(&call.path), call.param(0).to_owned(), call.world.now);
     if uuid::Uuid::parse_str(&name).is_err() {
         let message = format!("The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.");
+        // Chosen: code and sentence for a name that is no guid, as users of the API quote them.
         return Err(ArmError::new(400, "InvalidRoleAssignmentId", message));
     }
     let wanted = Wanted::of(&body)
         .ok_or_else(|| ArmError::new(400, "InvalidRequestContent", "roleDefinitionId and principalId are required."))?;
-    let definition = call.world.roles.definitions.get(&ids::key(&wanted.role)).ok_or_else(|| {
+    let definition = call.world.roles.definitions.get(&ids::key(&wanted.role));
+    let definition = definition.filter(|role| call.world.defined_in(&call.caller.tenant, role)).ok_or_else(|| {
+        // Chosen: status, code and sentence for a role that there is not: those with which the role itself is not found.
         let message = format!("The specified role definition with ID '{}' does not exist.", wanted.role);
         ArmError::new(404, "RoleDefinitionDoesNotExist", message)
     })?;
@@ -216,6 +248,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
             "The scope '{scope}' is not among the assignable scopes of the role definition '{}'.",
             definition.id
         );
+        // Chosen: code and sentence for a scope on which the role cannot be assigned.
         return Err(ArmError::new(400, "RoleAssignmentScopeNotAssignableToRoleDefinition", message));
     }
     let role = definition.id.clone();
@@ -224,6 +257,8 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let principal_id = wanted.principal_id;
     let description = body["properties"]["description"].as_str().map(str::to_owned);
     let caller = call.caller.object_id.clone();
+    // On the root there can be one of another tenant's under the same guid.
+    let foreign = present(call).is_none();
     let roles = &mut call.world.roles;
     let same = |a: &RoleAssignment| {
         a.role.eq_ignore_ascii_case(&role)
@@ -231,8 +266,9 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
             && ids::key(&a.scope) == ids::key(&scope)
     };
     if let Some(existing) = roles.assignments().get(&key) {
-        if !same(existing) {
+        if foreign || !same(existing) {
             let message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.";
+            // Code and sentence: issue 10 of jetbrains/teamcity-azure-template, which quotes the service.
             return Err(ArmError::new(400, "RoleAssignmentUpdateNotPermitted", message));
         }
         let made = Made { updated_on: now, updated_by: Some(caller), ..existing.made.clone() };
@@ -265,6 +301,9 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
+    if present(call).is_none() {
+        return Ok(Reply::empty(204));
+    }
     let removed = call.world.roles.unassign(&ids::key(&call.path));
     Ok(removed.map_or_else(|| Reply::empty(204), |assignment| Reply::ok(assignment.render())))
 }

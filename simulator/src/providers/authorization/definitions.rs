@@ -9,8 +9,21 @@ use crate::http::Reply;
 use crate::ids;
 use crate::rbac::{Made, Permission, RoleDefinition};
 
+/// Names of the members that a PUT may have.
+const NAMES: &[&str] = &[
+    "actions",
+    "assignableScopes",
+    "dataActions",
+    "description",
+    "notActions",
+    "notDataActions",
+    "permissions",
+    "roleName",
+];
+
 const WRITE: &str = "Microsoft.Authorization/roleDefinitions/write";
 
+/// A role that there is not. Chosen: status, code and sentence, as users of azurerm quote them.
 fn does_not_exist(name: &str) -> ArmError {
     let message = format!("The specified role definition with ID '{name}' does not exist.");
     ArmError::new(404, "RoleDefinitionDoesNotExist", message)
@@ -20,6 +33,12 @@ fn render(call: &Call<'_>, role: &RoleDefinition) -> Value {
     role.render(ids::subscription(call.param(0)))
 }
 
+/// The role that a call is about, if the caller's tenant has it.
+fn present<'a>(call: &'a Call<'_>) -> Option<&'a RoleDefinition> {
+    let found = call.world.roles.definitions.get(&ids::key(call.param(1)));
+    found.filter(|role| call.world.defined_in(&call.caller.tenant, role))
+}
+
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let filter = call.request.query("$filter").unwrap_or_default();
     let filter = filter.trim();
@@ -27,11 +46,13 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let kind = quoted(filter, "type eq '", "'");
     let below = filter.eq_ignore_ascii_case("atScopeAndBelow()");
     if !filter.is_empty() && name.is_none() && kind.is_none() && !below && !filter.eq_ignore_ascii_case("atScope()") {
+        // Chosen: code and sentence for a filter that is not one of the documented ones.
         return Err(ArmError::new(400, "UnsupportedQuery", format!("The filter '{filter}' is not supported.")));
     }
     let scope = call.param(0);
     let definitions = call.world.roles.definitions.values();
     let items = definitions
+        .filter(|role| call.world.defined_in(&call.caller.tenant, role))
         .filter(|role| {
             role.assignable_on(scope)
                 || below && role.assignable_scopes.iter().any(|assignable| ids::contains(scope, assignable))
@@ -44,8 +65,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
-    let role = call.world.roles.definitions.get(&ids::key(call.param(1)));
-    role.map(|role| Reply::ok(render(call, role))).ok_or_else(|| does_not_exist(call.param(1)))
+    present(call).map(|role| Reply::ok(render(call, role))).ok_or_else(|| does_not_exist(call.param(1)))
 }
 
 /// A list of texts; left out, an empty one.
@@ -68,10 +88,11 @@ fn permission(value: &Value) -> Result<Permission, ArmError> {
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(NAMES)?;
     let properties = &body["properties"];
     let id = call.param(1).to_owned();
-    // Chosen: the codes for a role's bad id, for bad scopes, and for a built-in role that somebody changes or deletes.
+    // Chosen: codes and sentences for a role's bad id, for bad scopes, for a name that another role has, and for a built-in
+    // role that somebody changes or deletes.
     if uuid::Uuid::parse_str(&id).is_err() {
         let message = format!("The role definition ID '{id}' is not valid. The role definition ID must be a GUID.");
         return Err(ArmError::new(400, "InvalidRoleDefinitionId", message));
@@ -91,7 +112,12 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     for scope in &assignable_scopes {
         call.require(WRITE, scope)?;
     }
-    let existing = call.world.roles.definitions.get(&ids::key(&id));
+    let existing = present(call);
+    if existing.is_none() && call.world.roles.definitions.contains_key(&ids::key(&id)) {
+        // Chosen: guids of roles are unique over all tenants here, and more than that the other tenant does not tell.
+        let message = format!("The role definition ID '{id}' cannot be used.");
+        return Err(ArmError::new(409, "RoleDefinitionIdInUse", message));
+    }
     if existing.is_some_and(|role| role.built_in) {
         let message = "A built-in role cannot be changed.";
         return Err(ArmError::new(400, "RoleDefinitionUpdateNotPermitted", message));
@@ -100,8 +126,11 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     for scope in existing.map(|role| role.assignable_scopes.clone()).unwrap_or_default() {
         call.require(WRITE, &scope)?;
     }
-    let taken =
-        |role: &RoleDefinition| role.role_name.eq_ignore_ascii_case(&role_name) && !role.id.eq_ignore_ascii_case(&id);
+    let taken = |role: &RoleDefinition| {
+        role.role_name.eq_ignore_ascii_case(&role_name)
+            && !role.id.eq_ignore_ascii_case(&id)
+            && call.world.defined_in(&call.caller.tenant, role)
+    };
     if call.world.roles.definitions.values().any(taken) {
         let message = "A custom role with the same name already exists in this directory. Use a different name.";
         return Err(ArmError::new(409, "RoleDefinitionWithSameNameExists", message));
@@ -127,7 +156,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let key = ids::key(call.param(1));
-    let Some(role) = call.world.roles.definitions.get(&key) else { return Ok(Reply::empty(204)) };
+    let Some(role) = present(call) else { return Ok(Reply::empty(204)) };
     if role.built_in {
         return Err(ArmError::new(400, "RoleDefinitionDeleteNotPermitted", "A built-in role cannot be deleted."));
     }
@@ -135,7 +164,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         call.require("Microsoft.Authorization/roleDefinitions/delete", scope)?;
     }
     if call.world.roles.assignments().values().any(|assignment| assignment.role.eq_ignore_ascii_case(&role.id)) {
-        // Chosen: the status; code and sentence are documented.
+        // Chosen: the status for a role that is in use; code and sentence are documented.
         let message = "There are existing role assignments referencing role.";
         return Err(ArmError::new(400, "RoleDefinitionHasAssignments", message));
     }

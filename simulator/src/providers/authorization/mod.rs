@@ -5,6 +5,7 @@ mod definitions;
 
 pub(crate) use assignments::CallFacts;
 
+use crate::providers::locks;
 use crate::routes::{Provider, Route};
 
 const ASSIGNMENTS: &[&str] = &["2022-04-01", "2020-04-01-preview"];
@@ -37,10 +38,16 @@ const ROUTES: &[Route] = &[
 
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.Authorization",
-    source: "OpenAPI 2022-04-01, recording of role assignments",
-    missing: &["Groups as principals", "Deny assignments", "Management groups", "Role management (PIM)"],
-    types: &[],
-    routes: &[ROUTES],
+    source: "OpenAPI 2022-04-01, recording of role assignments; locks: nothing but what users quote of ScopeLocked",
+    missing: &[
+        "Groups as principals",
+        "Deny assignments",
+        "Management groups",
+        "Role management (PIM)",
+        "The operations of providers as a list",
+    ],
+    types: &[locks::TYPE],
+    routes: &[ROUTES, locks::ROUTES],
 };
 
 /// What stands between a prefix, in any case, and a suffix.

@@ -111,7 +111,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
 pub(super) fn purge(call: &mut Call<'_>) -> Answer {
     let vault = &asked(call)?["document"];
     if vault["properties"]["enablePurgeProtection"] == true {
-        // Chosen: code and sentence.
+        // Chosen: code and sentence for a vault that is protected against purging.
         return Err(ArmError::new(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed."));
     }
     let key = ids::key(vault["id"].as_str().unwrap_or_default());

@@ -77,11 +77,7 @@ fn name_fault(name: &str) -> Option<String> {
 
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
-    let other = |vault: &Value| {
-        let theirs = vault["id"].as_str().unwrap_or_default();
-        vault["type"] == KIND && ids::key(theirs) != ids::key(id) && ids::name(theirs).eq_ignore_ascii_case(name)
-    };
-    world.resources.values().any(other).then(|| {
+    world.name_taken(KIND, id, name).then(|| {
         format!(
             "The vault name '{name}' is already in use. Vault names are globally unique so it is possible that the name \
              is already taken."
@@ -89,7 +85,7 @@ fn taken(world: &World, id: &str, name: &str) -> Option<String> {
     })
 }
 
-/// A missing or wrong property. Chosen: the sentence; the code is the one of public reports.
+/// A missing or wrong property. Chosen: sentence and code, since the specification gives an error no values.
 fn bad(property: &str) -> ArmError {
     ArmError::bad_request(format!("The property \"{property}\" is missing or not valid."))
 }
@@ -97,9 +93,11 @@ fn bad(property: &str) -> ArmError {
 fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let (id, name, body) = (proposal.id, ids::name(proposal.id), proposal.body);
     if let Some(fault) = name_fault(name) {
+        // The code is of Microsoft's page on Key Vault's common error codes.
         return Err(ArmError::new(400, "VaultNameNotValid", fault));
     }
     if let Some(fault) = taken(world, id, name) {
+        // The code is of Microsoft's page on Key Vault's common error codes.
         return Err(ArmError::new(409, "VaultAlreadyExists", fault));
     }
     let mut properties = body["properties"].as_object().cloned().unwrap_or_default();
@@ -116,6 +114,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
             old
         }
         (None, Some(_)) => {
+            // Chosen: the code `ConflictError` and the sentence for a name that a deleted vault still holds. Microsoft's page
+            // on Key Vault's common error codes has the code, but for requests that meet.
             return Err(ArmError::new(
                 409,
                 "ConflictError",
@@ -268,7 +268,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 
 /// `POST` of a name: whether a vault could have it.
 pub(super) fn check_name(call: &mut Call<'_>) -> Answer {
-    let body = call.json()?;
+    let body = call.json(&[])?;
     let name = body["name"].as_str().unwrap_or_default();
     let gone =
         || deleted::find(call.world, &call.path, name).map(|_| "A vault with the same name is in deleted state.");

@@ -109,12 +109,12 @@ fn check_network(world: &World, workspace: &str, location: &str, properties: &Va
     Ok(())
 }
 
-fn check_identity(world: &World, body: &Value) -> Result<(), ArmError> {
+fn check_identity(call: &Call<'_>, body: &Value) -> Result<(), ArmError> {
     // One system-assigned or several user-assigned identities (Microsoft's page on identity-based authentication).
     if body["identity"]["type"].as_str().is_some_and(|kind| kind.contains("System") && kind.contains("User")) {
         return refuse("A compute has either a system-assigned identity or user-assigned ones.");
     }
-    identity::check(world, None, &json!({ "identity": body["identity"] }))
+    identity::check(call.world, (&call.caller, &call.path), None, &json!({ "identity": body["identity"] }))
 }
 
 /// Begins to build the network if the compute is the first that needs it, and says how long the compute waits for it.
@@ -146,13 +146,13 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let workspace = ids::parent(&call.path);
     let owner = call.world.resources.get(&ids::key(&workspace));
     let home = owner.ok_or_else(|| ArmError::parent_not_found(&workspace))?["location"].clone();
-    let body = body::canonical(call.json()?, compute_properties::NAMES);
+    let body = call.json(compute_properties::NAMES)?;
     let id = call.path.clone();
     let key = ids::key(&id);
     let existing = call.world.resources.get(&key).cloned();
     let location = body::location(body["location"].as_str().or(home.as_str()).unwrap_or_default());
     check_network(call.world, &ids::key(&workspace), &location, &body["properties"])?;
-    check_identity(call.world, &body)?;
+    check_identity(call, &body)?;
     let now = rfc3339(call.world.now);
     let mut properties = compute_properties::complete(call, &workspace, &location, &body["properties"])?;
     let created = existing.as_ref().map_or(json!(now), |existing| existing["properties"]["createdOn"].clone());
@@ -201,7 +201,7 @@ fn set_identity(world: &mut World, id: &str, body: &Value) -> Result<(), ArmErro
 
 /// PATCH: nothing but the scale of a cluster.
 pub(super) fn patch(call: &mut Call<'_>) -> Answer {
-    let body = body::canonical(call.json()?, compute_properties::NAMES);
+    let body = call.json(compute_properties::NAMES)?;
     let now = rfc3339(call.world.now);
     let document = call.world.resource_mut(&call.path)?;
     if document["properties"]["computeType"] != "AmlCompute" {

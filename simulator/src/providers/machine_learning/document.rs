@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::body;
+use crate::call::Call;
 use crate::clock::rfc3339;
 use crate::directory::Principal;
 use crate::error::ArmError;
@@ -91,9 +92,18 @@ const OTHER: &[&str] = &[
     "value",
 ];
 
+fn names() -> Vec<&'static str> {
+    [PATCHABLE, ONLY_PUT, OTHER].into_iter().flatten().copied().collect()
+}
+
+/// The body of a call about a workspace, in its canonical spelling.
+pub(super) fn sent(call: &Call<'_>) -> Result<Value, ArmError> {
+    call.json(&names()).map(canonical)
+}
+
 /// A body with the names as the specification spells them. Names of rules are the user's own; the members of rules not.
 pub(super) fn canonical(sent: Value) -> Value {
-    let names: Vec<&str> = [PATCHABLE, ONLY_PUT, OTHER].into_iter().flatten().copied().collect();
+    let names = names();
     let mut sent = body::canonical(sent, &names);
     // The map of rules stands in the network, and the network at three depths: of a workspace, of the child resource
     // `managedNetworks`, and as the whole properties of a batch.

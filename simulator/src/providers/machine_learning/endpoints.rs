@@ -33,7 +33,7 @@ impl World {
         let kind = ids::resource_type(target).unwrap_or_default();
         ["read", "privateEndpointConnectionsApproval/action"]
             .iter()
-            .all(|action| self.roles.allowed(&identity, &format!("{kind}/{action}"), target, self.now))
+            .all(|action| self.holds(&identity, &format!("{kind}/{action}"), target))
     }
 
     /// Brings every rule of a built network to where it can be.

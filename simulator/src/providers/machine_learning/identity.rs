@@ -8,6 +8,8 @@ use crate::ids;
 use crate::operations::Plan;
 use crate::world::World;
 
+const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+
 fn has(identity: &Value, kind: &str) -> bool {
     identity["type"].as_str().is_some_and(|text| text.contains(kind))
 }
@@ -18,8 +20,15 @@ fn users(identity: &Value) -> impl Iterator<Item = &String> {
     map.into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(id, _)| id)
 }
 
-/// Judges the identity that a body asks for.
-pub(super) fn check(world: &World, existing: Option<&Value>, body: &Value) -> Result<(), ArmError> {
+/// Judges the identity that a body asks for. Who gives a resource an identity acts through it from then on, and must
+/// have the right to assign it (Microsoft's page on managed identities; the Managed Identity Operator role is for this).
+/// Chosen: on every body that names it, also if the resource has it already.
+pub(super) fn check(
+    world: &World,
+    (caller, id): (&Principal, &str),
+    existing: Option<&Value>,
+    body: &Value,
+) -> Result<(), ArmError> {
     let refuse = |message: String| Err(ArmError::validation(message));
     let none = Value::Null;
     let now = existing.map_or(&none, |existing| &existing["identity"]);
@@ -33,7 +42,9 @@ pub(super) fn check(world: &World, existing: Option<&Value>, body: &Value) -> Re
         return refuse("User-assigned identities cannot be given up once a workspace has them.".into());
     }
     for user in users(wanted) {
-        if !world.resources.contains_key(&ids::key(user)) {
+        world.require_linked(caller, id, &format!("{IDENTITY}/assign/action"), user)?;
+        let found = world.resources.get(&ids::key(user));
+        if found.is_none_or(|found| !found["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(IDENTITY))) {
             let message = format!("The user-assigned identity '{user}' was not found.");
             return Err(ArmError::new(400, "FailedIdentityOperation", message));
         }

@@ -6,7 +6,7 @@ use crate::error::ArmError;
 use crate::ids;
 use crate::world::World;
 
-use super::WORKSPACE;
+use super::{WORKSPACE, endpoints};
 
 pub(super) const HUB: &str = "Hub";
 pub(super) const PROJECT: &str = "Project";
@@ -44,6 +44,20 @@ pub(super) fn check(world: &World, existing: Option<&Value>, body: &Value) -> Re
     for required in DEPENDENCIES {
         if body["properties"][*required].as_str().is_none_or(str::is_empty) {
             return refuse(format!("The workspace needs a {required}."));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what belongs to another tenant: a workspace approves its own endpoints there, and its identity is let into
+/// the vault. Chosen: within the tenant nothing more is asked of whoever creates or changes a workspace, and the
+/// sentence; Microsoft's page on managed networks only says that targets are of the same tenant.
+pub(super) fn check_tenant(world: &World, workspace: &str, body: &Value) -> Result<(), ArmError> {
+    let linked = ["storageAccount", "keyVault", "containerRegistry", "applicationInsights", "hubResourceId"];
+    for name in linked {
+        let target = body["properties"][name].as_str().filter(|target| !target.is_empty());
+        if let Some(target) = target.filter(|target| !endpoints::same_tenant(world, workspace, target)) {
+            return Err(ArmError::validation(format!("The {name} '{target}' is not in the tenant of the workspace.")));
         }
     }
     Ok(())

@@ -67,7 +67,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
 /// PUT and PATCH: a PATCH of the workspace that says nothing but its network.
 pub(super) fn write(call: &mut Call<'_>) -> Answer {
     let id = workspace_of(call)?;
-    let sent = document::canonical(call.json()?);
+    let sent = document::sent(call)?;
     let body = json!({ "properties": { "managedNetwork": sent["properties"]["managedNetwork"] } });
     start(call, &id, body, "workspaceUpdate", render)
 }
@@ -76,7 +76,7 @@ pub(super) fn write(call: &mut Call<'_>) -> Answer {
 /// as for the workspace's own map.
 pub(super) fn batch(call: &mut Call<'_>) -> Answer {
     let id = workspace_of(call)?;
-    let sent = document::canonical(call.json()?);
+    let sent = document::sent(call)?;
     let body = json!({ "properties": { "managedNetwork": sent["properties"] } });
     start(call, &id, body, "rulesBatch", rules)
 }

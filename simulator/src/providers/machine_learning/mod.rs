@@ -33,33 +33,10 @@ use crate::routes::{Provider, Route, connectable, connection_list, link_resource
 
 pub(crate) const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
-/// 2020-08-01 is the version of azure-mgmt-machinelearningservices 1.0.1, 2021-01-01 the one with which azure-cli approves
-/// connections.
-const CONNECTION_VERSIONS: &[&str] = &[
-    "2020-08-01",
-    "2021-01-01",
-    "2023-10-01",
-    "2024-04-01",
-    "2024-07-01-preview",
-    "2024-10-01",
-    "2024-10-01-preview",
-    "2025-04-01",
-    "2025-06-01",
-    "2025-09-01",
-    "2025-10-01-preview",
-    "2025-12-01",
-    "2026-03-01",
-    "2026-03-15-preview",
-    "2026-05-01",
-];
-
 /// The first is what azure-cli uses; the specifications of the others have registries, but no path of their connections.
 const REGISTRY_VERSIONS: &[&str] =
     &["2022-10-01-preview", "2024-04-01", "2024-07-01-preview", "2024-10-01", "2024-10-01-preview"];
 const REGISTRY_CONNECTION_VERSIONS: &[&str] = &["2022-10-01-preview"];
-
-/// Keys are asked for at an old version in the recording.
-const KEY_VERSIONS: &[&str] = &["2021-07-01", "2024-04-01", "2024-10-01", "2024-10-01-preview", "2025-12-01"];
 
 macro_rules! workspace {
     ($tail:literal) => {
@@ -89,7 +66,7 @@ const WORKSPACE_ROUTES: &[Route] = &[
     row!("PUT", workspace!("/{}"), workspace::put),
     row!("PATCH", workspace!("/{}"), workspace::patch),
     row!("DELETE", workspace!("/{}"), lifecycle::delete),
-    row!("POST", workspace!("/{}/listKeys"), actions::list_keys, KEY_VERSIONS),
+    row!("POST", workspace!("/{}/listKeys"), actions::list_keys, versions::KEYS),
     row!("POST", workspace!("/{}/diagnose"), actions::diagnose),
     row!("GET", workspace!("/{}/outboundNetworkDependenciesEndpoints"), actions::dependencies),
     row!("GET", workspace!("/{}/connections"), resource_type::list),
@@ -158,19 +135,22 @@ pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.MachineLearningServices",
     source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
     missing: &[
-        "Datastores, endpoints, jobs and everything on the data plane.",
-        "Computes other than clusters, instances and attached machines.",
-        "Rules of the categories Recommended and Dependency.",
-        "What a registry holds: it is kept as it was sent, with its private endpoint connections.",
+        "Datastores, online and batch endpoints, jobs, assets, schedules, feature stores and everything on the data \
+         plane",
+        "Computes other than clusters, instances and attached machines; their nodes, keys, sizes, schedules and quotas",
+        "Rules of the categories Recommended and Dependency",
+        "Of connections: their secrets and tests, changing a part of one (PATCH), models, deployments and content filters",
+        "Keys of notebooks and of the storage account, resynchronizing keys, features, the list of operations",
+        "What a registry holds: it is kept as it was sent, with its private endpoint connections",
     ],
     types: &[WORKSPACES, computes::TYPE, workspace_connections::TYPE, targets::REGISTRY],
     routes: &[
         WORKSPACE_ROUTES,
         NETWORK_ROUTES,
         COMPUTE_ROUTES,
-        connectable!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
-        connection_list!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
-        link_resources!("Microsoft.MachineLearningServices/workspaces", CONNECTION_VERSIONS),
+        connectable!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),
+        connection_list!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),
+        link_resources!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),
         tracked!("Microsoft.MachineLearningServices/registries", REGISTRY_VERSIONS),
         connectable!("Microsoft.MachineLearningServices/registries", REGISTRY_CONNECTION_VERSIONS),
         connection_list!("Microsoft.MachineLearningServices/registries", REGISTRY_CONNECTION_VERSIONS),

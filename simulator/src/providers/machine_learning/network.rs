@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::error::ArmError;
 use crate::ids;
+use crate::providers::locks;
 use crate::world::World;
 
 use super::WORKSPACE;
@@ -117,12 +118,7 @@ pub(super) fn is_workspace(id: &str) -> bool {
 /// Refuses what the service would have to do itself below a lock: with a lock on the workspace or above it, its
 /// internal calls fail (Microsoft's page on managed networks).
 pub(super) fn refuse_locked(world: &World, workspace: &str) -> Result<(), ArmError> {
-    let lock = world.resources.values().find(|resource| {
-        resource["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("Microsoft.Authorization/locks"))
-            && resource["id"].as_str().is_some_and(|id| ids::contains(ids::list_scope(id), workspace))
-    });
-    let Some(id) = lock.and_then(|lock| lock["id"].as_str()) else { return Ok(()) };
-    let scope = ids::list_scope(id);
+    let Some((scope, id)) = locks::over(world, workspace) else { return Ok(()) };
     Err(ArmError::new(
         409,
         "ScopeLocked",

@@ -272,7 +272,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let key = ids::key(&workspace);
     call.world.resource(&workspace)?;
     workspace::refuse_concurrent(call.world, &key)?;
-    let sent = document::canonical(call.json()?);
+    let sent = document::sent(call)?;
     let body = versions::rule_taken(sent["properties"].clone(), &call.api_version);
     let name = ids::name(&call.path).to_owned();
     let rule = validation::rule(call.world, &key, &name, &body)?;

@@ -10,42 +10,40 @@ use crate::http::Payload;
 
 use super::WORKSPACE;
 
+/// The versions that are served, after older ones that only some paths take.
+macro_rules! versions {
+    ($($older:literal),*) => {
+        &[
+            $($older,)*
+            "2023-08-01-preview",
+            "2023-10-01",
+            "2024-04-01",
+            "2024-07-01-preview",
+            "2024-10-01",
+            "2024-10-01-preview",
+            "2025-04-01",
+            "2025-06-01",
+            "2025-09-01",
+            "2025-10-01-preview",
+            "2025-12-01",
+            "2026-03-01",
+            "2026-03-15-preview",
+            "2026-05-01",
+        ]
+    };
+}
+
 /// Versions of workspaces, rules, provisioning and computes.
-pub(super) const ALL: &[&str] = &[
-    "2023-08-01-preview",
-    "2023-10-01",
-    "2024-04-01",
-    "2024-07-01-preview",
-    "2024-10-01",
-    "2024-10-01-preview",
-    "2025-04-01",
-    "2025-06-01",
-    "2025-09-01",
-    "2025-10-01-preview",
-    "2025-12-01",
-    "2026-03-01",
-    "2026-03-15-preview",
-    "2026-05-01",
-];
+pub(super) const ALL: &[&str] = versions!();
 
 /// Versions in which workspaces can be read: these, and the one of azure-mgmt-machinelearningservices 1.0.1.
-pub(super) const READ: &[&str] = &[
-    "2020-08-01",
-    "2023-08-01-preview",
-    "2023-10-01",
-    "2024-04-01",
-    "2024-07-01-preview",
-    "2024-10-01",
-    "2024-10-01-preview",
-    "2025-04-01",
-    "2025-06-01",
-    "2025-09-01",
-    "2025-10-01-preview",
-    "2025-12-01",
-    "2026-03-01",
-    "2026-03-15-preview",
-    "2026-05-01",
-];
+pub(super) const READ: &[&str] = versions!("2020-08-01");
+
+/// Versions of private endpoint connections: 2021-01-01 is the one with which azure-cli approves them.
+pub(super) const CONNECTIONS: &[&str] = versions!("2020-08-01", "2021-01-01");
+
+/// Versions in which keys are listed: the recording asks for them at an old one.
+pub(super) const KEYS: &[&str] = versions!("2021-07-01");
 
 /// Versions with the `managedNetworks` child resource: previews only.
 pub(super) const MANAGED_NETWORKS: &[&str] = &["2024-10-01-preview", "2025-10-01-preview", "2026-03-15-preview"];

@@ -27,7 +27,7 @@ pub(super) fn refuse_concurrent(world: &World, workspace: &str) -> Result<(), Ar
         .operations
         .running()
         .any(|operation| EXCLUSIVE.contains(&operation.kind) && ids::contains(workspace, &operation.resource));
-    // No official text is known for AML.
+    // Chosen: the sentences for a workspace that is busy; no official text is known for AML.
     match world.settings.concurrent_writes {
         ConcurrentWrites::Conflict if busy => {
             Err(ArmError::conflict("Another operation is in progress on this workspace. Please try again later."))
@@ -79,10 +79,12 @@ pub(super) fn rule_map(world: &World, workspace: &str, body: &Value) -> Result<(
 }
 
 /// Judges everything in a body but its rules.
-fn check(world: &World, workspace: &str, body: &Value, version: &str) -> Result<(), ArmError> {
+fn check(call: &Call<'_>, id: &str, body: &Value) -> Result<(), ArmError> {
+    let (world, version, workspace) = (&*call.world, call.api_version.as_str(), &ids::key(id));
     let existing = world.resources.get(workspace);
+    kinds::check_tenant(world, workspace, body)?;
     kinds::check(world, existing, body)?;
-    identity::check(world, existing, body)?;
+    identity::check(world, (&call.caller, id), existing, body)?;
     access::check(body, existing.is_some())?;
     isolation::check(world, workspace, body)?;
     let properties = &body["properties"];
@@ -123,7 +125,7 @@ fn check_fixed(existing: &Value, body: &Value, put: bool) -> Result<(), ArmError
 }
 
 fn body_of(call: &Call<'_>) -> Result<Value, ArmError> {
-    Ok(versions::workspace_taken(document::canonical(call.json()?), &call.api_version))
+    Ok(versions::workspace_taken(document::sent(call)?, &call.api_version))
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
@@ -141,7 +143,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     };
     locations::check(&location, WORKSPACE)?;
     let recovered = lifecycle::recoverable(call.world, &key, &body)?;
-    check(call.world, &key, &body, &call.api_version)?;
+    check(call, &id, &body)?;
     // A refused creation must leave nothing behind, so everything is checked on the workspace that would result.
     create(call.world, &id, &body)?;
     let checked = rule_map(call.world, &key, &body)
@@ -223,7 +225,7 @@ fn update(call: &mut Call<'_>, body: &Value, put: bool) -> Answer {
 pub(super) fn change_of(call: &mut Call<'_>, id: &str, body: &Value, put: bool) -> Result<Plan, ArmError> {
     let key = ids::key(id);
     refuse_concurrent(call.world, &key)?;
-    check(call.world, &key, body, &call.api_version)?;
+    check(call, id, body)?;
     // Rules are judged under the mode that the same body sets.
     let before = call.world.networks.get(&key).cloned();
     if let (Some(mode), Some(network)) =

@@ -25,7 +25,7 @@ impl Prefix {
     /// Reads a prefix; its address must be the first of its range.
     pub(super) fn parse(text: &str) -> Result<Self, ArmError> {
         let bad = || {
-            // Chosen: the code; the rule is that of CIDR notation.
+            // Chosen: code and sentence for a prefix that is not in CIDR notation.
             let message = format!("The address prefix '{text}' is not in CIDR notation.");
             ArmError::new(400, "InvalidCIDRNotation", message)
         };

@@ -42,7 +42,7 @@ pub(super) fn without_empty_tags(document: Value) -> Value {
     document
 }
 
-/// A request that cannot be understood.
+/// A request that cannot be understood. Chosen: the code, as users quote it; the sentences are the simulator's.
 pub(super) fn invalid(message: impl Into<String>) -> ArmError {
     ArmError::new(400, "InvalidRequestFormat", message)
 }
@@ -80,7 +80,7 @@ pub(super) fn id_of(reference: &Value) -> Option<&str> {
     reference["id"].as_str().filter(|id| !id.is_empty())
 }
 
-/// Finds what a resource refers to (text: public reports of the error).
+/// Finds what a resource refers to. Chosen: code and sentence if it is not there, as users quote them.
 pub(super) fn referenced<'a>(world: &'a World, by: &str, id: &str) -> Result<&'a Value, ArmError> {
     world.resource(id).map_err(|_| not_referable(by, id))
 }
@@ -96,20 +96,7 @@ pub(super) fn not_referable(by: &str, id: &str) -> ArmError {
 
 /// ARM checks the caller's rights on what a request links to as well.
 pub(super) fn linked(world: &World, proposal: &Proposal<'_>, action: &str, scope: &str) -> Result<(), ArmError> {
-    if world.may(&proposal.caller.object_id, action, scope) {
-        return Ok(());
-    }
-    let (client, object, path) = (&proposal.caller.client_id, &proposal.caller.object_id, proposal.id);
-    let kind = ids::resource_type(path).unwrap_or_default();
-    Err(ArmError::new(
-        403,
-        "LinkedAuthorizationFailed",
-        format!(
-            "The client '{client}' with object id '{object}' has permission to perform action '{kind}/write' on scope \
-             '{path}'; however, it does not have permission to perform action(s) '{action}' on the linked scope(s) \
-             '{scope}' or the linked scope(s) are invalid."
-        ),
-    ))
+    world.require_linked(proposal.caller, proposal.id, action, scope)
 }
 
 /// `subnetPut` is `PutSubnetOperation` to the service.
@@ -124,8 +111,8 @@ fn retryable() -> ArmError {
     ArmError::new(429, "RetryableError", "A retryable error occurred.")
 }
 
-/// Refuses a write while another one runs on the same top-level resource or below it (codes: ARM throttling page and
-/// public reports of the error).
+/// Refuses a write while another one runs on the same top-level resource or below it (codes: ARM throttling page).
+/// Chosen: the sentences, as users quote them.
 pub(super) fn free(world: &World, id: &str) -> Result<(), ArmError> {
     if world.settings.parallel_network_writes == ParallelNetworkWrites::Allow {
         return Ok(());

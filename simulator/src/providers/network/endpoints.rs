@@ -20,18 +20,12 @@ use super::{subnets, zone_groups};
 const ENDPOINT: &str = "Microsoft.Network/privateEndpoints";
 const AUTOMATIC: &str = "privateLinkServiceConnections";
 const MANUAL: &str = "manualPrivateLinkServiceConnections";
+const INTERFACE_NAME: &str = "customNetworkInterfaceName";
 /// The kind of the operation that makes an endpoint.
 pub(crate) const PUT: &str = "privateEndpointPut";
 
-const WRITABLE: &[&str] = &[
-    "subnet",
-    AUTOMATIC,
-    MANUAL,
-    "applicationSecurityGroups",
-    "ipConfigurations",
-    "customNetworkInterfaceName",
-    "ipVersionType",
-];
+const WRITABLE: &[&str] =
+    &["subnet", AUTOMATIC, MANUAL, "applicationSecurityGroups", "ipConfigurations", INTERFACE_NAME, "ipVersionType"];
 
 const READ_ONLY: &[&str] =
     &["networkInterfaces", "customDnsConfigs", "resourceGuid", "isIPv6EnabledPrivateEndpoint", "billingSku"];
@@ -53,7 +47,7 @@ pub(super) const TYPE: ResourceType = ResourceType {
         "privateLinkServiceConnectionState",
         "applicationSecurityGroups",
         "ipConfigurations",
-        "customNetworkInterfaceName",
+        INTERFACE_NAME,
         "groupId",
         "memberName",
         "privateIPAddress",
@@ -110,6 +104,7 @@ fn wanted(body: &Value) -> Result<Wanted, ArmError> {
     }
     if let Some(group) = groups.iter().find(|group| !connections::has_group(&target, group)) {
         let message = format!("The group id '{group}' is not supported by '{target}'.");
+        // Chosen: code and sentence for a group that the target does not have.
         return Err(ArmError::new(400, "InvalidGroupId", message));
     }
     let message = properties["requestMessage"].as_str().unwrap_or_default().to_owned();
@@ -133,7 +128,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         linked(world, proposal, &format!("{kind}/PrivateEndpointConnectionsApproval/action"), &wanted.target)?;
     }
     match proposal.existing {
-        Some(existing) => unchanged(existing, &wanted, &subnet_id)?,
+        Some(existing) => unchanged(existing, &wanted, &subnet_id, &proposal.body["properties"][INTERFACE_NAME])?,
         // The interface is made when the endpoint is stored; here it is only asked whether it can be.
         None => addresses(world, proposal.id, proposal.body, subnet, &members(target, &wanted)).map(drop)?,
     }
@@ -141,14 +136,23 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     for list in [AUTOMATIC, MANUAL, "ipConfigurations"] {
         stored.entry(list).or_insert_with(|| json!([]));
     }
-    stored.entry("customNetworkInterfaceName").or_insert(json!(""));
+    let named = proposal.existing.map(|existing| existing["properties"][INTERFACE_NAME].clone());
+    stored.entry(INTERFACE_NAME).or_insert(named.unwrap_or_else(|| json!("")));
     stored.insert("isIPv6EnabledPrivateEndpoint".into(), json!(false));
     stored.insert("resourceGuid".into(), resource_guid(world, proposal));
-    Ok(json!({ "properties": stored }))
+    let document = json!({ "id": proposal.id, "properties": stored });
+    let interface = interface_id(&document);
+    if proposal.existing.is_none() && world.resources.contains_key(&ids::key(&interface)) {
+        // Chosen: code and sentence. An interface that is somebody's does not become the endpoint's.
+        let message = format!("Network interface {interface} of private endpoint {} exists already.", proposal.id);
+        return Err(ArmError::new(400, "PrivateEndpointNetworkInterfaceNameInUse", message));
+    }
+    Ok(document)
 }
 
 /// Chosen: what an endpoint connects, and where it lies, is settled when it is made; only the rest can be changed.
-fn unchanged(existing: &Value, wanted: &Wanted, subnet: &str) -> Result<(), ArmError> {
+fn unchanged(existing: &Value, wanted: &Wanted, subnet: &str, asked: &Value) -> Result<(), ArmError> {
+    let named = &existing["properties"][INTERFACE_NAME];
     let before = self::wanted(existing)?;
     let same = |left: &str, right: &str| ids::key(left) == ids::key(right);
     let changed = if !same(&before.target, &wanted.target) || before.manual != wanted.manual {
@@ -157,6 +161,8 @@ fn unchanged(existing: &Value, wanted: &Wanted, subnet: &str) -> Result<(), ArmE
         "groupIds"
     } else if !same(id_of(&existing["properties"]["subnet"]).unwrap_or_default(), subnet) {
         "subnet"
+    } else if asked.as_str().is_some_and(|asked| !same(asked, named.as_str().unwrap_or_default())) {
+        INTERFACE_NAME
     } else {
         return Ok(());
     };
@@ -203,7 +209,7 @@ fn addresses(
             same(&item["properties"]["groupId"], &member.group) && same(&item["properties"]["memberName"], &member.name)
         };
         let Some(item) = asked.iter().find(fits) else {
-            // Text: public reports.
+            // Chosen: code and sentence for a member without its static address, as users quote them.
             let message = format!(
                 "Private Endpoint {id} contains static ipconfigurations and its missing these membernames/groupids \
                  requested by Private Link service [GroupId: {}, MemberName: {}]. Private Endpoint needs to be \
@@ -227,7 +233,7 @@ fn addresses(
 fn interface_id(endpoint: &Value) -> String {
     let id = endpoint["id"].as_str().unwrap_or_default();
     let group = ids::list_scope(id);
-    let custom = endpoint["properties"]["customNetworkInterfaceName"].as_str().filter(|name| !name.is_empty());
+    let custom = endpoint["properties"][INTERFACE_NAME].as_str().filter(|name| !name.is_empty());
     let guid = endpoint["properties"]["resourceGuid"].as_str().unwrap_or_default();
     let name = custom.map_or_else(|| format!("{}.nic.{}", ids::name(id), ids::guid(&["nic", id, guid])), str::to_owned);
     format!("{group}/providers/{}/{name}", interfaces::TYPE.kind)
@@ -265,12 +271,16 @@ fn removed(world: &mut World, document: &Value) {
     let gone: Vec<String> =
         world.connections.iter().filter(|(_, c)| theirs(&c.endpoint)).map(|(id, _)| id.clone()).collect();
     gone.iter().for_each(|connection| world.disconnect(connection));
-    world.remove(&ids::key(&interface_id(document)));
+    if interface(world, document).is_some() {
+        world.remove(&ids::key(&interface_id(document)));
+    }
 }
 
-/// The interface of an endpoint.
+/// The interface of an endpoint; not somebody else's of the same name.
 pub(super) fn interface<'a>(world: &'a World, endpoint: &Value) -> Option<&'a Value> {
-    world.resources.get(&ids::key(&interface_id(endpoint)))
+    let found = world.resources.get(&ids::key(&interface_id(endpoint)));
+    let own = ids::key(endpoint["id"].as_str().unwrap_or_default());
+    found.filter(|found| id_of(&found["properties"]["privateEndpoint"]).is_some_and(|theirs| ids::key(theirs) == own))
 }
 
 /// An endpoint as GET shows it: the state of its connection is what the target says at this moment.

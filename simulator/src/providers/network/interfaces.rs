@@ -99,13 +99,13 @@ pub(super) fn addresses_in<'a>(world: &'a World, subnet: &str) -> impl Iterator<
 
 /// A subnet that `by` may lie in: it exists, in the same region.
 pub(super) fn subnet_for<'a>(world: &'a World, proposal: &Proposal<'_>, subnet: &str) -> Result<&'a Value, ArmError> {
+    linked(world, proposal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet)?;
     let found = referenced(world, proposal.id, subnet)?;
     let region = body::location(proposal.body["location"].as_str().unwrap_or_default());
     if super::virtual_networks::region(world, subnet) != region {
         return Err(not_referable(proposal.id, subnet));
     }
     provisioned(world, proposal.id, subnet)?;
-    linked(world, proposal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet)?;
     Ok(found)
 }
 
@@ -124,6 +124,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         configurations.push(configuration(world, proposal, item, index == 0, &mut taken)?);
     }
     if let Some(group) = stored.get("networkSecurityGroup").and_then(id_of).map(str::to_owned) {
+        linked(world, proposal, "Microsoft.Network/networkSecurityGroups/join/action", &group)?;
         referenced(world, proposal.id, &group)?;
         provisioned(world, proposal.id, &group)?;
         stored.insert("networkSecurityGroup".into(), json!({ "id": group }));
@@ -158,6 +159,7 @@ fn configuration(
     }
     let public = id_of(&wanted["publicIPAddress"]);
     if let Some(address) = public {
+        linked(world, proposal, "Microsoft.Network/publicIPAddresses/join/action", address)?;
         referenced(world, proposal.id, address)?;
         provisioned(world, proposal.id, address)?;
     }
@@ -170,6 +172,7 @@ fn configuration(
             let message = format!(
                 "Private IP address is required when privateIPAllocationMethod is Static in IP configuration {name}."
             );
+            // Chosen: code and sentence for a static address that is not stated.
             ArmError::new(400, "PrivateIPAddressMissing", message)
         })?;
         subnets::check_static(world, subnet, address, proposal.id)?;
@@ -271,7 +274,8 @@ pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet:
     world.renew_etag(&key);
 }
 
-/// Chosen: the code. Azure makes, changes and deletes the interface of an endpoint with the endpoint.
+/// Azure makes, changes and deletes the interface of an endpoint with the endpoint. Chosen: the code and the sentence with
+/// which it refuses others.
 fn not_of_an_endpoint(interface: &Value, verb: &str) -> Result<(), ArmError> {
     let Some(endpoint) = id_of(&interface["properties"]["privateEndpoint"]) else { return Ok(()) };
     let id = interface["id"].as_str().unwrap_or_default();

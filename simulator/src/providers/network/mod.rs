@@ -56,6 +56,11 @@ pub(crate) const PROVIDER: Provider = Provider {
     missing: &[
         "Peerings of virtual networks, NAT gateways, load balancers, application security groups, service \
          endpoint policies: what refers to them is not resolved",
+        "Load balancers, application gateways, firewalls, network watchers, network profiles, public address prefixes, \
+         gateways and all else of the provider that no private endpoint needs",
+        "Service tags, the types that endpoints can lead to, free addresses and usages of a network",
+        "Effective routes and rules of network interfaces; their IP configurations and the default security rules as \
+         resources of their own",
         "Records that virtual machines register by themselves",
         "Private endpoints with IPv6 addresses",
         "What application gateways and private link services do: they are kept as they were sent, with their private \

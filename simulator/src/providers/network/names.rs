@@ -21,7 +21,7 @@ struct Service {
 }
 
 /// Host names: Microsoft's pages on private endpoint DNS values and on custom DNS of workspaces, the recording of
-/// private endpoints (blob). Members: OpenAPI ContainerRegistry 2023-07-01, public reports (vault). Chosen: the names of
+/// private endpoints (blob). Members: OpenAPI ContainerRegistry 2023-07-01, users' reports (vault). Chosen: the names of
 /// the second and third member of a workspace; `web` without the number of its zone.
 ///
 /// `{service}` is the group without `_secondary`; `{label}` is the first label of a workspace's notebook host;

@@ -53,7 +53,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let method = stored.get("publicIPAllocationMethod").and_then(Value::as_str).unwrap_or("Dynamic").to_owned();
     let sku = proposal.body["sku"]["name"].as_str().unwrap_or("Basic");
     if sku == "Standard" && method != "Static" {
-        // Chosen: the code; the rule is that of the Standard SKU.
+        // Chosen: the code for an address of the Standard SKU that is not static; the rule is documented.
         return Err(invalid("A public IP address of the SKU Standard is allocated statically."));
     }
     stored.insert("publicIPAllocationMethod".into(), json!(method));
@@ -85,6 +85,7 @@ fn removable(world: &World, document: &Value) -> Result<(), ArmError> {
     free(world, id)?;
     let Some(user) = users::configuration_with_address(world, id) else { return Ok(()) };
     let message = format!("Public IP address {id} can not be deleted since it is still allocated to resource {user}.");
+    // Chosen: code and sentence for an address that is in use, as users quote them.
     Err(ArmError::new(400, "PublicIPAddressCannotBeDeleted", message))
 }
 

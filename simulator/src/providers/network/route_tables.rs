@@ -81,7 +81,7 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": stored }))
 }
 
-/// Chosen: the wording, after that of security groups.
+/// Chosen: code and sentence for a route table that is in use, after those of security groups.
 fn removable(world: &World, document: &Value) -> Result<(), ArmError> {
     let id = document["id"].as_str().unwrap_or_default();
     free(world, id)?;

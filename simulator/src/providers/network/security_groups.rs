@@ -163,7 +163,7 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     }
     let priority = stored.get("priority").and_then(Value::as_u64).unwrap_or_default();
     if !(100..=4096).contains(&priority) {
-        // Chosen: the code; the bounds are the specification's.
+        // Chosen: code and sentence for a priority out of the specification's bounds.
         let message = format!("Security rule {name} has invalid Priority. Allowed values are from 100 to 4096.");
         return Err(ArmError::new(400, "SecurityRuleInvalidPriority", message));
     }
@@ -173,7 +173,7 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": stored }))
 }
 
-/// Two rules of one direction must differ in priority (specification). Chosen: the code.
+/// Two rules of one direction must differ in priority (specification). Chosen: code and sentence if they do not.
 fn distinct<'a>(rule: &Value, others: impl IntoIterator<Item = &'a Value>) -> Result<(), ArmError> {
     let place = |rule: &Value| (rule["properties"]["priority"].clone(), rule["properties"]["direction"].clone());
     let Some(other) = others.into_iter().find(|other| place(other) == place(rule)) else { return Ok(()) };
@@ -197,7 +197,7 @@ fn accept_rule(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError
     Ok(rule)
 }
 
-/// Text: public reports.
+/// Chosen: code and sentence for a group that is in use, as users quote them.
 fn removable(world: &World, document: &Value) -> Result<(), ArmError> {
     let id = document["id"].as_str().unwrap_or_default();
     free(world, id)?;

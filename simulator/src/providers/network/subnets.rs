@@ -13,7 +13,7 @@ use crate::world::World;
 
 use super::address::Prefix;
 use super::children::Children;
-use super::common::{CHILD, delete, free, id_of, invalid, properties, provisioned, put, referenced};
+use super::common::{CHILD, delete, free, id_of, invalid, linked, properties, provisioned, put, referenced};
 use super::{interfaces, virtual_networks};
 
 const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
@@ -95,13 +95,19 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         &["Enabled", "Disabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled"],
     )?;
     one_of(&stored, "privateLinkServiceNetworkPolicies", &["Enabled", "Disabled"])?;
-    for member in ["networkSecurityGroup", "routeTable", "natGateway"] {
+    for (member, kind) in [
+        ("networkSecurityGroup", "networkSecurityGroups"),
+        ("routeTable", "routeTables"),
+        ("natGateway", "natGateways"),
+    ] {
         if let Some(id) = stored.get(member).and_then(id_of).map(str::to_owned) {
+            linked(world, proposal, &format!("Microsoft.Network/{kind}/join/action"), &id)?;
             referenced(world, proposal.id, &id)?;
             stored.insert(member.into(), json!({ "id": id }));
         }
     }
-    // A prefix under addresses in use may not be taken away. Chosen: the code.
+    // A prefix under addresses in use may not be taken away. Chosen: code and
+    // sentence.
     for (interface, configuration) in interfaces::in_subnet(world, proposal.id) {
         let address = configuration["properties"]["privateIPAddress"].as_str().and_then(|a| a.parse::<IpAddr>().ok());
         if address.is_some_and(|address| !wanted.iter().any(|prefix| prefix.holds(address))) {
@@ -140,7 +146,8 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": stored }))
 }
 
-/// Judges where a subnet lies. Codes and texts: public reports (`NetcfgInvalidSubnet` is what older ones show for all).
+/// Judges where a subnet lies. Chosen: codes and texts, as users quote them (`NetcfgInvalidSubnet` is what older reports
+/// show for all).
 pub(super) fn fit<'a>(
     network: &str,
     subnet: &Value,
@@ -188,7 +195,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(document)
 }
 
-/// Refuses to give up a subnet that is in use (text: public reports).
+/// Refuses to give up a subnet that is in use (code: Microsoft's page on common deployment errors). Chosen: the sentence,
+/// as users quote it.
 pub(super) fn unused(world: &World, subnet: &Value) -> Result<(), ArmError> {
     let id = subnet["id"].as_str().unwrap_or_default();
     let users: Vec<&str> =
@@ -243,12 +251,13 @@ pub(super) fn free_addresses(
     if found.len() == count {
         return Ok(found);
     }
-    // Chosen: the wording.
+    // Chosen: code and sentence for a subnet without a free address.
     let message = format!("Subnet {} does not have enough capacity for {count} IP addresses.", ids::name(id));
     Err(ArmError::new(400, "SubnetIsFull", message))
 }
 
-/// Judges an address that somebody asks for in a subnet; `owner` may have it already.
+/// Judges an address that somebody asks for in a subnet; `owner` may have it already. Chosen: codes and sentences, as users
+/// quote them.
 pub(super) fn check_static(world: &World, subnet: &Value, address: IpAddr, owner: &str) -> Result<(), ArmError> {
     let id = subnet["id"].as_str().unwrap_or_default();
     let prefixes = prefixes(subnet)?;

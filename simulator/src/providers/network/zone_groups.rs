@@ -54,7 +54,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     free(world, proposal.id)?;
     properties(world, proposal, &["privateDnsZoneConfigs"], &[])?;
     let parent = ids::parent(proposal.id);
-    // A second group beside the first is refused (azurerm, remark in its source). Chosen: the code.
+    // A second group beside the first is refused (azurerm, remark in its source). Chosen: code and sentence.
     let own = ids::key(proposal.id);
     if world.children(&parent, GROUP).any(|other| other["id"].as_str().is_some_and(|id| ids::key(id) != own)) {
         return Err(invalid(format!("The private endpoint {parent} has a DNS zone group already.")));

@@ -59,14 +59,14 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
 /// 201 for a new group, 200 for one that is there (recordings of resource groups).
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let (key, name) = (ids::key(&call.path), call.param(1).to_owned());
-    let sent = body::canonical(call.json()?, NAMES);
+    let sent = call.json(NAMES)?;
     let location = sent["location"].as_str().map(body::location).filter(|location| !location.is_empty());
     let Some(location) = location else {
         return Err(ArmError::new(400, "LocationRequired", "The location property is required for this definition."));
     };
     let fits = |c: char| c.is_alphanumeric() || "-_.()".contains(c);
     if name.chars().count() > 90 || name.ends_with('.') || !name.chars().all(fits) {
-        // Chosen: the code.
+        // Chosen: code and sentence for a name that breaks the documented rules.
         let message = format!("The resource group name '{name}' is not valid.");
         return Err(ArmError::new(400, "InvalidResourceGroup", message));
     }
@@ -93,7 +93,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 
 /// Tags can be changed, as a whole.
 pub(super) fn patch(call: &mut Call<'_>) -> Answer {
-    let sent = body::canonical(call.json()?, NAMES);
+    let sent = call.json(NAMES)?;
     let name = call.param(1).to_owned();
     let group = call.world.groups.get_mut(&ids::key(&call.path)).ok_or_else(|| ArmError::group_not_found(&name))?;
     if let Some(tags) = sent.get("tags") {
@@ -177,6 +177,7 @@ fn empty(world: &mut World, group: &str) -> Result<(), ArmError> {
                 ids::name(group),
                 what.join(",")
             );
+            // Code and sentence: the recorded answer in the tests of Azure/go-autorest (September 2018).
             return Err(ArmError::new(409, "ResourceGroupDeletionBlocked", message));
         }
     }
@@ -189,5 +190,6 @@ pub(super) fn refuse_in_deletion(call: &Call<'_>) -> Result<(), ArmError> {
         return Ok(());
     }
     let message = format!("The resource group '{name}' is in deprovisioning state and cannot perform this operation.");
+    // The code is of Microsoft's page on common deployment errors. Chosen: the sentence.
     Err(ArmError::new(409, "ResourceGroupBeingDeleted", message))
 }

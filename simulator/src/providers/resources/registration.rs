@@ -52,6 +52,7 @@ fn document(world: &World, subscription: &str, namespace: &str) -> Result<Value,
     let table = table();
     let found = table.iter().find(|(known, _)| known.eq_ignore_ascii_case(namespace));
     let (known, types) = found.ok_or_else(|| {
+        // Chosen: code and sentence for a provider that the simulator does not have.
         ArmError::new(404, "InvalidResourceNamespace", format!("The resource namespace '{namespace}' is invalid."))
     })?;
     let regions: Vec<&str> = REGIONS.iter().map(|(_, display, _)| *display).collect();
@@ -102,8 +103,9 @@ fn change(call: &mut Call<'_>, to: Option<Option<i64>>) -> Answer {
     document(call.world, call.param(0), call.param(1)).map(Reply::ok)
 }
 
-/// Refuses a write of a namespace that the subscription is not registered to use. The sentences are those of public
-/// reports: clients read the namespace between the last quotes.
+/// Refuses a write of a namespace that the subscription is not registered to use (code and first sentence: Microsoft's
+/// page on errors of registration). Chosen: the sentences for the other states, in which as in the first clients can read
+/// the namespace between the last quotes.
 pub(super) fn refuse(call: &Call<'_>, route: &Route) -> Result<(), ArmError> {
     let namespace = route.path.rsplit_once("/providers/").and_then(|(_, tail)| tail.split('/').next());
     let (Some(namespace), Some(subscription)) = (namespace, ids::subscription(&call.path)) else { return Ok(()) };

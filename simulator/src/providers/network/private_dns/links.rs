@@ -39,7 +39,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let before = proposal.existing.map(|existing| &existing["properties"]);
     if before.is_some_and(|before| id_of(&before["virtualNetwork"]).is_some_and(|id| ids::key(id) != ids::key(network)))
     {
-        // Chosen: the code and the wording.
+        // Chosen: code and sentence for a link that shall lead to another network.
         return Err(bad("The virtual network of a link cannot be changed."));
     }
     world.resource(network)?;
@@ -60,8 +60,8 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": properties }))
 }
 
-/// A network has one zone of a name (text: public reports), one link to a zone and one zone in which it registers
-/// (Microsoft's page on virtual network links; chosen: codes and wording of the latter two).
+/// A network has one zone of a name, one link to a zone and one zone in which it registers (Microsoft's page on virtual
+/// network links). Chosen: codes and sentences; that of the first as users quote it.
 fn distinct(world: &World, proposal: &Proposal<'_>, network: &str, registers: bool) -> Result<(), ArmError> {
     let (own, zone) = (ids::key(proposal.id), ids::parent(proposal.id));
     let same = |left: &str, right: &str| ids::key(left) == ids::key(right);

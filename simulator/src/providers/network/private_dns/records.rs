@@ -165,7 +165,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     judge(&kind, name, &records)?;
     let others = of_zone(world, &zone).filter(|other| other["name"] == json!(name) && other["type"] != json!(""));
     let mut kinds = others.filter_map(|other| other["type"].as_str().map(ids::name)).filter(|other| *other != kind);
-    // A name with a CNAME has nothing else (RFC 1034, 3.6.2). Chosen: the code.
+    // A name with a CNAME has nothing else (RFC 1034, 3.6.2). Chosen: code and sentence.
     if kinds.any(|other| other == "CNAME" || kind == "CNAME") {
         return Err(bad(format!("The name '{name}' would have a CNAME record beside another one.")));
     }
@@ -210,7 +210,7 @@ fn judge(kind: &str, name: &str, records: &Value) -> Result<(), ArmError> {
     Err(bad(format!("The records of the {kind} record set '{name}' are not valid.")))
 }
 
-/// Chosen: the code.
+/// Chosen: code and sentence with which the SOA record refuses to be deleted alone.
 fn removable(_: &World, document: &Value) -> Result<(), ArmError> {
     let kind = document["type"].as_str().map(ids::name).unwrap_or_default();
     if kind == "SOA" { Err(bad("The SOA record of a zone goes with the zone only.")) } else { Ok(()) }

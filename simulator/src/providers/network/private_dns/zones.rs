@@ -57,7 +57,7 @@ fn accept(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(json!({ "properties": {} }))
 }
 
-/// Record sets go with the zone, links do not (text: public reports).
+/// Record sets go with the zone, links do not. Chosen: code and sentence, as users quote them.
 fn removable(world: &World, document: &Value) -> Result<(), ArmError> {
     let id = document["id"].as_str().unwrap_or_default();
     let links: Vec<String> = world
