@@ -11,14 +11,15 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::controllers;
-use crate::runtime::board::Board;
+use crate::runtime::board::{Board, Standings};
 use crate::runtime::connections::Clients;
 use crate::runtime::context::{AzureParts, Context};
 use crate::runtime::driver::{Source, run};
 use crate::runtime::events::Events;
-use crate::runtime::indexes::{Indexes, Triggers, key_of, workspace_key};
+use crate::runtime::guard::Watchman;
+use crate::runtime::indexes::{Indexes, Triggers, key_of, policy_key, workspace_key};
 use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
 use crate::runtime::pace::Pace;
@@ -66,17 +67,20 @@ impl Operator {
         let (workspaces, workspaces_writer) = reflector::store();
         let (rules, rules_writer) = reflector::store();
         let (approvals, approvals_writer) = reflector::store();
+        let (decisions, decisions_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
-        let indexes = Indexes::new(connections, workspaces, rules, approvals, namespaces);
+        let indexes = Indexes::new(connections, workspaces, rules, approvals, decisions, namespaces);
         let (connection_asked, connections_asked) = unbounded_channel();
         let (workspace_asked, workspaces_asked) = unbounded_channel();
         let (rule_asked, rules_asked) = unbounded_channel();
         let (approval_asked, approvals_asked) = unbounded_channel();
+        let (decision_asked, decisions_asked) = unbounded_channel();
         let triggers = Triggers {
             connections: connection_asked,
             workspaces: workspace_asked,
             rules: rule_asked,
             approvals: approval_asked,
+            decisions: decision_asked,
         };
         let own = OwnWrites::default();
         let context = Arc::new(Context {
@@ -89,6 +93,8 @@ impl Operator {
             triggers,
             lanes: Lanes::default(),
             board: Board::default(),
+            standings: Standings::default(),
+            guard: Watchman::new(self.kube.clone(), &self.namespace),
             clients: Clients::default(),
             azure: self.azure,
             ledger: Ledger::new(self.kube.clone(), &self.namespace),
@@ -158,11 +164,32 @@ impl Operator {
             Api::<Guarded<PrivateEndpointApproval>>::all(kube.clone()),
             selector,
             approvals_writer,
-            own,
+            own.clone(),
             move |approval: &Guarded<PrivateEndpointApproval>, _| {
                 tell_departing(&told);
                 if let Ok(policy) = &approval.0 {
                     told.triggers.connection(&policy.spec.connection_ref.name);
+                    tell_policies_on(&told, policy);
+                    for decision in told.indexes.decisions_of(&key_of(policy)) {
+                        told.triggers.decision(&key_of(&decision));
+                    }
+                }
+            },
+        );
+        let told = context.clone();
+        let decision_changes = watch(
+            Api::<Guarded<ApprovalDecision>>::all(kube.clone()),
+            selector,
+            decisions_writer,
+            own,
+            move |decision: &Guarded<ApprovalDecision>, change| {
+                if change == Change::Gone {
+                    told.standings.forget(decision.meta().uid.as_deref().unwrap_or_default());
+                }
+                let Ok(decision) = &decision.0 else { return };
+                let key = policy_key(decision);
+                told.triggers.approval(&key);
+                if let Some(Ok(policy)) = told.indexes.policy(&key).as_ref().map(|policy| policy.0.as_ref()) {
                     tell_policies_on(&told, policy);
                 }
             },
@@ -179,8 +206,15 @@ impl Operator {
             );
 
         let readiness = self.readiness;
+        let guard_changes = watch_guard(context.clone());
         let synced = async {
-            if indexes.wait().await.is_ok() {
+            // Nothing is decided, and nothing said of the guard, before it was looked at.
+            let looked = async {
+                while context.guard.look().await.is_err() {
+                    tokio::time::sleep(context.pace.poll).await;
+                }
+            };
+            if tokio::join!(indexes.wait(), looked).0.is_ok() {
                 readiness.set_ready();
             }
         };
@@ -209,8 +243,15 @@ impl Operator {
             gather: none,
         };
         let approvals = run(context.clone(), source, shutdown.clone(), controllers::approval::reconcile);
+        let source = Source {
+            changes: decision_changes,
+            asked: decisions_asked,
+            store: indexes.decisions.clone(),
+            gather: none,
+        };
+        let decisions = run(context.clone(), source, shutdown.clone(), controllers::decision::reconcile);
         let controllers = async {
-            tokio::join!(connections, workspaces, rules, approvals, synced);
+            tokio::join!(connections, workspaces, rules, approvals, decisions, synced);
         };
         // Before every index is whole nothing is under way that would have to end.
         let idle = async {
@@ -222,7 +263,27 @@ impl Operator {
         tokio::select! {
             () = controllers => {}
             () = idle => {}
+            () = guard_changes => tracing::error!("the watch of the admission policy has ended"),
             () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
+        }
+    }
+}
+
+/// Follows the admission policy that vouches for decisions, and tells everybody who asks for any.
+async fn watch_guard(context: Arc<Context>) {
+    let mut changes = context.guard.changes();
+    while changes.next().await.is_some() {
+        loop {
+            match context.guard.look().await {
+                Ok(true) => context.tell_of_guard(),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the admission policy for decisions cannot be read");
+                    tokio::time::sleep(context.pace.poll).await;
+                    continue;
+                }
+            }
+            break;
         }
     }
 }

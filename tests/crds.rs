@@ -150,6 +150,7 @@ fn kubectl_get_shows_what_people_look_for() {
             ["AmlWorkspace", "Ready Status Isolation Network Rules Age", "Message"],
             ["OutboundRule", "Ready Status Type Destination Age", "Workspace Message"],
             ["PrivateEndpointApproval", "Ready Status Approved Pending Unmatched Age", "Target Message"],
+            ["ApprovalDecision", "Ready Status Policy Decision Approver Age", "Endpoint Message"],
         ]
     );
 }
@@ -176,6 +177,7 @@ fn kinds_are_found_under_the_names_people_type() {
             "amlworkspaces amlws aml,azure Namespaced",
             "outboundrules amlor aml,azure Namespaced",
             "privateendpointapprovals amlpea aml,azure Namespaced",
+            "approvaldecisions amlpead aml,azure Namespaced",
         ]
     );
 }

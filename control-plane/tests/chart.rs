@@ -36,6 +36,7 @@ async fn the_chart_installs_with_the_least_rights() {
         ("watch", own, "amlworkspaces", ""),
         ("patch", own, "outboundrules", "team"),
         ("patch", own, "privateendpointapprovals/status", "team"),
+        ("watch", own, "approvaldecisions", ""),
         ("list", "", "namespaces", ""),
         ("create", "events.k8s.io", "events", "team"),
         ("create", "", "secrets", "operators"),
@@ -50,6 +51,10 @@ async fn the_chart_installs_with_the_least_rights() {
         ("create", "", "configmaps", "team"),
         ("create", own, "outboundrules", "team"),
         ("update", own, "amlworkspaces", "team"),
+        ("create", own, "approvaldecisions", "team"),
+        ("approve", own, "privateendpointapprovals", "team"),
+        ("list", "admissionregistration.k8s.io", "validatingadmissionpolicies", ""),
+        ("update", "admissionregistration.k8s.io", "validatingadmissionpolicies", ""),
         ("delete", own, "amlworkspaces", "team"),
         ("patch", own, "azureconnections/finalizers", ""),
         ("list", "apiextensions.k8s.io", "customresourcedefinitions", ""),
@@ -67,6 +72,7 @@ async fn the_chart_installs_with_the_least_rights() {
         assert!(start.elapsed() < Duration::from_secs(60), "the role is not part of `edit`");
     }
     assert!(!may(&cluster, "dev", "get", own, "azureconnections", "").await);
+    assert!(!may(&cluster, "dev", "approve", own, "privateendpointapprovals", "team").await, "editing is not deciding");
     assert!(!may(&cluster, "dev", "update", own, "outboundrules/status", "team").await);
 }
 

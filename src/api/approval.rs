@@ -65,6 +65,12 @@ pub struct PrivateEndpointApprovalSpec {
     /// How many connections this policy may let in; what is beyond stays pending until a person decides. Left out: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// How many people must have decided `Approve` (an ApprovalDecision for this policy) before a connection that it allows is
+    /// approved; with two or more, only those who may not edit the policy count. Left out: none for what an entry allows, and one
+    /// for what is held, over a limit or allowed by no entry. Any one `Reject` rejects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 5))]
+    pub require_approvers: Option<u8>,
     /// From this time on the policy approves nothing new; what it rejects and holds, it goes on rejecting and holding. What it
     /// approved stays approved, unless `onExpiry` says otherwise. For example `2027-01-31T00:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,7 +232,8 @@ pub struct PrivateEndpointApprovalStatus {
     /// Connections on the target that are pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<i64>,
-    /// Pending ones that no policy allows or rejects, that one holds, or that are over a limit: a person has to look at them.
+    /// Pending ones that no policy allows or rejects, that one holds, that are over a limit or that lack approvers: a person has to
+    /// look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
     /// The connections that matter to this policy: what it allows, and what waits.
@@ -255,7 +262,7 @@ pub struct ConnectionReport {
     /// The sub-resources it is for, or `not stated` where ARM does not say.
     #[schemars(length(max = 256))]
     pub sub_resources: String,
-    /// `Allowed`, `Rejected`, `Held`, `OverLimit` or `Unmatched`.
+    /// `Allowed`, `Rejected`, `Held`, `ApproversMissing`, `OverLimit` or `Unmatched`.
     pub decision: DecisionWord,
     /// Why, for people.
     #[schemars(length(max = 512))]
@@ -263,7 +270,7 @@ pub struct ConnectionReport {
     /// When this operator first saw it, RFC 3339.
     #[schemars(length(max = 64))]
     pub first_seen: String,
-    /// Who approved it, if it is approved: a policy (`namespace/name`), or `somebody else`.
+    /// Who approved it, if it is approved: the people who decided so, else a policy (`namespace/name`), or `somebody else`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 160))]
     pub approved_by: Option<String>,
@@ -274,15 +281,17 @@ pub struct ConnectionReport {
 }
 
 /// What was decided about a connection: `Rejected` beats `Held` beats `Allowed`, over all policies on the target; `Unmatched` is
-/// what no entry names.
+/// what no entry names. A person's decision counts as its policy's: it rejects, or lets in what is held, over a limit or unmatched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum DecisionWord {
-    /// A policy rejects it, whatever others allow.
+    /// A policy or a person rejects it, whatever others allow.
     Rejected,
     /// A policy holds it for a person, whatever others allow.
     Held,
-    /// A policy allows it, and none rejects or holds it.
+    /// A policy allows it or people approve it, and none rejects or holds it.
     Allowed,
+    /// A policy allows it, once more people have approved it.
+    ApproversMissing,
     /// A policy allows it, but every policy that does has let in as many as it may.
     OverLimit,
     /// No policy allows it: default deny. It stays pending until a person decides.

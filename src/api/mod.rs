@@ -4,6 +4,7 @@ pub mod approval;
 pub mod common;
 pub mod condition;
 pub mod connection;
+pub mod decision;
 pub mod ids;
 pub mod operation;
 pub mod outbound_rule;
@@ -14,6 +15,7 @@ use kube::CustomResourceExt;
 
 pub use approval::PrivateEndpointApproval;
 pub use connection::AzureConnection;
+pub use decision::ApprovalDecision;
 pub use outbound_rule::OutboundRule;
 pub use workspace::AmlWorkspace;
 
@@ -31,5 +33,11 @@ pub const OWNER_TAG: &str = "aml-operator.io-owner";
 
 /// The definitions of all kinds, in the order they are printed and installed.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![AzureConnection::crd(), AmlWorkspace::crd(), OutboundRule::crd(), PrivateEndpointApproval::crd()]
+    vec![
+        AzureConnection::crd(),
+        AmlWorkspace::crd(),
+        OutboundRule::crd(),
+        PrivateEndpointApproval::crd(),
+        ApprovalDecision::crd(),
+    ]
 }

@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod connection;
+pub mod decision;
 pub mod outbound_rule;
 pub mod removals;
 pub mod workspace;

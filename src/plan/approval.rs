@@ -12,6 +12,7 @@ use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, EndpointMatch, L
 use crate::api::ids::ArmId;
 use crate::azure::private_link::{Connection, Dialect, Stated};
 
+use super::decisions::{Ballot, Signature, Vote, names};
 use super::proof::Proof;
 use super::rules::ObjectKey;
 
@@ -55,6 +56,10 @@ pub struct Policy {
     pub hold: Vec<DenyEntry>,
     /// How many it may let in.
     pub limits: Option<Limits>,
+    /// How many people must approve what it allows; `None` for nobody.
+    pub require_approvers: Option<u8>,
+    /// What people decided for it, as far as it counts.
+    pub votes: Vec<Vote>,
     /// It allows nothing any more; what it rejects and holds stays so.
     pub expired: bool,
     /// Subscriptions that the policy's AzureConnection calls its own.
@@ -70,6 +75,8 @@ pub struct Decision {
     pub policies: Vec<ObjectKey>,
     /// Why, for people.
     pub why: String,
+    /// The people who decided so; empty if the policies' entries did.
+    pub people: Vec<Signature>,
 }
 
 /// What ARM states of one connection.
@@ -146,6 +153,10 @@ impl Policy {
 
 /// Decides about `connection` by all `policies` on its target: reject beats hold beats allow, and what nobody names stays
 /// pending. The order of policies and entries does not matter.
+///
+/// People decide for a policy and have its weight: one who rejects does so like an entry. If as many as it asks for approve, they
+/// lift its own hold and let in what no entry allows; another policy's hold is for that policy's people to lift, and no
+/// rejection is ever lifted.
 pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -> Decision {
     let facts =
         Facts { endpoint: ArmId::parse(&connection.endpoint).ok(), sub_resources: connection.sub_resources(dialect) };
@@ -154,26 +165,49 @@ pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -
     };
     let by = |word, verb: &str, policies: Vec<ObjectKey>| {
         let names: Vec<String> = policies.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
-        Decision { word, policies, why: format!("{verb} by {}", names.join(", ")) }
+        Decision { word, policies, why: format!("{verb} by {}", names.join(", ")), people: Vec::new() }
+    };
+    let ballots: Vec<(&Policy, Ballot)> =
+        policies.iter().map(|policy| (policy, Ballot::of(policy, connection))).collect();
+    let by_people = |word, verb: &str, of: fn(&Ballot) -> &[Signature]| -> Option<Decision> {
+        let signed: Vec<&(&Policy, Ballot)> = ballots.iter().filter(|(_, ballot)| !of(ballot).is_empty()).collect();
+        let mut people: Vec<Signature> = signed.iter().flat_map(|(_, ballot)| of(ballot).to_vec()).collect();
+        people.sort();
+        let verb = format!("{verb} by {}, asked", names(&people));
+        let decision = by(word, &verb, signed.iter().map(|(policy, _)| policy.key.clone()).collect());
+        (!people.is_empty()).then_some(Decision { people, ..decision })
     };
     let rejecting = all(&|policy| policy.denies(&policy.reject, &facts));
     if !rejecting.is_empty() {
         return by(DecisionWord::Rejected, "rejected", rejecting);
     }
-    let holding = all(&|policy| policy.denies(&policy.hold, &facts));
+    if let Some(decision) = by_people(DecisionWord::Rejected, "rejected", Ballot::rejected_by) {
+        return decision;
+    }
+    let held =
+        |policy: &Policy, ballot: &Ballot| policy.denies(&policy.hold, &facts) && ballot.approved_by().is_empty();
+    let holding = ballots.iter().filter(|(policy, ballot)| held(policy, ballot));
+    let holding: Vec<ObjectKey> = holding.map(|(policy, _)| policy.key.clone()).collect();
     if !holding.is_empty() {
         return by(DecisionWord::Held, "held for a person", holding);
     }
-    let allowing = all(&|policy| policy.allows(&facts));
+    if let Some(decision) = by_people(DecisionWord::Allowed, "approved", Ballot::approved_by) {
+        return decision;
+    }
+    let allowing = all(&|policy| policy.allows(&facts) && policy.require_approvers.is_none());
     if !allowing.is_empty() {
         return by(DecisionWord::Allowed, "allowed", allowing);
+    }
+    let lacking = all(&|policy| policy.allows(&facts));
+    if !lacking.is_empty() {
+        return by(DecisionWord::ApproversMissing, "allowed once enough people have approved it", lacking);
     }
     let why = if facts.endpoint.is_none() {
         "ARM does not state which endpoint asks, so no policy can allow it"
     } else {
         "no policy on this target allows the endpoint that asks"
     };
-    Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why: why.to_owned() }
+    Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why: why.to_owned(), people: Vec::new() }
 }
 
 /// How many connections a policy has let in.
@@ -206,7 +240,13 @@ pub fn decide_all(connections: &[Connection], dialect: &Dialect, policies: &[Pol
     decided.sort_by_key(|(connection, _)| (!connection.is_approved(), connection.name.clone()));
     let mut admitted: BTreeMap<ObjectKey, Admitted> = BTreeMap::new();
     for (connection, decision) in &mut decided {
-        if decision.word != DecisionWord::Allowed || !(connection.is_approved() || connection.is_pending()) {
+        // What is approved takes its place, also if the decisions that let it in are gone.
+        let counts = match decision.word {
+            DecisionWord::Allowed => connection.is_approved() || connection.is_pending(),
+            DecisionWord::ApproversMissing => connection.is_approved(),
+            _ => false,
+        };
+        if !counts {
             continue;
         }
         let subscription =
@@ -216,12 +256,14 @@ pub fn decide_all(connections: &[Connection], dialect: &Dialect, policies: &[Pol
             let limits = policy.and_then(|policy| policy.limits.as_ref());
             admitted.get(key).is_none_or(|so_far| so_far.has_room(limits, &subscription))
         };
-        if connection.is_pending() && !decision.policies.iter().any(room) {
+        // People see what is there already: limits bind entries only.
+        let bound = connection.is_pending() && decision.people.is_empty();
+        if bound && !decision.policies.iter().any(room) {
             decision.word = DecisionWord::OverLimit;
             decision.why = format!("{}, which has let in as many as it may (spec.limits)", decision.why);
             continue;
         }
-        if connection.is_pending() {
+        if bound {
             decision.policies.retain(room);
         }
         for key in &decision.policies {
@@ -288,6 +330,8 @@ mod tests {
             reject: vec![],
             hold: vec![],
             limits: None,
+            require_approvers: None,
+            votes: vec![],
             expired: false,
             own_subscriptions: vec![OWN.into()],
         }

@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod breaker;
+pub mod decisions;
 pub mod fence;
 pub mod intent;
 pub mod names;
@@ -14,6 +15,7 @@ pub mod proof;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;
+pub mod signatures;
 pub mod withdrawal;
 pub mod workspace;
 

@@ -75,6 +75,8 @@ reasons! {
     InForce => ready("InForce");
     /// The credential works.
     Available => ready("Available");
+    /// Azure shows what the person decided.
+    Applied => ready("Applied");
     /// With `Observe`: Azure is as declared.
     Matches => ready("Matches");
 
@@ -133,6 +135,19 @@ reasons! {
     /// The ledger's page of the target cannot be read, or is gone: lost memory means hold.
     LedgerDamaged => waiting("LedgerDamaged", Requeue::Slow);
 
+    /// The admission policy that vouches for decisions is not in force as this version expects it: no decision counts.
+    GuardMissing => waiting("GuardMissing", Requeue::Slow);
+    /// The PrivateEndpointApproval does not exist.
+    PolicyMissing => waiting("PolicyMissing", Requeue::Slow);
+    /// The PrivateEndpointApproval exists, and does not act.
+    PolicyNotInForce => waiting("PolicyNotInForce", Requeue::Slow);
+    /// No connection of that name asks for that endpoint.
+    RequestMissing => waiting("RequestMissing", Requeue::Slow);
+    /// More people have to approve.
+    ApproversMissing => waiting("ApproversMissing", Requeue::Slow);
+    /// A policy or another person decided against it.
+    Overruled => waiting("Overruled", Requeue::Slow);
+
     /// The operator lacks a right in Azure.
     AuthorizationFailed => waiting("AuthorizationFailed", Requeue::Backoff);
     /// A resource lock forbids it.
@@ -166,6 +181,10 @@ reasons! {
     MassChangeToAcknowledge => stalled("MassChange");
     /// Azure cannot change this once it exists.
     NotChangeable => stalled("NotChangeable");
+    /// The decision is older than what vouches for it, or was carried out before: it has to be made again.
+    Outdated => stalled("Outdated");
+    /// The approver may edit the policy, which asks for approvers who may not.
+    ApproverMayEditPolicy => stalled("ApproverMayEditPolicy");
     /// The operator does not know how this type of resource approves connections.
     UnsupportedTarget => stalled("UnsupportedTarget");
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::plan::Verdict;
 use crate::plan::rules::{ObjectKey, RuleState};
 
 /// What is known of one rule, and of which version of its object that speaks.
@@ -44,5 +45,29 @@ impl Board {
     /// Forgets `key`, whose object is gone.
     pub fn forget(&self, key: &ObjectKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// What became of people's decisions, by uid. Lost with the process; the next turn of each policy posts anew.
+#[derive(Clone, Debug, Default)]
+pub struct Standings(Arc<Mutex<BTreeMap<String, Verdict>>>);
+
+impl Standings {
+    /// Posts what became of the decision `uid`; true if that is news.
+    pub fn post(&self, uid: &str, verdict: Verdict) -> bool {
+        let mut standings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = standings.get(uid) != Some(&verdict);
+        standings.insert(uid.to_owned(), verdict);
+        news
+    }
+
+    /// What became of the decision `uid`.
+    pub fn read(&self, uid: &str) -> Option<Verdict> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(uid).cloned()
+    }
+
+    /// Forgets a decision that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }

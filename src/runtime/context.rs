@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::attempts::Attempts;
-use super::board::Board;
+use super::board::{Board, Standings};
 use super::connections::Clients;
 use super::endings::Endings;
 use super::events::Events;
-use super::indexes::{Indexes, Triggers};
+use super::guard::Watchman;
+use super::indexes::{Indexes, Triggers, key_of};
 use super::kind::Kind;
 use super::lane::Lanes;
 use super::ledger::Ledger;
@@ -64,6 +65,10 @@ pub struct Context {
     pub lanes: Lanes,
     /// What lanes know of rules.
     pub board: Board,
+    /// What became of people's decisions.
+    pub standings: Standings,
+    /// The admission policy that vouches for them.
+    pub guard: Watchman,
     /// Clients of Azure.
     pub clients: Clients,
     /// How they are built.
@@ -133,6 +138,16 @@ impl Context {
                 // Rules are looked at with their workspace.
                 _ => {}
             }
+        }
+    }
+
+    /// Asks every policy and decision to look again: the admission policy that vouches for decisions is not as it was.
+    pub fn tell_of_guard(&self) {
+        for decision in self.indexes.decisions.state() {
+            self.triggers.decision(&key_of(decision.as_ref()));
+        }
+        for policy in self.indexes.approvals.state() {
+            self.triggers.approval(&key_of(policy.as_ref()));
         }
     }
 

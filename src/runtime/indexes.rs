@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::kind::Kind;
 use super::streams::Guarded;
 use crate::api::ids::ArmId;
-use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::plan::rules::ObjectKey;
 
 /// All objects of the kinds, and the namespaces.
@@ -27,6 +27,8 @@ pub struct Indexes {
     pub rules: Store<Guarded<OutboundRule>>,
     /// Approval policies.
     pub approvals: Store<Guarded<PrivateEndpointApproval>>,
+    /// People's decisions.
+    pub decisions: Store<Guarded<ApprovalDecision>>,
     /// Namespaces, metadata only.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     synced: Arc<AtomicBool>,
@@ -39,9 +41,10 @@ impl Indexes {
         workspaces: Store<Guarded<AmlWorkspace>>,
         rules: Store<Guarded<OutboundRule>>,
         approvals: Store<Guarded<PrivateEndpointApproval>>,
+        decisions: Store<Guarded<ApprovalDecision>>,
         namespaces: Store<PartialObjectMeta<Namespace>>,
     ) -> Self {
-        Self { connections, workspaces, rules, approvals, namespaces, synced: Arc::default() }
+        Self { connections, workspaces, rules, approvals, decisions, namespaces, synced: Arc::default() }
     }
 
     /// Resolves once every store has seen its first whole list. Absence before that is no evidence of anything.
@@ -53,6 +56,7 @@ impl Indexes {
         self.workspaces.wait_until_ready().await?;
         self.rules.wait_until_ready().await?;
         self.approvals.wait_until_ready().await?;
+        self.decisions.wait_until_ready().await?;
         self.namespaces.wait_until_ready().await?;
         self.synced.store(true, Ordering::Release);
         Ok(())
@@ -71,6 +75,29 @@ impl Indexes {
     /// The workspace that a rule in `namespace` refers to.
     pub fn workspace(&self, key: &ObjectKey) -> Option<Arc<Guarded<AmlWorkspace>>> {
         self.workspaces.get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    /// The policy `key`.
+    pub fn policy(&self, key: &ObjectKey) -> Option<Arc<Guarded<PrivateEndpointApproval>>> {
+        self.approvals.get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    /// All decisions for the policy `key` that can be read and are not being deleted, oldest first.
+    pub fn decisions_of(&self, key: &ObjectKey) -> Vec<ApprovalDecision> {
+        let decisions = self.decisions.state();
+        let mut decisions: Vec<ApprovalDecision> = decisions
+            .iter()
+            .filter_map(|decision| decision.0.as_ref().ok())
+            .filter(|decision| policy_key(decision) == *key && decision.metadata.deletion_timestamp.is_none())
+            .cloned()
+            .collect();
+        decisions.sort_by_cached_key(age);
+        decisions
+    }
+
+    /// True if there is a decision with this uid.
+    pub fn has_decision(&self, uid: &str) -> bool {
+        self.decisions.state().iter().any(|decision| decision.meta().uid.as_deref() == Some(uid))
     }
 
     /// Labels of `namespace`, and whether it is being deleted.
@@ -146,6 +173,11 @@ pub fn workspace_key(rule: &OutboundRule) -> ObjectKey {
     }
 }
 
+/// The policy that `decision` is for.
+pub fn policy_key(decision: &ApprovalDecision) -> ObjectKey {
+    ObjectKey { namespace: decision.namespace().unwrap_or_default(), name: decision.spec.policy_ref.name.clone() }
+}
+
 /// ARM id of the workspace that `workspace` declares.
 ///
 /// # Errors
@@ -178,6 +210,8 @@ pub struct Triggers {
     pub rules: UnboundedSender<ObjectRef<Guarded<OutboundRule>>>,
     /// Approval policies.
     pub approvals: UnboundedSender<ObjectRef<Guarded<PrivateEndpointApproval>>>,
+    /// People's decisions.
+    pub decisions: UnboundedSender<ObjectRef<Guarded<ApprovalDecision>>>,
 }
 
 impl Triggers {
@@ -200,5 +234,10 @@ impl Triggers {
     /// Asks for a look at the policy `key`.
     pub fn approval(&self, key: &ObjectKey) {
         drop(self.approvals.send(ObjectRef::new(&key.name).within(&key.namespace)));
+    }
+
+    /// Asks for a look at the decision `key`.
+    pub fn decision(&self, key: &ObjectKey) {
+        drop(self.decisions.send(ObjectRef::new(&key.name).within(&key.namespace)));
     }
 }

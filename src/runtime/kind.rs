@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::condition::Condition;
-use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 
 /// A kind of this group.
 pub trait Kind:
@@ -64,3 +64,4 @@ kind!(AzureConnection, crate::api::connection::AzureConnectionStatus);
 kind!(AmlWorkspace, crate::api::workspace::AmlWorkspaceStatus);
 kind!(OutboundRule, crate::api::outbound_rule::OutboundRuleStatus);
 kind!(PrivateEndpointApproval, crate::api::approval::PrivateEndpointApprovalStatus);
+kind!(ApprovalDecision, crate::api::decision::ApprovalDecisionStatus);

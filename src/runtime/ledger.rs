@@ -14,6 +14,7 @@ use crate::api::ids::ArmId;
 use crate::azure::private_link::Connection;
 use crate::plan::names::fingerprint;
 use crate::plan::proof::{Approval, Proof};
+use crate::plan::signatures::Signatures;
 
 /// The key in the Secret.
 const KEY: &str = "ledger.json";
@@ -47,6 +48,9 @@ pub struct Page {
     /// Approvals carried out that still stand, oldest first; the oldest fall off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// Whose decisions the approvals rest on.
+    #[serde(default, skip_serializing_if = "Signatures::is_empty")]
+    pub signatures: Signatures,
     /// Connections that the target shows, since when: how long somebody waits must not depend on a status that anybody may wipe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<Seen>,

@@ -7,6 +7,7 @@ pub mod context;
 pub mod driver;
 pub mod endings;
 pub mod events;
+pub mod guard;
 pub mod indexes;
 pub mod kind;
 pub mod kube_client;

@@ -39,6 +39,8 @@ pub struct Pace {
     pub gather: Duration,
     /// Between two looks at a target's connections: how long a request waits for its policy at the most.
     pub connections: Duration,
+    /// How long after the admission policy for decisions was first seen it is sure to be asked by every API server.
+    pub guard_settling: Duration,
     /// How long a lane's guest waits before it asks again.
     pub lane: Duration,
     /// How long one request to the API server may take.
@@ -66,6 +68,8 @@ impl Default for Pace {
             breaker_window: seconds(600),
             gather: seconds(2),
             connections: seconds(60),
+            // An API server takes a new admission policy into use within 7 s (tried on 1.36); several, and a slow one, within 30.
+            guard_settling: seconds(30),
             lane: Duration::from_millis(200),
             kubernetes_call: seconds(10),
         }
@@ -99,6 +103,7 @@ impl Pace {
             breaker_window: by(self.breaker_window),
             gather: by(self.gather),
             connections: by(self.connections),
+            guard_settling: by(self.guard_settling),
             lane: by(self.lane),
             kubernetes_call: self.kubernetes_call,
         }

@@ -12,6 +12,7 @@ mod approvals;
 mod attacks;
 mod bad_input;
 mod columns;
+mod decisions;
 mod deletion;
 mod effects;
 mod index;

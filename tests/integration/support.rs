@@ -10,6 +10,7 @@ use aml_operator::azure::transport::{HttpPace, Transport};
 use aml_operator::effects::Seam;
 use aml_operator::operator::Operator;
 use aml_operator::runtime::context::AzureParts;
+use aml_operator::runtime::guard::Watchman;
 use aml_operator::runtime::kube_client;
 use aml_operator::runtime::pace::Pace;
 use aml_operator::telemetry::{Metrics, Readiness};
@@ -76,6 +77,9 @@ pub(crate) async fn shared() -> &'static Shared {
                 .service_account_kubeconfig(OPERATOR_NAMESPACE, "aml-operator")
                 .await
                 .expect("the chart's service account");
+            // Remembered before any test counts what an operator writes: all worlds share the admission policy.
+            let operator = kube::Client::try_from(client_of(&operator_kubeconfig).await).expect("a client");
+            Watchman::new(operator, OPERATOR_NAMESPACE).look().await.expect("the admission policy is seen");
             Shared { control_plane, operator_kubeconfig }
         })
         .await
@@ -84,6 +88,13 @@ pub(crate) async fn shared() -> &'static Shared {
 async fn client_of(kubeconfig: &str) -> kube::Config {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
     kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a configuration")
+}
+
+/// Kubernetes, as the user `name` reaches it.
+pub(crate) async fn user(name: &str) -> kube::Client {
+    let mut config = client_of(shared().await.control_plane.kubeconfig_yaml()).await;
+    config.auth_info.impersonate = Some(name.into());
+    kube::Client::try_from(config).expect("a client")
 }
 
 /// The control plane of the run.
@@ -363,8 +374,8 @@ impl World {
         let rights = json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": OPERATOR_NAMESPACE}},
             {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": [
-                {"apiGroups": ["aml-operator.io"], "resources": ["azureconnections", "amlworkspaces", "privateendpointapprovals",
-                    "azureconnections/status", "amlworkspaces/status", "privateendpointapprovals/status"], "verbs": ["*"]},
+                {"apiGroups": ["aml-operator.io"], "resources": ["azureconnections", "amlworkspaces", "privateendpointapprovals", "approvaldecisions",
+                    "azureconnections/status", "amlworkspaces/status", "privateendpointapprovals/status", "approvaldecisions/status"], "verbs": ["*"]},
                 {"apiGroups": [""], "resources": ["namespaces", "secrets"], "verbs": ["get", "list", "watch"]},
             ]},
             {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},

@@ -26,7 +26,10 @@ fn crds_prints_a_document_for_each_kind() {
         .map(|definition| definition.spec.names.kind)
         .collect();
     kinds.sort();
-    assert_eq!(kinds, ["AmlWorkspace", "AzureConnection", "OutboundRule", "PrivateEndpointApproval"]);
+    assert_eq!(
+        kinds,
+        ["AmlWorkspace", "ApprovalDecision", "AzureConnection", "OutboundRule", "PrivateEndpointApproval"]
+    );
     assert!(output.stderr.is_empty());
 }
 
@@ -40,7 +43,8 @@ fn crds_writes_a_file_for_each_kind() {
         .map(|entry| entry.expect("an entry").file_name().display().to_string())
         .collect();
     names.sort();
-    let expected = ["amlworkspaces", "azureconnections", "outboundrules", "privateendpointapprovals"];
+    let expected =
+        ["amlworkspaces", "approvaldecisions", "azureconnections", "outboundrules", "privateendpointapprovals"];
     assert_eq!(names, expected.map(|name| format!("{name}.yaml")));
 }
 

@@ -4,40 +4,44 @@
 use tracing::info;
 
 use super::settle::{approved, withdraw};
+use super::votes::confirm;
 use super::write::{put, read, refused, sent, unchanged};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::DecisionWord;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
-use crate::plan::approval::decide;
+use crate::plan::approval::{Decision, decide};
+use crate::plan::decisions::names;
 use crate::plan::proof::{Proof, Proven, prove};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
-use crate::runtime::ledger::OpenPage;
+use crate::runtime::ledger::{OpenPage, Page};
 use crate::runtime::status::WriteError;
 use crate::telemetry::AUDIT;
 
-/// Reads everything anew that a decision stands on: the policy, the grant and the connection itself. What is written is exactly
-/// what was decided on.
+/// Reads everything anew that a decision stands on: the people, the policy, the grant and the connection itself. What is written
+/// is exactly what was decided on, on the word of exactly those who stand by it.
 async fn before(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connection: &Connection,
-    word: DecisionWord,
+    decision: &Decision,
+    page: &Page,
 ) -> Result<Result<Connection, Verdict>, Error> {
+    confirm(turn, decision).await?;
     unchanged(turn, policy).await?;
     let before = match read(turn, &connection.name).await {
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
     let still = before.filter(|before| {
-        let decision = decide(before, turn.dialect, &policies(turn));
+        let again = decide(before, turn.dialect, &policies(turn, page));
         before.is_pending()
             && before.is_of(&connection.endpoint)
-            && decision.word == word
-            && decision.policies.contains(&turn.key)
+            && again.word == decision.word
+            && again.people == decision.people
+            && again.policies.contains(&turn.key)
     });
     still.map(Ok).ok_or_else(|| WriteError::Outdated.into())
 }
@@ -47,9 +51,11 @@ pub(super) async fn reject(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connection: &Connection,
+    decision: &Decision,
+    page: &Page,
 ) -> Result<Result<(), Verdict>, Error> {
     let context = turn.context;
-    let before = match before(turn, policy, connection, DecisionWord::Rejected).await? {
+    let before = match before(turn, policy, connection, decision, page).await? {
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
@@ -61,7 +67,7 @@ pub(super) async fn reject(
     context.metrics.decided("rejected");
     info!(
         target: AUDIT, policy = name, target_id = %turn.target, connection = before.name,
-        requester = before.endpoint, request_id, "rejected"
+        requester = before.endpoint, request_id, people = names(&decision.people), "rejected"
     );
     let note = format!("rejected {} from {} on {}", before.name, clean(&before.endpoint, 512), turn.target);
     context.events.publish(policy, false, "Rejected", &note).await;
@@ -78,10 +84,11 @@ pub(super) async fn approve(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connection: &Connection,
+    decision: &Decision,
     page: &mut OpenPage,
 ) -> Result<Result<(), Verdict>, Error> {
     let context = turn.context;
-    let before = match before(turn, policy, connection, DecisionWord::Allowed).await? {
+    let before = match before(turn, policy, connection, decision, &page.page).await? {
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
@@ -89,12 +96,14 @@ pub(super) async fn approve(
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),
         policy: name_of(&turn.key),
-        started_at: rfc3339(context.now()),
+        // In full: cut to the second, it would seem to have rested up to a second longer than it has.
+        started_at: context.now().to_string(),
         withdrawn_at: None,
     };
     // What is asked for once more is followed from here; an earlier request may still show if this one is refused.
     let (earlier, asked) = std::mem::take(&mut page.page.asked).into_iter().partition(|asked| asked.is_for(&before));
     page.page.asked = asked;
+    page.page.signatures.sign(&decision.people, &before, &rfc3339(context.now()));
     page.page.proofs.push(proof.clone());
     context.ledger.save(turn.target, page).await?;
     let request_id = match put(turn, &before, "Approved", &format!("Approved by policy {}", proof.policy)).await {

@@ -74,7 +74,7 @@ pub(super) async fn depart(context: &Context, mut policy: PrivateEndpointApprova
     let end = policy.metadata.deletion_timestamp.as_ref().map(|at| at.0).filter(|_| withdraws);
     let Some(end) = end else { return release(context, &policy, KEPT).await };
     let held = held(&turn, &policy);
-    let decided = decided(&turn, &connections);
+    let decided = decided(&turn, &connections, &page.page);
     match withdraw(&turn, &policy, &decided, &mut page, end, &keep, held.is_some()).await? {
         Ending::Again => Ok(Outcome::Again(context.pace.lane)),
         Ending::Over(verdict) => release(context, &policy, &verdict.message).await,

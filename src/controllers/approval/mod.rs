@@ -4,6 +4,7 @@ mod approve;
 mod depart;
 mod report;
 mod settle;
+mod votes;
 mod withdraw;
 mod write;
 
@@ -35,6 +36,8 @@ use crate::telemetry::ConnectionsOnTarget;
 use approve::{approve, reject};
 use report::report;
 use settle::settle;
+pub(crate) use votes::weigh;
+use votes::{guard_condition, spend, tell_blocked, votes};
 use withdraw::{Ending, expired};
 use write::waiting;
 
@@ -114,7 +117,7 @@ fn left(context: &Context, policy: &PrivateEndpointApproval) -> Option<Duration>
 }
 
 /// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
-fn policies(turn: &Turn<'_>) -> Vec<Policy> {
+fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
     let context = turn.context;
     let mut policies: Vec<Policy> = Vec::new();
     for object in context.indexes.approvals.state() {
@@ -132,6 +135,8 @@ fn policies(turn: &Turn<'_>) -> Vec<Policy> {
                 reject: policy.spec.reject.clone(),
                 hold: policy.spec.hold.clone(),
                 limits: policy.spec.limits.clone(),
+                require_approvers: policy.spec.require_approvers,
+                votes: votes(context, policy, turn.target, page),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
                 own_subscriptions: connected.spec.own_subscriptions.clone(),
             });
@@ -167,10 +172,13 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     }
     context.metrics.connections(&turn.target.key(), Some(shown(&connections, &page.page)));
     if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
-        report(turn, policy, &decided(turn, &connections), &page, verdict.clone()).await?;
+        report(turn, policy, &decided(turn, &connections, &page.page), &page, verdict.clone()).await?;
         return Ok(Outcome::Reported(verdict));
     }
-    let decided = decided(turn, &connections);
+    if spend(context, &mut page.page) {
+        context.ledger.save(turn.target, &mut page).await?;
+    }
+    let decided = decided(turn, &connections, &page.page);
     let held = if policy.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
     } else {
@@ -180,8 +188,8 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     let next = next(&turn.key, &decided, &page.page.asked, waits).filter(|_| !observes && held.is_none());
     if let Some((connection, decision)) = next {
         let done = match decision.word {
-            DecisionWord::Rejected => reject(turn, policy, connection).await?,
-            _ => approve(turn, policy, connection, &mut page).await?,
+            DecisionWord::Rejected => reject(turn, policy, connection, decision, &page.page).await?,
+            _ => approve(turn, policy, connection, decision, &mut page).await?,
         };
         if let Err(verdict) = done {
             report(turn, policy, &decided, &page, verdict.clone()).await?;
@@ -281,13 +289,16 @@ async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
     Ok(listed.iter().filter_map(Connection::read).collect())
 }
 
-fn decided(turn: &Turn<'_>, connections: &[Connection]) -> Vec<(Connection, Decision)> {
-    decide_all(connections, turn.dialect, &policies(turn))
+fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
+    decide_all(connections, turn.dialect, &policies(turn, page))
 }
 
 /// Reports a verdict that stops before a decision; what was known stays.
 async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
+    tell_blocked(context, policy, &verdict);
     let status = policy.status.clone().unwrap_or_default();
-    context.report(policy, status, &verdict, Vec::new(), Basis::Version).await?;
+    context
+        .report(policy, status, &verdict, guard_condition(context, policy).into_iter().collect(), Basis::Version)
+        .await?;
     Ok(Outcome::Reported(verdict))
 }

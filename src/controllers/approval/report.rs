@@ -1,6 +1,7 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
 use super::Turn;
+use super::votes::{guard_condition, tell};
 use super::write::waiting;
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
@@ -25,6 +26,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
     // What Azure said to the decision, if it refused it.
     let refusal = waiting(turn, connection);
     let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
+    let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
         name: clean(&connection.name, 256),
         private_endpoint: clean(&connection.endpoint, 1024),
@@ -36,9 +38,11 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         decision: decision.word,
         why: clean(&why, 512),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
-        approved_by: connection
-            .is_approved()
-            .then(|| ours.map_or_else(|| "somebody else".to_owned(), |approval| clean(&approval.policy, 160))),
+        approved_by: connection.is_approved().then(|| match ours {
+            Some(approval) if people.is_empty() => clean(&approval.policy, 160),
+            Some(_) => clean(&people, 160),
+            None => "somebody else".to_owned(),
+        }),
         approved_at: ours.map(|approval| approval.at.clone()),
     }
 }
@@ -56,8 +60,7 @@ pub(super) async fn report(
         i64::try_from(decided.iter().filter(|entry| test(entry)).count()).ok()
     };
     let unmatched = |(connection, decision): &(Connection, Decision)| {
-        connection.is_pending()
-            && matches!(decision.word, DecisionWord::Unmatched | DecisionWord::Held | DecisionWord::OverLimit)
+        connection.is_pending() && !matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
     };
     let mut listed: Vec<&(Connection, Decision)> =
         decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
@@ -87,7 +90,7 @@ pub(super) async fn report(
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
         let text = format!(
-            "allowed by no policy, held by one or over a limit, so pending until a person decides ({total}): {}",
+            "allowed by no policy, held by one, over a limit or short of approvers, so pending until a person decides ({total}): {}",
             waiting.join("; ")
         );
         ("DecisionNeeded", text)
@@ -98,6 +101,9 @@ pub(super) async fn report(
         reason: reason.to_owned(),
         message,
     };
-    turn.context.report(policy, status, &verdict, vec![pending], Basis::Version).await?;
+    tell(turn, policy, decided, &page.page, &verdict);
+    let mut more = vec![pending];
+    more.extend(guard_condition(turn.context, policy));
+    turn.context.report(policy, status, &verdict, more, Basis::Version).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use tracing::{info, warn};
 
+use super::votes::spend;
 use super::write::{take_back, under_way};
 use super::{Turn, policies};
 use crate::api::PrivateEndpointApproval;
@@ -71,7 +72,7 @@ fn resume(turn: &Turn<'_>, connections: &[Connection], page: &mut Page) {
     if page.asked.is_empty() {
         return;
     }
-    let policies = policies(turn);
+    let policies = policies(turn, page);
     let (resumed, asked) = std::mem::take(&mut page.asked)
         .into_iter()
         .map(|asked| asked.believable(now))
@@ -110,10 +111,13 @@ pub(super) async fn approved(
         at: rfc3339(context.now()),
         request_id: request_id.clone(),
     });
+    // At once: the record goes as soon as the connection is cut, and whoever cut it must not be overruled by the same decision.
+    spend(context, page);
+    let people = page.signatures.approvers(&proof.connection, &proof.endpoint).join(", ");
     context.metrics.decided("approved");
     info!(
         target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection,
-        requester = proof.endpoint, request_id, "approved"
+        requester = proof.endpoint, request_id, people, "approved"
     );
     let note = format!("approved {} from {} on {}", proof.connection, clean(&proof.endpoint, 512), turn.target);
     context.events.publish(policy, false, "Approved", &note).await;

@@ -123,7 +123,7 @@ async fn send(
         Err(verdict) => return Ok(Err(verdict)),
     };
     let name = name_of(&turn.key);
-    let again = decided(turn, now.as_slice());
+    let again = decided(turn, now.as_slice(), &page.page);
     let Some(now) = ending(&name, &page.page.approvals, &again).first().copied() else { return Ok(Ok(())) };
     if !now.is_of(&connection.endpoint) {
         return Ok(Ok(()));
