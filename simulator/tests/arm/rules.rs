@@ -130,6 +130,18 @@ async fn without_the_approver_role_a_connection_may_also_be_left_pending() {
 }
 
 #[tokio::test]
+async fn a_rule_left_pending_is_approved_when_it_is_written_again_with_the_right() {
+    let lab = Lab::start(Settings { approver_missing: ApproverMissing::Pending, ..Settings::fast() }).await;
+    let ws = lab.built("patient", "AllowInternetOutbound").await;
+    lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "dfs")).await.expect(200);
+    lab.let_approve(&ws, &storage("lake")).await;
+    assert_eq!(lab.rule_status(&ws, "lake").await.as_deref(), Some("Inactive"), "nothing happens by itself");
+    lab.rule(&ws, "lake", endpoint_rule(&storage("lake"), "dfs")).await.expect(200);
+    assert_eq!(lab.rule_status(&ws, "lake").await.as_deref(), Some("Active"));
+    assert_eq!(lab.connections(&storage("lake")).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_right_lost_before_the_network_is_built_fails_the_rule() {
     let lab = Lab::start(Settings::fast()).await;
     let ws = lab.workspace("late", "AllowInternetOutbound").await;
