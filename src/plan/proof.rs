@@ -102,8 +102,8 @@ pub fn prove(proof: &Proof, shown: Option<&Connection>, dialect: &Dialect, now: 
     let asked = age(&proof.started_at, now);
     let moves = shown.is_some_and(|shown| !shown.is_settled(dialect));
     if let Some(shown) = shown.filter(|shown| shown.is_approved() && !proof.is_for(shown)) {
-        // While Azure carries the withdrawal out, another one would only cancel it.
-        let under_way = proof.withdrawn_at.as_ref().is_some_and(|at| age(at, now) < waits.rest) && moves;
+        // While Azure carries the withdrawal out, another one would only cancel it, and not every type shows that it is at work.
+        let under_way = proof.withdrawn_at.as_ref().is_some_and(|at| age(at, now) < waits.rest);
         return if under_way { Proven::Open } else { Proven::Exchanged { found: shown.endpoint.clone() } };
     }
     if proof.withdrawn_at.is_some() {
@@ -213,9 +213,10 @@ mod tests {
         let sent = Proof { withdrawn_at: Some(at(10).to_string()), ..proof() };
         let look = |shown: Option<Connection>, second| prove(&sent, shown.as_ref(), dialect(), at(second), WAITS);
         let exchanged = Proven::Exchanged { found: THEIRS.into() };
-        assert_eq!(look(Some(shown(THEIRS, "Approved", "Updating")), 11), Proven::Open);
-        assert_eq!(look(Some(shown(THEIRS, "Approved", "Updating")), 100), exchanged);
-        assert_eq!(look(Some(shown(THEIRS, "Approved", "Succeeded")), 11), exchanged);
+        for provisioning in ["Updating", "Succeeded"] {
+            assert_eq!(look(Some(shown(THEIRS, "Approved", provisioning)), 99), Proven::Open, "{provisioning}");
+            assert_eq!(look(Some(shown(THEIRS, "Approved", provisioning)), 100), exchanged, "{provisioning}");
+        }
         assert_eq!(look(Some(shown(THEIRS, "Rejected", "Succeeded")), 11), Proven::Withdrawn);
         assert_eq!(look(None, 11), Proven::Withdrawn);
     }
