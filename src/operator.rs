@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::controllers;
+use crate::plan::rules::ObjectKey;
 use crate::runtime::board::{Board, Standings};
 use crate::runtime::connections::Clients;
 use crate::runtime::context::{AzureParts, Context};
@@ -23,6 +24,7 @@ use crate::runtime::indexes::{Indexes, Triggers, key_of, policy_key, workspace_k
 use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
 use crate::runtime::pace::Pace;
+use crate::runtime::role_ledger::RoleLedger;
 use crate::runtime::status::{OwnWrites, StatusWriter};
 use crate::runtime::streams::{Change, Guarded, watch, watch_metadata};
 use crate::telemetry::{Metrics, Readiness};
@@ -86,7 +88,7 @@ impl Operator {
         let context = Arc::new(Context {
             kube: self.kube.clone(),
             namespace: self.namespace.clone(),
-            installation: self.installation,
+            installation: self.installation.clone(),
             selector: self.selector.clone(),
             pace: self.pace,
             indexes: indexes.clone(),
@@ -98,6 +100,7 @@ impl Operator {
             clients: Clients::default(),
             azure: self.azure,
             ledger: Ledger::new(self.kube.clone(), &self.namespace),
+            role_ledger: RoleLedger::new(self.kube.clone(), &self.namespace, &self.installation),
             status: StatusWriter::new(self.kube.clone(), own.clone(), self.metrics.clone()),
             events: Events::new(self.kube.clone(), self.instance),
             metrics: self.metrics,
@@ -170,6 +173,10 @@ impl Operator {
                 if let Ok(policy) = &approval.0 {
                     told.triggers.connection(&policy.spec.connection_ref.name);
                     tell_policies_on(&told, policy);
+                    for entry in policy.spec.allow.iter().filter_map(|entry| entry.workspace_ref.as_ref()) {
+                        let namespace = entry.namespace.clone().or_else(|| policy.namespace()).unwrap_or_default();
+                        told.triggers.workspace(&ObjectKey { namespace, name: entry.name.clone() });
+                    }
                     for decision in told.indexes.decisions_of(&key_of(policy)) {
                         told.triggers.decision(&key_of(&decision));
                     }
@@ -263,6 +270,7 @@ impl Operator {
         tokio::select! {
             () = controllers => {}
             () = idle => {}
+            () = controllers::workspace::keep_roles(context.clone()) => tracing::error!("nobody takes roles back any more"),
             () = guard_changes => tracing::error!("the watch of the admission policy has ended"),
             () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
         }

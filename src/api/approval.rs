@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::common::{ConnectionRef, ResourceRef};
+use super::common::{ConnectionRef, ObjectRef, ResourceRef};
 use super::condition::Condition;
 
 /// A policy: which private endpoint connections on a target are approved. What no entry allows stays pending.
@@ -140,11 +140,20 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
+    validation = Rule::new("has(self.privateEndpoint) != has(self.workspaceRef)").message("allow: each entry gives one of privateEndpoint, workspaceRef"),
+    validation = Rule::new("!has(self.privateEndpoint) || has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
+    validation = Rule::new("!has(self.workspaceRef) || !has(self.subResources)").message("workspaceRef: gives a workspace leave to approve its own connections, whatever they are for; leave subResources out"),
 )]
 pub struct AllowEntry {
     /// The private endpoint that asks, by what ARM itself states of it.
-    pub private_endpoint: EndpointMatch,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_endpoint: Option<EndpointMatch>,
+    /// The AmlWorkspace (namespace left out: this one) whose outbound rules with `approverRole: Temporary | Standing` may have the
+    /// approver role assigned on this target, so that the workspace approves the connection that it raised itself. Such an entry
+    /// never approves a pending connection: which workspace a managed network's connection comes from, Azure does not state. A
+    /// policy with `requireApprovers` gives no such leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_ref: Option<ObjectRef>,
     /// The connection must be for these sub-resources and no others, for example `blob`. Most types of target do not state it
     /// (Storage and Key Vault among them): there an entry with this field never holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

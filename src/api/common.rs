@@ -146,6 +146,9 @@ pub struct MissingRole {
     /// Name of the role.
     #[schemars(length(max = 128))]
     pub role: String,
+    /// What it is needed for.
+    #[schemars(length(max = 256))]
+    pub needed_for: String,
     /// Object id of the identity that lacks it.
     #[schemars(length(max = 64))]
     pub principal_id: String,

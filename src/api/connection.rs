@@ -65,6 +65,17 @@ pub struct AzureConnectionSpec {
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub grants: Vec<Grant>,
+    /// Which roles the operator may assign, and where. Nothing else is ever assigned, whatever a grant says; a namespace needs the
+    /// verb `grantRoles` on the scope besides. Mirror this list by a condition on the operator's own right to assign roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub grantable_roles: Vec<GrantableRoles>,
+    /// Id (GUID) of the role that `approverRole: Temporary | Standing` of outbound rules assigns on a rule's target. It must allow
+    /// reading the target and approving connections on it, should allow nothing else, and must be in `grantableRoles` there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    pub approver_role_definition_id: Option<String>,
     /// `Observe` makes every object that uses this connection read-only, whatever it says itself; removals wait then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
@@ -194,6 +205,28 @@ pub struct Grant {
     /// `AllowOnlyApprovedOutbound` and public access `Disabled` are always allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<Egress>,
+}
+
+/// Roles that the operator may assign at or below a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantableRoles {
+    /// A path of whole ARM segments; everything at or below it is covered. `*` stands for one segment, but not for the
+    /// subscription.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^/subscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(/[A-Za-z0-9._()@*-]+)*/?$') && !self.matches('/[.]+(/|$)')").message("scope: a path of whole ARM segments that starts with /subscriptions/<id>, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"))]
+    pub scope: String,
+    /// Ids (GUIDs) of role definitions. Owner, User Access Administrator and Role Based Access Control Administrator are refused,
+    /// and so is any role that could assign roles itself. Contributor and Key Vault Administrator are assigned only if listed here.
+    #[schemars(
+        length(min = 1, max = 32),
+        inner(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))
+    )]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(role, !(role.lowerAscii() in ['8e3af657-a8ff-443c-a75c-2fe8c4bcb635', '18d7d88d-d35e-4fb5-a5c3-7773c20a72d9', 'f58310d9-a9f6-439a-9e8d-f62e7b41a168']))").message("roleDefinitionIds: Owner, User Access Administrator and Role Based Access Control Administrator can assign roles themselves, so the operator never assigns them"),
+    )]
+    pub role_definition_ids: Vec<String>,
 }
 
 /// What a grant allows beside reading.

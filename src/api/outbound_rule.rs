@@ -99,18 +99,26 @@ pub struct PrivateEndpointDestination {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub fqdns: Vec<String>,
     /// What to do when the workspace's identity may not approve the connection on the target. `Report`, the default, says
-    /// which role is missing where, and the command that grants it.
+    /// which role is missing where, and the command that grants it. `Temporary` and `Standing` assign the AzureConnection's
+    /// `approverRoleDefinitionId`; both need the verb `grantRoles` on the target for this namespace, and a PrivateEndpointApproval in
+    /// force on the target that allows the workspace (`workspaceRef`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver_role: Option<ApproverRole>,
 }
 
 /// What to do when the workspace's identity may not approve its own connection on the target. `Report` (default) says which
-/// role is missing where, and the command that grants it.
+/// role is missing where, and the command that grants it. `Temporary` assigns the AzureConnection's approver role for as long as it
+/// takes to see the rule active, at most an hour; `Standing` keeps it assigned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ApproverRole {
     /// Say what is missing, and wait.
     #[default]
     Report,
+    /// Assign the AzureConnection's approver role on this one target, write the rule, see it active, and take the role back: after
+    /// an hour at the latest.
+    Temporary,
+    /// Assign it and leave it, for as long as this rule exists. Whoever holds it may approve anything that is pending there.
+    Standing,
 }
 
 /// A service tag, with protocol and ports.

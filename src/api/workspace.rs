@@ -78,6 +78,11 @@ pub struct AmlWorkspaceSpec {
     /// How rules that no object of this cluster declares are treated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound_rules: Option<OutboundRulesPolicy>,
+    /// What to do about roles that the workspace's identity needs and lacks. `Report`, the default, names them in
+    /// `status.missingRoles` with the command that assigns each. `Grant` assigns those that the AzureConnection's `grantableRoles`
+    /// lists where this namespace holds the verb `grantRoles`, and takes back what it assigned once it is no longer needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<RolePolicy>,
     /// `Observe` reads and reports only; `Manage`, the default, brings Azure to what this object says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
@@ -286,6 +291,17 @@ impl AssociatedResources {
     }
 }
 
+/// What to do about roles that the workspace's identity needs and lacks. `Report` (default) names them in `status.missingRoles`;
+/// `Grant` assigns those that the AzureConnection's `grantableRoles` lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RolePolicy {
+    /// They are named, with the command that assigns each.
+    #[default]
+    Report,
+    /// They are assigned, as far as the AzureConnection allows.
+    Grant,
+}
+
 /// Who may attach rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -329,7 +345,8 @@ pub struct AmlWorkspaceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Ready speaks of the workspace itself, ManagedNetworkActive of its network, RulesReady of all attached rules.
+    /// Ready speaks of the workspace itself, ManagedNetworkActive of its network, RolesReady of what its identity may do, RulesReady of
+    /// all attached rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -132,9 +132,11 @@ impl Policy {
     fn allows(&self, facts: &Facts) -> bool {
         !self.expired
             && self.allow.iter().any(|entry| {
+                // A workspace's own connections cannot be told from others': it approves them itself, or nobody does.
+                let Some(wanted) = &entry.private_endpoint else { return false };
                 // Own subscriptions alone name nobody.
-                let named = entry.private_endpoint.id.is_some() || entry.private_endpoint.subscription_id.is_some();
-                let endpoint = is_endpoint(&entry.private_endpoint, facts, &self.own_subscriptions);
+                let named = wanted.id.is_some() || wanted.subscription_id.is_some();
+                let endpoint = is_endpoint(wanted, facts, &self.own_subscriptions);
                 named && endpoint.and(is_for(&entry.sub_resources, facts, true)) == Truth::Yes
             })
     }

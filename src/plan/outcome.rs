@@ -127,6 +127,8 @@ reasons! {
     ManagedElsewhere => waiting("ManagedElsewhere", Requeue::Slow);
     /// The workspace's identity may not approve its connection on the target.
     ApproverRoleMissing => waiting("ApproverRoleMissing", Requeue::Slow);
+    /// The approver role was assigned for a time, which is over, and the rule was not in force.
+    ApproverRoleExpired => waiting("ApproverRoleExpired", Requeue::Slow);
     /// A step of this object waits for an acknowledgement on another one.
     AcknowledgementRequiredElsewhere => waiting("AcknowledgementRequired", Requeue::Slow);
     /// Many removals at once wait for an acknowledgement on the AzureConnection.

@@ -17,7 +17,7 @@ use crate::azure::machine_learning::OutboundRule;
 
 use super::names;
 use super::outcome::{Reason, Verdict};
-use super::roles::{RoleCheck, missing_approver};
+use super::roles::{RoleCheck, missing, of_target};
 use super::rule_body::RuleBody;
 
 mod memory;
@@ -370,10 +370,13 @@ fn judge(
             state.verdict = Verdict::of_error("ARM refused the rule", &refusal.error);
         }
         // An assignment takes effect some minutes after it shows, and may not suffice: sooner than else, but not at once.
-        let held = missing_role && role == RoleCheck::Held;
+        let held = missing_role && role.is_held();
         let wait = if held { input.retry / 5 } else { input.retry };
         let due = elapsed(refusal.at, input.now) >= wait;
         return if due { Need::Alone(properties) } else { Need::Nothing };
+    }
+    if role == RoleCheck::Fresh {
+        return Need::Alone(properties);
     }
     if role == RoleCheck::Missing {
         // Tried once all the same, by itself: ARM's own answer counts, and it may make a connection that a person can approve.
@@ -428,7 +431,8 @@ fn in_place(
         );
     }
     let last = input.memory.nudged.get(&declared.azure_name);
-    let due = last.is_none_or(|at| elapsed(*at, input.now) >= input.retry);
+    let wait = if role == RoleCheck::Fresh { input.retry / 5 } else { input.retry };
+    let due = last.is_none_or(|at| elapsed(*at, input.now) >= wait);
     // Writing it again makes AML approve its own connection once the role is there; without it, it would change nothing.
     if due && role != RoleCheck::Missing { Need::Alone(properties) } else { Need::Nothing }
 }
@@ -436,16 +440,23 @@ fn in_place(
 fn say_missing_role(input: RulesInput<'_>, body: &RuleBody, state: &mut RuleState) {
     let RuleBody::PrivateEndpoint { resource_id, .. } = body else { return };
     let Ok(target) = ArmId::parse(resource_id) else { return };
-    let missing = missing_approver(input.principal.unwrap_or("<principal of the workspace>"), &target);
-    state.verdict = Verdict::new(
+    let needs = of_target(&target);
+    let Some(need) = needs.first() else { return };
+    let missing = missing(input.principal.unwrap_or("<principal of the workspace>"), need);
+    state.verdict = lacks(&missing);
+    state.missing_role = Some(missing);
+}
+
+/// What is said of a rule that waits for a role of the workspace's identity.
+pub fn lacks(missing: &MissingRole) -> Verdict {
+    Verdict::new(
         Reason::ApproverRoleMissing,
         format!(
-            "the workspace's identity {} may not approve its private endpoint on {}. Somebody who may assign roles there can \
-             run: {}",
-            missing.principal_id, missing.scope, missing.command
+            "the workspace's identity {} may not approve its private endpoint on {}: it lacks {}. Somebody who may assign roles there \
+             can run: {}",
+            missing.principal_id, missing.scope, missing.role, missing.command
         ),
-    );
-    state.missing_role = Some(missing);
+    )
 }
 
 /// Why `isolation` does not take `body`, if so (Microsoft: "Workspace managed virtual network isolation", outbound rules).

@@ -18,6 +18,7 @@ use super::kind::Kind;
 use super::lane::Lanes;
 use super::ledger::Ledger;
 use super::pace::Pace;
+use super::role_ledger::RoleLedger;
 use super::status::{Basis, StatusWriter, WriteError};
 use crate::api::condition::{self, ConditionDraft, READY};
 use crate::api::{ABANDON, RECONCILE_AT};
@@ -75,6 +76,8 @@ pub struct Context {
     pub azure: AzureParts,
     /// The ledger.
     pub ledger: Ledger,
+    /// The ledger of roles.
+    pub role_ledger: RoleLedger,
     /// The one writer of status.
     pub status: StatusWriter,
     /// Events.

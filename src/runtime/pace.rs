@@ -31,6 +31,10 @@ pub struct Pace {
     pub role_recheck: Duration,
     /// How long a role that was seen is believed.
     pub role_memory: Duration,
+    /// How long after its assignment a role may not be in effect yet: refusals say nothing until then.
+    pub role_effective: Duration,
+    /// How long a role that is assigned for a time stays assigned at the most.
+    pub role_deadline: Duration,
     /// How long after a rule's deletion its workspace is asked for, to tell a pruned rule from a vanishing workspace.
     pub workspace_grace: Duration,
     /// The window in which removals count as many at once.
@@ -64,6 +68,9 @@ impl Default for Pace {
             rule_retry: seconds(600),
             role_recheck: seconds(60),
             role_memory: seconds(12 * 3600),
+            // Assignments take up to ten minutes to take effect (Microsoft: "Troubleshoot Azure RBAC").
+            role_effective: seconds(600),
+            role_deadline: seconds(3600),
             workspace_grace: seconds(10),
             breaker_window: seconds(600),
             gather: seconds(2),
@@ -99,6 +106,8 @@ impl Pace {
             rule_retry: by(self.rule_retry),
             role_recheck: by(self.role_recheck),
             role_memory: by(self.role_memory),
+            role_effective: by(self.role_effective),
+            role_deadline: by(self.role_deadline),
             workspace_grace: by(self.workspace_grace),
             breaker_window: by(self.breaker_window),
             gather: by(self.gather),

@@ -19,10 +19,27 @@ use arm_simulator::{OperationSeconds, Settings};
 
 /// Counts effects, and stops the operator for good at one of them.
 #[derive(Default)]
-struct Cut {
+pub(crate) struct Cut {
     at: Option<usize>,
     passed: Mutex<Vec<(Moment, Effect)>>,
     reached: Notify,
+}
+
+impl Cut {
+    /// Stops at the `at`-th passage, or never.
+    pub(crate) fn at(at: Option<usize>) -> Self {
+        Self { at, ..Self::default() }
+    }
+
+    /// Resolves once it has stopped the operator.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// All passages so far.
+    pub(crate) fn passed(&self) -> Vec<(Moment, Effect)> {
+        self.passed.lock().unwrap().clone()
+    }
 }
 
 impl Observer for Cut {
@@ -61,7 +78,7 @@ async fn run(at: Option<usize>) -> Run {
     let world = World::with(Settings { operation_seconds: OperationSeconds::all(0.03), ..settings() }).await;
     world.knock(&world.lake(), &World::endpoint(&world.subscription, "hub", "lake-1"));
     world.knock(&world.lake(), &World::endpoint(FOREIGN, "hub", "lake-1"));
-    let cut = Arc::new(Cut { at, ..Cut::default() });
+    let cut = Arc::new(Cut::at(at));
     let first = world.operator_through(Seam::watched(cut.clone())).await;
     let stays = [world.fqdn("pytorch", "*.pytorch.org"), world.fqdn("pypi", "pypi.org")];
     let goes = world.fqdn("goes", "a.example.org");
@@ -86,7 +103,7 @@ async fn run(at: Option<usize>) -> Run {
     };
     let mut operators = vec![first];
     let restart = async {
-        cut.reached.notified().await;
+        cut.reached().await;
         operators.remove(0).cut().await;
         operators.push(world.operator().await);
         futures::future::pending::<()>().await;
@@ -106,7 +123,7 @@ async fn run(at: Option<usize>) -> Run {
         let path = request.path.replace(&world.subscription, "SUB");
         *started.entry(format!("{} {}", request.method, kind_of(&path))).or_default() += 1;
     }
-    let passed = cut.passed.lock().unwrap().clone();
+    let passed = cut.passed();
     Run { end: end(&world, &state), started, passed }
 }
 

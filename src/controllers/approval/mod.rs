@@ -14,11 +14,11 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::{DecisionWord, Mode};
+use crate::api::approval::{DecisionWord, Mode, PrivateEndpointApprovalSpec};
 use crate::api::condition::rfc3339;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::azure::client::Priority;
+use crate::azure::client::{Client, Priority};
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
 use crate::plan::approval::{Decision, Policy, acts, decide_all, next};
@@ -273,15 +273,43 @@ fn is_attended(turn: &Turn<'_>) -> bool {
 
 /// Reads all connections on the target, as its dialect lists them.
 async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
+    connections(&turn.connected.client, turn.target, turn.dialect).await
+}
+
+/// True if a policy in force on `target` lets `workspace` approve its own connections there. `permits` judges one policy.
+pub(crate) fn permits_workspace(
+    context: &Context,
+    target: &ArmId,
+    workspace: &ObjectKey,
+    permits: impl Fn(&PrivateEndpointApprovalSpec, &str, &ObjectKey, jiff::Timestamp) -> bool,
+) -> bool {
+    context.indexes.approvals.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
+        let on_target = ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|id| id == *target);
+        let connected = || Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name);
+        on_target
+            && policy.metadata.deletion_timestamp.is_none()
+            && permits(&policy.spec, &policy.namespace().unwrap_or_default(), workspace, context.now())
+            && connected().is_ok_and(|connected| allowed(context, &connected, policy, target).is_ok())
+    })
+}
+
+/// Reads all connections on `target`, as its dialect lists them.
+///
+/// # Errors
+/// With the verdict to report if they cannot be listed.
+pub(crate) async fn connections(
+    client: &Client,
+    target: &ArmId,
+    dialect: &Dialect,
+) -> Result<Vec<Connection>, Verdict> {
     let failed = |error: &ArmError| Verdict::of_error("listing the target's connections", error);
-    let client = &turn.connected.client;
-    let listed = match turn.dialect.listing {
+    let listed = match dialect.listing {
         Listing::Children => {
-            let path = format!("{}/privateEndpointConnections", turn.target);
-            client.list(&path, turn.dialect.api_version, Priority::Resync).await.map_err(|error| failed(&error))?
+            let path = format!("{target}/privateEndpointConnections");
+            client.list(&path, dialect.api_version, Priority::Resync).await.map_err(|error| failed(&error))?
         }
         Listing::Member(version) => {
-            let target = client.get(&turn.target.to_string(), version, Priority::Resync).await;
+            let target = client.get(target.as_str(), version, Priority::Resync).await;
             let target = target.map_err(|error| failed(&error))?;
             target["properties"]["privateEndpointConnections"].as_array().cloned().unwrap_or_default()
         }

@@ -18,7 +18,7 @@ use crate::plan::fence::Fence;
 use crate::plan::names::rule_name;
 use crate::plan::rule_body::RuleBody;
 use crate::plan::rules::{
-    Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, forbidden, plan, remember_reading,
+    Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, forbidden, lacks, plan, remember_reading,
 };
 use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
@@ -170,6 +170,7 @@ fn standing(
             }
         }
         Ok(_) if !has_finalizer(rule) => frozen(Reason::Pending, "just seen"),
+        Ok(_) if let Some(verdict) = seen.roles.frozen.get(&key_of(rule)) => Standing::Frozen(verdict.clone()),
         Ok(body) => Standing::Wanted(body),
     }
 }
@@ -219,7 +220,29 @@ pub(super) fn plan_rules(
     let versions = objects.iter().map(|rule| (key_of(rule), Version::of(rule))).collect();
     let declared = declare(turn, workspace, seen, &objects);
     let basis = self::versions(turn.context, workspace, &objects);
-    Rules { plan: plan_declared(turn, workspace, seen, decided, memory, &declared), versions, basis }
+    let mut plan = plan_declared(turn, workspace, seen, decided, memory, &declared);
+    for rule in &objects {
+        explain(seen, rule, &mut plan);
+    }
+    Rules { plan, versions, basis }
+}
+
+/// Says of a rule whose role is missing which one it is, and of one whose role was assigned just now that it is not in effect yet.
+fn explain(seen: &Seen, rule: &OutboundRule, plan: &mut RulesPlan) {
+    let key = key_of(rule);
+    let Some(state) = plan.states.get_mut(&key).filter(|state| state.verdict.reason == Reason::ApproverRoleMissing) else {
+        return;
+    };
+    if let Some(verdict) = seen.roles.fresh.get(&key) {
+        state.verdict = verdict.clone();
+        state.missing_role = None;
+        return;
+    }
+    let target = rule.spec.private_endpoint.as_ref().map(|endpoint| endpoint.resource_id.to_ascii_lowercase());
+    if let Some(missing) = target.and_then(|target| seen.roles.lacking.get(&target)).filter(|_| state.missing_role.is_some()) {
+        state.verdict = lacks(missing);
+        state.missing_role = Some(missing.clone());
+    }
 }
 
 fn plan_declared(
@@ -275,7 +298,7 @@ fn plan_declared(
         isolation: IsolationMode::parse(shown.isolation_mode()).unwrap_or(IsolationMode::Disabled),
         network_active: shown.network_active(),
         principal: shown.acting_principal(),
-        roles: &seen.roles,
+        roles: &seen.roles.checks,
         exclusive,
         prune: policy.prune_orphans,
         index_whole: turn.context.indexes.rules_whole(),

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use super::declare::Rules;
 use super::operation::{Progress, follow};
 use super::report::Report;
-use super::{Memory, Turn, apply, declare, observe};
+use super::{Memory, Turn, apply, declare, observe, roles};
 use crate::api::AmlWorkspace;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::ids::ArmId;
@@ -30,6 +30,9 @@ pub(super) async fn depart(
 ) -> Result<Outcome, Error> {
     if !has_finalizer(workspace) {
         return Ok(Outcome::Done);
+    }
+    if let Some(verdict) = roles::leave(context, id, workspace, false).await? {
+        return super::simple(context, workspace, verdict).await;
     }
     let keeps = workspace.spec.deletion_policy != Some(DeletionPolicy::Delete)
         || workspace.spec.management_policy == Some(ManagementPolicy::Observe);
@@ -91,6 +94,11 @@ pub(super) async fn depart(
     }
     match farewell(&turn.owner, workspace.spec.deletion_policy, seen.workspace.as_ref()) {
         Farewell::Release(note) => {
+            if seen.workspace.is_none()
+                && let Some(verdict) = roles::leave(context, id, workspace, true).await?
+            {
+                return super::simple(context, workspace, verdict).await;
+            }
             context.release(workspace, &note).await?;
             Ok(Outcome::Done)
         }

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::roles::RoleMemory;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
-use crate::azure::authorization::RoleDefinition;
 use crate::plan::Verdict;
-use crate::plan::roles::RoleCheck;
 use crate::plan::rules::{RuleMemory, RuleWrite};
 
 /// A write that went out, and how it fared.
@@ -42,10 +41,8 @@ pub struct Memory {
     pub lost_polls: u32,
     /// What the rules' engine remembers.
     pub rules: RuleMemory,
-    /// Whether the workspace's identity may approve on a target, by the target's key, and when that was seen.
-    pub roles: HashMap<String, (RoleCheck, Timestamp)>,
-    /// Role definitions by id, and when they were read.
-    pub definitions: HashMap<String, (RoleDefinition, Timestamp)>,
+    /// What is remembered of roles.
+    pub role_memory: RoleMemory,
     /// Object id of the identity that acts for the workspace, as last read.
     pub principal: Option<String>,
 }

@@ -8,6 +8,7 @@ mod memory;
 mod observe;
 mod operation;
 mod report;
+mod roles;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use crate::runtime::indexes::{age, key_of, workspace_id};
 use crate::runtime::status::{Basis, has_finalizer};
 
 pub use memory::{Memories, Memory};
+pub use roles::keep as keep_roles;
 use operation::Progress;
 use report::Report;
 
@@ -138,7 +140,7 @@ async fn attend(
         }
         Progress::Unread(verdict) | Progress::Failed(verdict) => return unseen(turn, workspace, memory, verdict).await,
     };
-    let seen = match observe::observe(turn, workspace, memory).await {
+    let mut seen = match observe::observe(turn, workspace, memory).await {
         Ok(seen) => seen,
         Err(error) => return unseen(turn, workspace, memory, error.verdict).await,
     };
@@ -151,6 +153,10 @@ async fn attend(
         fence: &turn.fence,
     };
     let decided = plan(input);
+    let may_write = !observes && !workspace.spec.suspend && turn.connected.holds_writes().is_none();
+    if let Some(wait) = roles::attend(turn, workspace, &mut seen, &decided, memory, may_write).await? {
+        return Ok(Outcome::Again(wait));
+    }
     let mut rules = declare::plan_rules(turn, workspace, &seen, &decided, memory);
     let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some());
     let of_rules = rules.plan.write.clone().filter(|_| decided.rules_may_change && rules_held.is_none());
@@ -220,7 +226,7 @@ async fn attend(
             };
             let mut report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
             if observes {
-                report.plans(request.as_ref());
+                report.plans(request.iter().chain(&seen.roles.said.planned));
             }
             let wait = report.publish(turn, workspace, memory).await?;
             let uid = workspace.uid().unwrap_or_default();

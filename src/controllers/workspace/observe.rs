@@ -1,26 +1,13 @@
 //! Reads what ARM shows: two requests for the workspace and its rules, more only while a role is in question.
 
-use std::collections::BTreeMap;
-
-use kube::ResourceExt;
-
+use super::roles::{Look, look};
 use super::{Memory, Turn};
-use crate::api::OWNER_TAG;
-use crate::api::connection::Verb;
-use crate::api::ids::ArmId;
-use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
-use crate::azure::authorization;
+use crate::api::{AmlWorkspace, OWNER_TAG};
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{API_VERSION, OutboundRule, Workspace};
-use crate::plan::fence::Fence;
-use crate::plan::roles::{RoleCheck, approval_action};
-use crate::plan::rule_body::RuleBody;
 use crate::plan::{Reason, Verdict};
-use crate::runtime::indexes::{admits, key_of, workspace_id};
-
-/// How many targets are asked for roles in one turn; the others follow in the next.
-const ROLES_PER_TURN: usize = 20;
+use crate::runtime::indexes::{key_of, workspace_id};
 
 /// What ARM shows.
 pub(super) struct Seen {
@@ -28,8 +15,8 @@ pub(super) struct Seen {
     pub(super) workspace: Option<Workspace>,
     /// Its rules.
     pub(super) rules: Vec<OutboundRule>,
-    /// Whether its identity may approve, by target.
-    pub(super) roles: BTreeMap<String, RoleCheck>,
+    /// What its identity may do.
+    pub(super) roles: Look,
 }
 
 /// Why nothing could be seen.
@@ -56,7 +43,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
     };
     let Some(value) = client.find(path, API_VERSION, Priority::Resync).await.map_err(reading)? else {
         note_tag(turn, workspace, None);
-        return Ok(Seen { workspace: None, rules: Vec::new(), roles: BTreeMap::new() });
+        return Ok(Seen { workspace: None, rules: Vec::new(), roles: Look::default() });
     };
     let shown = Workspace::read(value).map_err(|error| {
         Verdict::new(Reason::AzureRefused, format!("what Azure shows of the workspace cannot be read: {error}"))
@@ -69,7 +56,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
         .iter()
         .filter_map(OutboundRule::read)
         .collect();
-    let roles = roles(turn, workspace, &shown, &rules, memory).await;
+    let roles = look(turn, workspace, &shown, &rules, memory).await;
     Ok(Seen { workspace: Some(shown), rules, roles })
 }
 
@@ -84,95 +71,4 @@ fn note_tag(turn: &Turn<'_>, workspace: &AmlWorkspace, tag: Option<&str>) {
             turn.context.triggers.workspace(&key_of(other));
         }
     }
-}
-
-/// Asks, where it matters and is not known, whether the workspace's identity may approve on the targets of its rules.
-async fn roles(
-    turn: &Turn<'_>,
-    workspace: &AmlWorkspace,
-    shown: &Workspace,
-    rules: &[OutboundRule],
-    memory: &mut Memory,
-) -> BTreeMap<String, RoleCheck> {
-    let mut roles = BTreeMap::new();
-    // The workspace's own storage, vault and registry are covered by what Azure grants at its creation (Microsoft: "Workspace managed virtual network isolation", required role assignments).
-    for (_, resource) in workspace.spec.associated_resources.ids() {
-        roles.insert(resource.to_ascii_lowercase(), RoleCheck::Held);
-    }
-    let Some(principal) = shown.acting_principal() else { return roles };
-    let mut asked = 0;
-    for declared in turn.context.indexes.rules_of(&key_of(workspace)) {
-        let Some(RuleBody::PrivateEndpoint { resource_id, .. }) = RuleBody::declared(&declared.spec) else { continue };
-        let key = resource_id.to_ascii_lowercase();
-        let Ok(target) = ArmId::parse(&resource_id) else { continue };
-        // What a rule that has no say here names is not even looked at.
-        if roles.contains_key(&key) || !has_say(turn, workspace, &declared, &target) {
-            continue;
-        }
-        let name = super::declare::azure_name(turn.context, &declared);
-        let active = rules.iter().any(|rule| rule.name == name && rule.is_active());
-        let known = memory.roles.get(&key).filter(|(check, at)| {
-            let age = turn.context.now().duration_since(*at).try_into().unwrap_or_default();
-            let pace = &turn.context.pace;
-            let last = if *check == RoleCheck::Held { pace.role_memory } else { pace.role_recheck };
-            let age: std::time::Duration = age;
-            age < last
-        });
-        let check = match known {
-            Some((check, _)) => *check,
-            None if active || asked >= ROLES_PER_TURN => RoleCheck::Unknown,
-            None => {
-                asked += 1;
-                let check = approver(turn, principal, &target, memory).await;
-                memory.roles.insert(key.clone(), (check, turn.context.now()));
-                check
-            }
-        };
-        roles.insert(key, check);
-    }
-    roles
-}
-
-/// True if the workspace admits `rule`, and its namespace may reach `target`.
-fn has_say(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRuleObject, target: &ArmId) -> bool {
-    let namespace = rule.namespace().unwrap_or_default();
-    let (labels, _) = turn.context.indexes.namespace(&namespace);
-    let fence = Fence::new(&turn.connected.name, &turn.connected.spec, &namespace, &labels);
-    admits(workspace, rule, &labels) && fence.allows(Verb::Reach, target).is_ok()
-}
-
-/// Whether `principal` may approve on `target`, by the assignments on and above it, groups included.
-async fn approver(turn: &Turn<'_>, principal: &str, target: &ArmId, memory: &mut Memory) -> RoleCheck {
-    let client = &turn.connected.client;
-    let path = format!("{target}/providers/Microsoft.Authorization/roleAssignments?$filter=assignedTo('{principal}')");
-    let Ok(assignments) = client.list(&path, authorization::API_VERSION, Priority::Resync).await else {
-        return RoleCheck::Unknown;
-    };
-    let action = approval_action(target);
-    let mut unread = false;
-    for assignment in assignments {
-        let Some(role) = assignment["properties"]["roleDefinitionId"].as_str() else { continue };
-        let cached = memory.definitions.get(role).filter(|(_, at)| {
-            let age: std::time::Duration = turn.context.now().duration_since(*at).try_into().unwrap_or_default();
-            age < turn.context.pace.role_memory
-        });
-        let definition = match cached {
-            Some((definition, _)) => definition.clone(),
-            None => {
-                let read = client.get(role, authorization::API_VERSION, Priority::Resync).await;
-                let Some(definition) = read.ok().and_then(|value| {
-                    serde_json::from_value::<authorization::RoleDefinition>(value["properties"].clone()).ok()
-                }) else {
-                    unread = true;
-                    continue;
-                };
-                memory.definitions.insert(role.to_owned(), (definition.clone(), turn.context.now()));
-                definition
-            }
-        };
-        if definition.allows(&action) {
-            return RoleCheck::Held;
-        }
-    }
-    if unread { RoleCheck::Unknown } else { RoleCheck::Missing }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::declare::Rules;
 use super::observe::Seen;
+use super::roles::ROLES_READY;
 use super::{Memory, Turn, declare};
 use crate::api::AmlWorkspace;
 use crate::api::common::Drift;
@@ -40,7 +41,7 @@ pub(super) struct Report {
 
 /// The conditions beside the summary, as they were: for a report that has seen nothing new.
 pub(super) fn carried_over(status: &AmlWorkspaceStatus) -> Vec<ConditionDraft> {
-    [NETWORK_ACTIVE, RULES_READY]
+    [NETWORK_ACTIVE, ROLES_READY, RULES_READY]
         .into_iter()
         .filter_map(|type_| {
             let condition = find(&status.conditions, type_)?;
@@ -105,11 +106,12 @@ impl Report {
         if wanted > 0 {
             status.rules = Some(format!("{active}/{wanted}"));
         }
+        more.extend(seen.roles.said.ready.clone());
         more.extend(rules_ready(rules));
         status.unmanaged_rules = rules.unmanaged.iter().take(NAMES).cloned().collect();
         status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
-        status.missing_roles =
-            rules.states.values().filter_map(|state| state.missing_role.clone()).take(ROLES).collect();
+        let of_rules = rules.states.values().filter_map(|state| state.missing_role.clone());
+        status.missing_roles = seen.roles.said.missing.iter().cloned().chain(of_rules).take(ROLES).collect();
         Self { status, verdict, more, rules: Some(all.clone()) }.with_drift(
             workspace,
             decided,
@@ -135,13 +137,13 @@ impl Report {
     }
 
     /// With `Observe`: what would be written, in ARM's own terms.
-    pub(super) fn plans(&mut self, request: Option<&Request>) {
-        self.status.planned = request
+    pub(super) fn plans<'r>(&mut self, requests: impl IntoIterator<Item = &'r Request>) {
+        self.status.planned = requests
+            .into_iter()
             .map(|request| {
                 let body = request.body.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!("{} {} {body}", request.method, request.path).chars().take(512).collect()
             })
-            .into_iter()
             .collect();
     }
 

@@ -1,0 +1,141 @@
+//! The ledger of roles: what was assigned to a workspace's identity, and until when. One Secret a workspace, in the operator's own
+//! namespace, part of any backup. Not on the page of a target: that one belongs to the lane of the target's connections.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ListParams, PostParams};
+use kube::{Client, ResourceExt};
+
+use super::ledger::LedgerError;
+use super::status::WriteError;
+use crate::api::ids::ArmId;
+use crate::plan::names::fingerprint;
+use crate::plan::roles::Record;
+
+/// The key in the Secret.
+const KEY: &str = "roles.json";
+/// The label by which the Secrets are found again when nothing else is known, and the installation they are of.
+const LABEL: &str = "aml-operator.io/roles";
+/// How much of it a workspace may have: more targets than any workspace has rules.
+const KEPT: usize = 1000;
+
+/// A record as it was read, with the version that guards its next write.
+#[derive(Clone, Debug, Default)]
+pub struct OpenRecord {
+    /// What it holds.
+    pub record: Record,
+    secret: Option<Secret>,
+}
+
+/// The ledger of roles in the operator's namespace.
+#[derive(Clone)]
+pub struct RoleLedger {
+    secrets: Api<Secret>,
+    installation: String,
+}
+
+impl RoleLedger {
+    /// The ledger of `installation` in `namespace`.
+    pub fn new(client: Client, namespace: &str, installation: &str) -> Self {
+        Self { secrets: Api::namespaced(client, namespace), installation: fingerprint(&[installation]) }
+    }
+
+    fn name(workspace: &ArmId) -> String {
+        format!("aml-ledger-{}", fingerprint(&[&workspace.key(), "roles"]))
+    }
+
+    fn read(secret: Secret, workspace: Option<&ArmId>) -> Result<OpenRecord, LedgerError> {
+        let name = secret.name_any();
+        let damaged = |what: &str| LedgerError::Damaged {
+            name: name.clone(),
+            what: what.to_owned(),
+            empty: serde_json::json!({ "workspace": workspace.map(ArmId::as_str) }).to_string(),
+        };
+        let data = secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no roles.json"))?;
+        let record: Record = serde_json::from_slice(&data.0).map_err(|error| damaged(&error.to_string()))?;
+        let own = ArmId::parse(&record.workspace).ok().filter(|id| Self::name(id) == name);
+        if own.is_none() || workspace.is_some_and(|workspace| Some(workspace) != own.as_ref()) {
+            return Err(damaged("it belongs to another workspace"));
+        }
+        Ok(OpenRecord { record, secret: Some(secret) })
+    }
+
+    /// Opens the record of `workspace`.
+    ///
+    /// # Errors
+    /// If it cannot be read or is damaged.
+    pub async fn open(&self, workspace: &ArmId) -> Result<OpenRecord, LedgerError> {
+        match self.secrets.get_opt(&Self::name(workspace)).await.map_err(WriteError::Kube)? {
+            Some(secret) => Self::read(secret, Some(workspace)),
+            None => {
+                let record = Record { workspace: workspace.to_string(), ..Record::default() };
+                Ok(OpenRecord { record, secret: None })
+            }
+        }
+    }
+
+    /// All records of this installation that can be read: for what no object asks about any more.
+    ///
+    /// # Errors
+    /// If Kubernetes does not answer.
+    pub async fn all(&self) -> Result<Vec<OpenRecord>, LedgerError> {
+        let params = ListParams::default().labels(&format!("{LABEL}={}", self.installation));
+        let listed = self.secrets.list(&params).await.map_err(WriteError::Kube)?;
+        let readable = |secret| match Self::read(secret, None) {
+            Ok(open) => Some(open),
+            Err(error) => {
+                tracing::error!(%error, "roles that were assigned for a time may outlast it");
+                None
+            }
+        };
+        Ok(listed.items.into_iter().filter_map(readable).collect())
+    }
+
+    /// Writes the record back, if nobody else did since it was opened.
+    ///
+    /// # Errors
+    /// [`WriteError::Outdated`] if somebody did.
+    pub async fn save(&self, open: &mut OpenRecord) -> Result<(), LedgerError> {
+        let overflow = open.record.spent.len().saturating_sub(KEPT);
+        open.record.spent.drain(..overflow);
+        let content =
+            serde_json::to_vec(&open.record).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
+        let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);
+        let guard = |error: kube::Error| match error {
+            kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
+                WriteError::Outdated
+            }
+            other => WriteError::Kube(other),
+        };
+        let written = match open.secret.take() {
+            Some(mut secret) => {
+                secret.data = Some(data);
+                secret.metadata.managed_fields = None;
+                self.secrets.replace(&secret.name_any(), &PostParams::default(), &secret).await.map_err(guard)?
+            }
+            None => {
+                let Ok(workspace) = ArmId::parse(&open.record.workspace) else { return Ok(()) };
+                let labels = [
+                    ("app.kubernetes.io/managed-by".to_owned(), "aml-operator".to_owned()),
+                    (LABEL.to_owned(), self.installation.clone()),
+                ];
+                let secret = Secret {
+                    metadata: ObjectMeta {
+                        name: Some(Self::name(&workspace)),
+                        labels: Some(BTreeMap::from(labels)),
+                        ..ObjectMeta::default()
+                    },
+                    type_: Some("aml-operator.io/ledger".into()),
+                    data: Some(data),
+                    ..Secret::default()
+                };
+                self.secrets.create(&PostParams::default(), &secret).await.map_err(guard)?
+            }
+        };
+        open.secret = Some(written);
+        Ok(())
+    }
+}
