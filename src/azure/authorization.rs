@@ -104,8 +104,9 @@ impl RoleDefinition {
                 self.permissions.iter().any(mine)
             });
             let data = wanted.data_actions.iter().all(|action| {
-                let mine =
-                    |one: &Permission| holds_all(&one.data_actions, &one.not_data_actions, action, &wanted.not_data_actions);
+                let mine = |one: &Permission| {
+                    holds_all(&one.data_actions, &one.not_data_actions, action, &wanted.not_data_actions)
+                };
                 self.permissions.iter().any(mine)
             });
             control && data
@@ -131,7 +132,8 @@ mod tests {
 
     #[test]
     fn actions_and_not_actions_are_weighed_within_one_permission() {
-        let role = |actions: &[&str], not_actions: &[&str]| role(&json!({"actions": actions, "notActions": not_actions}));
+        let role =
+            |actions: &[&str], not_actions: &[&str]| role(&json!({"actions": actions, "notActions": not_actions}));
         let approve = "Microsoft.Storage/storageAccounts/privateEndpointConnectionsApproval/action";
         assert!(role(&["*"], &[]).allows(approve));
         assert!(role(&["microsoft.storage/*/privateendpointconnectionsapproval/action"], &[]).allows(approve));
@@ -145,7 +147,8 @@ mod tests {
         let contributor = role(&json!({"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}));
         let storage = role(&json!({"actions": ["Microsoft.Storage/*"]}));
         let reader = role(&json!({"actions": ["*/read"]}));
-        let blobs = role(&json!({"dataActions": ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"]}));
+        let blobs =
+            role(&json!({"dataActions": ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"]}));
         let all_blobs = role(&json!({"actions": ["Microsoft.Storage/*/read"], "dataActions": ["Microsoft.Storage/*"]}));
         let storage_reader = role(&json!({"actions": ["Microsoft.Storage/*/read"]}));
         for (outer, inner, want) in [
@@ -171,7 +174,10 @@ mod tests {
             (json!({"actions": ["*"]}), true),
             (json!({"actions": ["Microsoft.Authorization/*"]}), true),
             (json!({"actions": ["*/write"]}), true),
-            (json!({"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write", "Microsoft.Authorization/elevateAccess/Action"]}), false),
+            (
+                json!({"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write", "Microsoft.Authorization/elevateAccess/Action"]}),
+                false,
+            ),
             (json!({"actions": ["Microsoft.Storage/*"]}), false),
         ] {
             assert_eq!(role(&permissions).is_privileged(), want, "{permissions}");

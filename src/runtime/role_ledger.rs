@@ -54,7 +54,8 @@ impl RoleLedger {
             what: what.to_owned(),
             empty: serde_json::json!({ "workspace": workspace.map(ArmId::as_str) }).to_string(),
         };
-        let data = secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no roles.json"))?;
+        let data =
+            secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no roles.json"))?;
         let record: Record = serde_json::from_slice(&data.0).map_err(|error| damaged(&error.to_string()))?;
         let own = ArmId::parse(&record.workspace).ok().filter(|id| Self::name(id) == name);
         if own.is_none() || workspace.is_some_and(|workspace| Some(workspace) != own.as_ref()) {

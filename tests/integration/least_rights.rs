@@ -156,3 +156,100 @@ async fn with_all_roles_together_the_operator_can_give_nobody_a_role() {
     let (status, answer) = world.ask_azure(reqwest::Method::PUT, &path, "2022-04-01", Some(&body)).await;
     assert_eq!((status, &answer["error"]["code"]), (403, &json!("AuthorizationFailed")), "{answer}");
 }
+
+/// The role that workspaces' identities get in these tests, as the page names it in the condition.
+const APPROVER: &str = "aaaaaaaa-0000-0000-0000-00000000000a";
+
+/// The condition of the page.
+fn limit() -> &'static str {
+    PAGE.split("```text").nth(1).and_then(|rest| rest.split("```").next()).expect("the condition is on the page").trim()
+}
+
+/// A world whose operator manages workspaces, and holds `actions` under the page's condition.
+async fn delegated(actions: &[String]) -> World {
+    let world = World::seeded(settings(), |seed, subscription| {
+        let group = format!("/subscriptions/{subscription}/resourceGroups/rg");
+        let more: Seed = serde_json::from_value(json!({
+            "roleDefinitions": [
+                {"name": "aaaaaaaa-0000-0000-0000-000000000001", "roleName": "workspaces", "actions": role("aml-operator workspaces")},
+                {"name": "aaaaaaaa-0000-0000-0000-000000000002", "roleName": "grants", "actions": actions},
+                {"name": APPROVER, "roleName": "approver", "actions": role("aml-operator approver")},
+            ],
+            "roleAssignments": [
+                {"scope": group, "role": "workspaces", "principalId": OBJECT},
+                {"scope": group, "role": "grants", "principalId": OBJECT, "condition": limit()},
+            ],
+        }))
+        .expect("a seed");
+        seed.role_definitions = more.role_definitions;
+        seed.role_assignments = more.role_assignments;
+    })
+    .await;
+    let mut connection = world.connection_manifest();
+    let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
+    connection["spec"]["grants"][0]["verbs"] = json!(["create", "configure", "reach", "grantRoles"]);
+    connection["spec"]["grantableRoles"] = json!([{"scope": group, "roleDefinitionIds": [APPROVER]}]);
+    connection["spec"]["approverRoleDefinitionId"] = json!(APPROVER);
+    world.apply(connection).await;
+    world
+}
+
+/// Whether a temporary role is assigned, serves its rule and is taken back, with these actions: no request is refused then.
+async fn grants(actions: Vec<String>) -> bool {
+    let world = delegated(&actions).await;
+    let endpoint = json!({"resourceId": world.lake(), "subresource": "blob", "approverRole": "Temporary"});
+    let rule = world.rule_manifest("rule", &json!({ "privateEndpoint": endpoint }));
+    let mut policy = world.approval_manifest();
+    policy["spec"]["allow"] = json!([{"workspaceRef": {"name": "fraud", "namespace": world.team}}]);
+    policy["spec"]["mode"] = json!("Enforce");
+    for manifest in [&world.workspace_manifest(), &policy, &rule] {
+        world.apply(manifest.clone()).await;
+    }
+    let operator = world.operator().await;
+    let enough = loop {
+        let requests = world.azure.requests();
+        // The policy's own turns ask for more than its list, which is not what is looked at here.
+        if requests.iter().any(|request| request.status == Some(403)) {
+            break false;
+        }
+        let taken_back = |request: &arm_simulator::RequestEntry| {
+            request.method == "DELETE" && request.path.contains("/roleAssignments/") && request.status == Some(200)
+        };
+        let object = world.read(&rule).await.unwrap_or_default();
+        if requests.iter().any(taken_back) && condition(&object, "Ready")["reason"] == "Active" {
+            break true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    operator.stop().await;
+    enough
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_grants_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator grants", grants).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_the_condition_neither_another_role_nor_a_person_can_be_assigned() {
+    let world = delegated(&role("aml-operator grants")).await;
+    let owner = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
+    let administrator = "f58310d9-a9f6-439a-9e8d-f62e7b41a168";
+    let contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c";
+    for (role, kind, want) in [
+        (APPROVER, "ServicePrincipal", 201),
+        (APPROVER, "User", 403),
+        (owner, "ServicePrincipal", 403),
+        (administrator, "ServicePrincipal", 403),
+        (contributor, "ServicePrincipal", 403),
+    ] {
+        let body = json!({"properties": {
+            "roleDefinitionId": format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}", world.subscription),
+            "principalId": OBJECT, "principalType": kind,
+        }});
+        let path =
+            format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", world.lake(), uuid::Uuid::new_v4());
+        let (status, answer) = world.ask_azure(reqwest::Method::PUT, &path, "2022-04-01", Some(&body)).await;
+        assert_eq!(status, want, "{role} to a {kind}: {answer}");
+    }
+}

@@ -148,7 +148,8 @@ async fn what_a_user_assigned_identity_lacks_is_told_and_anybodys_role_that_cont
     // One role above all of them, and one on the account: neither by this operator, one of them not even the same.
     world.grant(&format!("/subscriptions/{}/resourceGroups/rg", world.subscription), OWNER, &principal);
     world.grant(&world.id("Microsoft.Storage/storageAccounts", "frauddata"), BLOBS, &principal);
-    let held = world.until(&workspace, "roles held", |object| condition(object, "RolesReady")["status"] == "True").await;
+    let held =
+        world.until(&workspace, "roles held", |object| condition(object, "RolesReady")["status"] == "True").await;
     assert_eq!(missing(&held), [""; 0]);
     assert_eq!(world.assignments_written(), [""; 0]);
     operator.stop().await;
@@ -157,10 +158,12 @@ async fn what_a_user_assigned_identity_lacks_is_told_and_anybodys_role_that_cont
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_needed() {
     let world = World::seeded(settings(), |seed, subscription| {
-        let registry = json!([{"id": format!("/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/images"),
-            "location": "westeurope"}]);
-        let registry: Vec<arm_simulator::SeedResource> = serde_json::from_value(registry).expect("a registry");
-        seed.resources.extend(registry);
+        let group = format!("/subscriptions/{subscription}/resourceGroups/rg");
+        for name in ["images", "more"] {
+            let id = format!("{group}/providers/Microsoft.ContainerRegistry/registries/{name}");
+            let registry = json!({"id": id, "location": "westeurope"});
+            seed.resources.push(serde_json::from_value(registry).expect("a registry"));
+        }
     })
     .await;
     let (mut workspace, principal) = world.with_identity("ml").await;
@@ -183,14 +186,16 @@ async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_n
     let ours: Vec<String> = world.listing(&group).await.into_iter().filter(|one| !before.contains(one)).collect();
     let scopes: Vec<&str> = ours.iter().filter_map(|one| one.split(' ').next()).collect();
     assert_eq!(scopes, ["fraud", "frauddata", "fraudinsights", "fraudkeys", "images"]);
-    let wanted = format!("{CONTRIBUTOR} {principal} Assigned by aml-operator, installation installation-{}", world.mark);
+    let wanted =
+        format!("{CONTRIBUTOR} {principal} Assigned by aml-operator, installation installation-{}", world.mark);
     assert!(ours.iter().all(|one| one.ends_with(&wanted)), "{ours:#?}");
     world.rest().await;
     assert_eq!(world.assignments_written(), ["PUT"; 5], "each is assigned once");
 
     // Somebody else's on the same scope stays; ours goes with the need for it.
     world.grant(&images, BLOBS, &principal);
-    workspace["spec"]["associatedResources"].as_object_mut().expect("an object").remove("containerRegistry");
+    let more = world.id("Microsoft.ContainerRegistry/registries", "more");
+    workspace["spec"]["associatedResources"]["containerRegistry"] = json!({ "resourceId": more });
     world.apply(workspace.clone()).await;
     world
         .eventually("ours on the registry is gone", || async {
@@ -213,7 +218,9 @@ async fn an_identity_that_the_directory_does_not_know_yet_is_waited_for() {
     world.apply(workspace.clone()).await;
     let waiting = world
         .until(&workspace, "it waits", |object| {
-            condition(object, "RolesReady")["message"].as_str().is_some_and(|text| text.contains("not known to the directory yet"))
+            condition(object, "RolesReady")["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("not known to the directory yet"))
         })
         .await;
     assert_eq!(condition(&waiting, "Ready")["reason"], "Secured", "the workspace itself is as declared");
@@ -440,7 +447,8 @@ async fn cut_at(at: Option<usize>) -> (Vec<String>, BTreeMap<String, String>, Ve
     }
     let left = world.listing(&world.lake()).await.into_iter().filter(|one| !before.contains(one)).collect();
     let rules = world.rules_in_azure().into_iter().map(|(name, status)| (name[..4].to_owned(), status)).collect();
-    let passed = cut.passed().into_iter().filter(|(_, effect)| effect.system == System::Arm || effect.path.contains("/secrets"));
+    let passed =
+        cut.passed().into_iter().filter(|(_, effect)| effect.system == System::Arm || effect.path.contains("/secrets"));
     (left, rules, passed.map(|(moment, effect)| format!("{moment:?} {effect}")).collect())
 }
 
@@ -451,8 +459,9 @@ async fn cut_at_any_effect_the_role_is_taken_back_and_the_rule_is_in_force() {
     assert_eq!(rules.values().collect::<Vec<_>>(), ["Active"]);
     assert!(passed.iter().any(|effect| effect.contains("DELETE") && effect.contains("roleAssignments")), "{passed:#?}");
     let count = 40;
-    let mut runs = futures::stream::iter((0..count).map(|at| async move { (at, tokio::spawn(cut_at(Some(at))).await.unwrap()) }))
-        .buffer_unordered(6);
+    let mut runs =
+        futures::stream::iter((0..count).map(|at| async move { (at, tokio::spawn(cut_at(Some(at))).await.unwrap()) }))
+            .buffer_unordered(6);
     while let Some((at, (left, of_cut, _))) = runs.next().await {
         assert_eq!((left, of_cut), (Vec::new(), rules.clone()), "cut at {at}");
     }

@@ -230,7 +230,8 @@ pub(super) fn plan_rules(
 /// Says of a rule whose role is missing which one it is, and of one whose role was assigned just now that it is not in effect yet.
 fn explain(seen: &Seen, rule: &OutboundRule, plan: &mut RulesPlan) {
     let key = key_of(rule);
-    let Some(state) = plan.states.get_mut(&key).filter(|state| state.verdict.reason == Reason::ApproverRoleMissing) else {
+    let Some(state) = plan.states.get_mut(&key).filter(|state| state.verdict.reason == Reason::ApproverRoleMissing)
+    else {
         return;
     };
     if let Some(verdict) = seen.roles.fresh.get(&key) {
@@ -239,7 +240,9 @@ fn explain(seen: &Seen, rule: &OutboundRule, plan: &mut RulesPlan) {
         return;
     }
     let target = rule.spec.private_endpoint.as_ref().map(|endpoint| endpoint.resource_id.to_ascii_lowercase());
-    if let Some(missing) = target.and_then(|target| seen.roles.lacking.get(&target)).filter(|_| state.missing_role.is_some()) {
+    if let Some(missing) =
+        target.and_then(|target| seen.roles.lacking.get(&target)).filter(|_| state.missing_role.is_some())
+    {
         state.verdict = lacks(missing);
         state.missing_role = Some(missing.clone());
     }

@@ -32,9 +32,9 @@ use crate::runtime::indexes::{age, key_of, workspace_id};
 use crate::runtime::status::{Basis, has_finalizer};
 
 pub use memory::{Memories, Memory};
-pub use roles::keep as keep_roles;
 use operation::Progress;
 use report::Report;
+pub use roles::keep as keep_roles;
 
 /// Everything one turn in the lane works with.
 struct Turn<'a> {

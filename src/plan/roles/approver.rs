@@ -170,9 +170,7 @@ impl ApproverInput<'_> {
             }
             Some(rule) => Approver::Write { rule: rule.azure_name.clone() },
             None => match self.next() {
-                Some(rule) => {
-                    Approver::Prepare { rule: Some(rule.azure_name.clone()), assign: !self.shown, standing }
-                }
+                Some(rule) => Approver::Prepare { rule: Some(rule.azure_name.clone()), assign: !self.shown, standing },
                 None if !standing => Approver::End(End::Done),
                 None if !self.shown => Approver::Prepare { rule: None, assign: true, standing },
                 None => Approver::Usual,
@@ -206,7 +204,9 @@ fn in_vain(target: &ArmId, end: End) -> Verdict {
         ),
         End::Done | End::Expired | End::Revoked => Verdict::new(
             Reason::ApproverRoleExpired,
-            format!("the rule was not in force when the time of the approver role on {target} was over. It was taken back. {again}"),
+            format!(
+                "the rule was not in force when the time of the approver role on {target} was over. It was taken back. {again}"
+            ),
         ),
     }
 }
@@ -247,7 +247,9 @@ pub fn newly_approved(
 ) -> Result<String, Surprise> {
     let new: Vec<String> = now
         .iter()
-        .filter(|connection| connection.is_approved() && !before.contains(&written(connection)) && !explained(connection))
+        .filter(|connection| {
+            connection.is_approved() && !before.contains(&written(connection)) && !explained(connection)
+        })
         .map(written)
         .collect();
     match new.as_slice() {

@@ -111,7 +111,9 @@ pub fn may_grant(
     let Some(definition) = definition else {
         return Err(Verdict::new(
             Reason::AuthorizationFailed,
-            format!("role definition {role} cannot be read, so it cannot be told what it allows; let the operator read it"),
+            format!(
+                "role definition {role} cannot be read, so it cannot be told what it allows; let the operator read it"
+            ),
         ));
     };
     if definition.is_privileged() {
@@ -134,6 +136,8 @@ pub struct GrantsInput<'a> {
     pub identity: Option<&'a Identity>,
     /// What it needs on the workspace and its resources, and whether it holds it.
     pub needs: &'a [(Need, RoleCheck)],
+    /// ARM ids of what the workspace is made of, as Azure shows it: nothing on these is taken back, declared or not.
+    pub in_use: &'a [String],
     /// The workspace's namespace.
     pub fence: &'a Fence<'a>,
     /// The connection.
@@ -237,6 +241,7 @@ pub fn plan(input: GrantsInput<'_>) -> Grants {
         entry.term == Term::Needed
             && entry.ends.is_none()
             && !input.needs.iter().any(needed)
+            && !input.in_use.iter().any(|id| id.eq_ignore_ascii_case(&entry.scope))
             && !(input.needed_elsewhere)(entry)
     };
     let take_back = input.record.entries.iter().find(stale).filter(|_| assign.is_none()).cloned().map(TakeBack);
@@ -276,7 +281,11 @@ pub fn plan(input: GrantsInput<'_>) -> Grants {
             "Azure assigns what a system-assigned identity needs on the workspace's own resources".into(),
         )
     } else {
-        say(ConditionStatus::True, "AllHeld", format!("the workspace's identity {} holds all it needs", identity.principal))
+        say(
+            ConditionStatus::True,
+            "AllHeld",
+            format!("the workspace's identity {} holds all it needs", identity.principal),
+        )
     };
     Grants { assign, take_back, missing, ready }
 }

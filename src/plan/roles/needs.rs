@@ -96,8 +96,7 @@ const CONTRIBUTOR: Role = built_in("b24988ac-6180-42a0-ab88-20f7382dd24c", "Cont
 const READER: Role = built_in("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader");
 const BLOBS: Role = built_in("ba92f5b4-2d11-453d-a403-e96b0029c9fe", "Storage Blob Data Contributor");
 /// The built-in role Key Vault Administrator.
-pub const KEY_VAULT_ADMINISTRATOR: Role =
-    built_in("00482a5a-887f-4fb3-b363-3b7fe8e74483", "Key Vault Administrator");
+pub const KEY_VAULT_ADMINISTRATOR: Role = built_in("00482a5a-887f-4fb3-b363-3b7fe8e74483", "Key Vault Administrator");
 const APPROVER: Role =
     built_in("b556d68e-0be0-4f35-a333-ad7ee1ce17ea", "Azure AI Enterprise Network Connection Approver");
 const CUSTOM: Role = Role { id: None, name: "a custom role that may read the target and approve connections on it" };
@@ -125,7 +124,12 @@ const USER_ASSIGNED: &[(&str, When, Role, &str)] = &[
     (STORAGE, When::Always, CONTRIBUTOR, "the workspace's default storage account"),
     (STORAGE, When::Always, BLOBS, "data in the workspace's default storage account, which the studio shows"),
     (KEY_VAULT, When::Always, CONTRIBUTOR, "the workspace's key vault"),
-    (KEY_VAULT, When::VaultByRoles, KEY_VAULT_ADMINISTRATOR, "secrets in the workspace's key vault, which goes by roles"),
+    (
+        KEY_VAULT,
+        When::VaultByRoles,
+        KEY_VAULT_ADMINISTRATOR,
+        "secrets in the workspace's key vault, which goes by roles",
+    ),
     (REGISTRY, When::Always, CONTRIBUTOR, "the workspace's container registry"),
     (INSIGHTS, When::Always, CONTRIBUTOR, "the workspace's Application Insights"),
 ];

@@ -132,7 +132,12 @@ fn any_role_that_does_is_accepted_wherever_it_comes_from() {
     known.insert("approves".into(), definition(&[&approve]));
     known.insert("reads".into(), definition(&[&read]));
     let target = &of_target(&lake)[0];
-    let contributor = &of_workspace(&workspace_id(), &spec(&json!({"type": "SystemAssigned"})), &IdentityKind::UserAssigned(user("ml")), None)[0];
+    let contributor = &of_workspace(
+        &workspace_id(),
+        &spec(&json!({"type": "SystemAssigned"})),
+        &IdentityKind::UserAssigned(user("ml")),
+        None,
+    )[0];
     for (need, roles, want) in [
         (target, vec![], RoleCheck::Missing),
         (target, vec!["approves"], RoleCheck::Missing),
@@ -158,7 +163,10 @@ fn whose_the_acting_identity_is_comes_from_the_declaration_and_never_from_the_po
     let shown = shown(&portal, &json!({"primaryUserAssignedIdentity": user("evil")}));
     let principal = |declared| acting(&identity(declared), &shown).map(|identity| identity.principal);
     assert_eq!(principal(json!({"type": "SystemAssigned"})).as_deref(), Some("system"));
-    assert_eq!(principal(json!({"type": "UserAssigned", "userAssignedIdentities": [user("ml")]})).as_deref(), Some("declared"));
+    assert_eq!(
+        principal(json!({"type": "UserAssigned", "userAssignedIdentities": [user("ml")]})).as_deref(),
+        Some("declared")
+    );
     let both = json!({"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": [user("ml")], "primaryUserAssignedIdentity": user("ml")});
     assert_eq!(principal(both).as_deref(), Some("declared"));
     let gone = json!({"type": "UserAssigned", "userAssignedIdentities": [user("gone")]});
@@ -168,7 +176,11 @@ fn whose_the_acting_identity_is_comes_from_the_declaration_and_never_from_the_po
 /// A connection whose grants hold `verbs` for the team, and which lists `roles`.
 fn connection(verbs: &[&str], roles: &[&str]) -> AzureConnectionSpec {
     let scope = format!("/subscriptions/{SUB}/resourceGroups/rg");
-    let grants = if verbs.is_empty() { json!([]) } else { json!([{"namespaces": {"names": ["team"]}, "scope": scope, "verbs": verbs}]) };
+    let grants = if verbs.is_empty() {
+        json!([])
+    } else {
+        json!([{"namespaces": {"names": ["team"]}, "scope": scope, "verbs": verbs}])
+    };
     let listed = if roles.is_empty() { json!([]) } else { json!([{"scope": scope, "roleDefinitionIds": roles}]) };
     serde_json::from_value(json!({
         "tenantId": SUB, "cloud": "Public", "credential": {"managedIdentity": {}}, "grants": grants, "grantableRoles": listed,
@@ -181,6 +193,7 @@ struct World {
     policy: RolePolicy,
     identity: Option<Identity>,
     needs: Vec<(Need, RoleCheck)>,
+    in_use: Vec<String>,
     record: Record,
     acknowledge: Vec<Acknowledgement>,
     elsewhere: bool,
@@ -199,6 +212,7 @@ impl World {
             policy: RolePolicy::Grant,
             identity: Some(identity("p")),
             needs: needs.into_iter().map(|need| (need, RoleCheck::Missing)).collect(),
+            in_use: vec![],
             record: Record::default(),
             acknowledge: vec![],
             elsewhere: false,
@@ -213,6 +227,7 @@ impl World {
             policy: self.policy,
             identity: self.identity.as_ref(),
             needs: &self.needs,
+            in_use: &self.in_use,
             fence: &fence,
             connection: &self.connection,
             definitions: &definitions(),
@@ -283,7 +298,9 @@ fn a_role_that_can_assign_roles_is_never_assigned_under_any_name() {
     let fence = Fence::new("contoso", &connection, "team", &BTreeMap::new());
     let lake = id("Microsoft.Storage/storageAccounts", "lake");
     let roles = definitions();
-    let may = |role: &str, definition| may_grant(&fence, &connection, &lake, role, definition).map_err(|verdict| verdict.reason);
+    let may = |role: &str, definition| {
+        may_grant(&fence, &connection, &lake, role, definition).map_err(|verdict| verdict.reason)
+    };
     assert_eq!(may(OWNER, roles.get(OWNER)), Err(Reason::ScopeNotAllowed));
     assert_eq!(may(VAULT, roles.get(VAULT)), Ok(()));
     assert_eq!(may(VAULT, None), Err(Reason::AuthorizationFailed), "what cannot be read may allow anything");
@@ -312,6 +329,9 @@ fn ours_go_when_nobody_needs_them_any_more() {
     world.elsewhere = true;
     assert_eq!(world.plan().take_back, None, "another workspace needs it");
     world.elsewhere = false;
+    world.in_use = vec![old.key()];
+    assert_eq!(world.plan().take_back, None, "Azure still has the workspace use it");
+    world.in_use.clear();
     world.identity = None;
     assert_eq!(world.plan().take_back, None, "absence is no evidence");
 }
@@ -320,7 +340,10 @@ fn ours_go_when_nobody_needs_them_any_more() {
 fn ours_are_known_by_name_and_description() {
     let lake = id("Microsoft.Storage/storageAccounts", "lake");
     let path = assignment_path(OURS, &lake, "P", "R");
-    assert_eq!(path, assignment_path(OURS, &ArmId::parse(&lake.key()).unwrap(), "p", "r").replace(&lake.key(), lake.as_str()));
+    assert_eq!(
+        path,
+        assignment_path(OURS, &ArmId::parse(&lake.key()).unwrap(), "p", "r").replace(&lake.key(), lake.as_str())
+    );
     assert_ne!(path, assignment_path("installation-2", &lake, "p", "r"));
     let name = path.rsplit('/').next().unwrap().to_owned();
     let one = RoleAssignment { name, role: "r".into(), description: description(OURS), ..assignment("r") };
@@ -475,7 +498,11 @@ fn the_approver_role_is_assigned_only_when_everything_says_so() {
     assert_eq!(Case { otherwise: RoleCheck::Unknown, ..Case::default() }.reason(), Some(Reason::Pending));
     let refused = || Err(Verdict::new(Reason::PolicyMissing, "none"));
     assert_eq!(Case { allowed: refused(), ..Case::default() }.reason(), Some(Reason::PolicyMissing));
-    assert_eq!(Case { otherwise: RoleCheck::Held, allowed: refused(), ..Case::default() }.step(), Approver::Usual, "somebody else did");
+    assert_eq!(
+        Case { otherwise: RoleCheck::Held, allowed: refused(), ..Case::default() }.step(),
+        Approver::Usual,
+        "somebody else did"
+    );
     let active = vec![rule("a", true), rule("b", true)];
     assert_eq!(Case { rules: active, ..Case::default() }.step(), Approver::Usual, "there is nothing to approve");
 }
@@ -484,7 +511,10 @@ fn the_approver_role_is_assigned_only_when_everything_says_so() {
 fn one_rule_at_a_time_is_written_and_proven_and_then_the_role_goes() {
     let with = |rules, turn, shown| Case { rules, entry: Some(temporary(turn)), shown, ..Case::default() }.step();
     let open = || vec![rule("a", false), rule("b", false)];
-    assert_eq!(with(open(), Some("a"), false), Approver::Prepare { rule: Some("a".into()), assign: true, standing: false });
+    assert_eq!(
+        with(open(), Some("a"), false),
+        Approver::Prepare { rule: Some("a".into()), assign: true, standing: false }
+    );
     assert_eq!(with(open(), Some("a"), true), Approver::Write { rule: "a".into() });
     let half = || vec![rule("a", true), rule("b", false)];
     assert_eq!(with(half(), Some("a"), true), Approver::Prove { rule: "a".into() });
@@ -515,7 +545,8 @@ fn the_role_goes_at_its_deadline_and_when_what_allowed_it_is_gone() {
 #[test]
 fn refusals_say_nothing_for_ten_minutes_and_then_the_role_goes() {
     let refused = || vec![RuleOnTarget { refused: true, ..rule("a", false) }];
-    let case = |now| Case { rules: refused(), now, entry: Some(temporary(Some("a"))), shown: true, ..Case::default() }.step();
+    let case =
+        |now| Case { rules: refused(), now, entry: Some(temporary(Some("a"))), shown: true, ..Case::default() }.step();
     assert_eq!(case(599), Approver::Write { rule: "a".into() });
     assert_eq!(case(600), Approver::End(End::Failed));
     for (end, want) in [(End::Failed, Reason::ApproverRoleMissing), (End::Expired, Reason::ApproverRoleExpired)] {
@@ -531,7 +562,11 @@ fn a_standing_role_stays_as_long_as_a_rule_asks_for_it() {
     let entry = || Some(Entry { term: Term::Standing, ..temporary(None) });
     let case = |rules, shown, now| Case { rules, entry: entry(), shown, now, ..Case::default() }.step();
     assert_eq!(case(standing(true), true, 999_999), Approver::Usual);
-    assert_eq!(case(standing(true), false, 1), Approver::Prepare { rule: None, assign: true, standing: true }, "somebody took it away");
+    assert_eq!(
+        case(standing(true), false, 1),
+        Approver::Prepare { rule: None, assign: true, standing: true },
+        "somebody took it away"
+    );
     assert_eq!(case(vec![], true, 1), Approver::End(End::Done));
 }
 
@@ -550,7 +585,10 @@ fn exactly_one_new_connection_is_the_rules_own() {
     assert_eq!(look(&[("old", "Approved"), ("a", "Approved"), ("b", "Pending")]), Ok("a /pe/a".into()));
     assert_eq!(look(&[("old", "Approved"), ("a", "Approved"), ("decided", "Approved")]), Ok("a /pe/a".into()));
     assert_eq!(look(&[("old", "Approved")]), Err(Surprise::None));
-    assert_eq!(look(&[("a", "Approved"), ("b", "Approved")]), Err(Surprise::Several(vec!["a /pe/a".into(), "b /pe/b".into()])));
+    assert_eq!(
+        look(&[("a", "Approved"), ("b", "Approved")]),
+        Err(Surprise::Several(vec!["a /pe/a".into(), "b /pe/b".into()]))
+    );
 }
 
 #[test]

@@ -22,8 +22,8 @@ use crate::controllers::approval;
 use crate::plan::fence::Fence;
 use crate::plan::names::fingerprint;
 use crate::plan::roles::{
-    Approver, ApproverInput, Assign, Blocked, End, Entry, Identity, IdentityKind, RoleCheck, RuleOnTarget, Surprise, Term,
-    attend_target, may_grant, newly_approved, of_target, permits, same_as_pinned, written,
+    Approver, ApproverInput, Assign, Blocked, End, Entry, Identity, IdentityKind, RoleCheck, RuleOnTarget, Surprise,
+    Term, attend_target, may_grant, newly_approved, of_target, permits, same_as_pinned, written,
 };
 use crate::plan::rule_body::RuleBody;
 use crate::plan::{Reason, Verdict};
@@ -193,7 +193,8 @@ async fn attend_one(
         effective: context.pace.role_effective,
         now: context.now(),
     });
-    let waiting = Verdict::new(Reason::Pending, "waiting for the approver role, or for another rule on the same target");
+    let waiting =
+        Verdict::new(Reason::Pending, "waiting for the approver role, or for another rule on the same target");
     match step {
         Approver::Usual => {
             forget_spent(turn, open, target).await?;
@@ -324,17 +325,22 @@ async fn allowed(
         return Err(verdict.clone());
     }
     let Some(identity) = &seen.roles.identity else {
-        return Err(Verdict::new(Reason::WorkspaceNotReady, "Azure does not state the declared identity's object id yet"));
+        return Err(Verdict::new(
+            Reason::WorkspaceNotReady,
+            "Azure does not state the declared identity's object id yet",
+        ));
     };
     let id = &target.id;
     if Dialect::of(&id.type_()).is_none() {
-        let message = format!("connections of {} are not known to the operator, so it cannot see what is approved", id.type_());
+        let message =
+            format!("connections of {} are not known to the operator, so it cannot see what is approved", id.type_());
         return Err(Verdict::new(Reason::UnsupportedTarget, message));
     }
     let definition = seen.roles.definitions.get(role);
-    let lacks = of_target(id).into_iter().flat_map(|need| need.actions).find(|action| {
-        definition.is_none_or(|definition| !definition.allows(action))
-    });
+    let lacks = of_target(id)
+        .into_iter()
+        .flat_map(|need| need.actions)
+        .find(|action| definition.is_none_or(|definition| !definition.allows(action)));
     if let Some(action) = lacks {
         let message = format!("the AzureConnection's approverRoleDefinitionId {role} does not allow {action}");
         return Err(Verdict::new(Reason::ApproverRoleMissing, message));
@@ -352,10 +358,8 @@ async fn allowed(
             ),
         ));
     }
-    same_as_pinned(&open.record, identity, &workspace.spec.acknowledge).map_err(|verdict| Verdict {
-        reason: Reason::AcknowledgementRequiredElsewhere,
-        ..verdict
-    })?;
+    same_as_pinned(&open.record, identity, &workspace.spec.acknowledge)
+        .map_err(|verdict| Verdict { reason: Reason::AcknowledgementRequiredElsewhere, ..verdict })?;
     let acknowledged = acknowledged(&workspace.spec.acknowledge, Door::SharedIdentity, &identity.principal);
     if !acknowledged && let Some(by) = shared(turn, workspace, memory, identity, assigned).await {
         return Err(Verdict::new(
@@ -400,7 +404,8 @@ async fn shared(
         None => {
             let mut shared = false;
             for kind in ["computes", "onlineEndpoints"] {
-                let list = turn.connected.client.list(&format!("{}/{kind}", turn.id), API_VERSION, Priority::Resync).await;
+                let list =
+                    turn.connected.client.list(&format!("{}/{kind}", turn.id), API_VERSION, Priority::Resync).await;
                 // What cannot be looked at may use it.
                 shared |= list.map_or(true, |list| {
                     list.iter().any(|one| {

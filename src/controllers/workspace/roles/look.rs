@@ -17,13 +17,14 @@ use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization::{API_VERSION, RoleAssignment, RoleDefinition};
 use crate::azure::client::Priority;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
+use crate::plan::Verdict;
 use crate::plan::fence::Fence;
 use crate::plan::roles::{
-    Identity, IdentityKind, KEY_VAULT_ADMINISTRATOR, Need, RoleCheck, acting, check, check_all, is_ours, missing, of_target, of_workspace,
+    Identity, IdentityKind, KEY_VAULT_ADMINISTRATOR, Need, RoleCheck, acting, check, check_all, is_ours, missing,
+    of_target, of_workspace,
 };
 use crate::plan::rule_body::RuleBody;
 use crate::plan::rules::ObjectKey;
-use crate::plan::Verdict;
 use crate::runtime::indexes::{admits, key_of};
 
 /// How many scopes are asked for roles in one turn; the others follow in the next.
@@ -145,9 +146,11 @@ impl Reader<'_, '_> {
         let pace = &self.turn.context.pace;
         let held = check_all(checks.iter().copied()) == RoleCheck::Held;
         let believed = if held { pace.role_memory } else { pace.role_recheck };
-        let known = self.memory.scopes.get(&scope.key()).is_some_and(|known| {
-            known.principal == self.principal && younger(self.turn, known.at, believed)
-        });
+        let known = self
+            .memory
+            .scopes
+            .get(&scope.key())
+            .is_some_and(|known| known.principal == self.principal && younger(self.turn, known.at, believed));
         if known || self.read.len() >= SCOPES_PER_TURN {
             return checks;
         }
@@ -162,7 +165,9 @@ impl Reader<'_, '_> {
             assignments.iter().flatten().map(|assignment| assignment.role.clone()).collect();
         if assignments.as_ref().is_some_and(|assignments| !assignments.is_empty()) {
             // To see whether another role contains the one that is needed.
-            roles.extend(needs.iter().filter(|need| need.actions.is_empty()).filter_map(|need| need.role.id).map(Into::into));
+            roles.extend(
+                needs.iter().filter(|need| need.actions.is_empty()).filter_map(|need| need.role.id).map(Into::into),
+            );
         }
         for role in roles {
             self.definition(&role, scope.subscription()).await;

@@ -112,11 +112,19 @@ fn judge(
     memory.role_memory.refused.retain(|_, (_, until)| *until > now);
     let waits = memory.role_memory.refused.iter().map(|(path, (verdict, _))| (path.clone(), verdict.clone())).collect();
     let elsewhere = |entry: &Entry| needed_elsewhere(context, workspace, entry);
+    let used = seen.workspace.as_ref().map(|shown| &shown.properties);
+    let in_use: Vec<String> = used
+        .into_iter()
+        .flat_map(|used| [&used.storage_account, &used.key_vault, &used.application_insights, &used.container_registry])
+        .flatten()
+        .cloned()
+        .collect();
     let plan = plan(GrantsInput {
         installation: &context.installation,
         policy: workspace.spec.roles.unwrap_or_default(),
         identity: seen.roles.identity.as_ref(),
         needs: &seen.roles.needs,
+        in_use: &in_use,
         fence: &turn.fence,
         connection: &turn.connected.spec,
         definitions: &seen.roles.definitions,
@@ -219,9 +227,11 @@ fn needed_elsewhere(context: &Context, workspace: &AmlWorkspace, entry: &Entry) 
             && other.spec.identity.user_assigned_identities.iter().any(|id| same(id))
             && (other.spec.associated_resources.ids().any(|(_, id)| named(id))
                 || workspace_id(other).is_ok_and(|id| named(id.as_str()))
-                || context.indexes.rules_of(&key_of(other)).iter().any(|rule| {
-                    look::target_of(rule).is_some_and(|target| named(target.as_str()))
-                }))
+                || context
+                    .indexes
+                    .rules_of(&key_of(other))
+                    .iter()
+                    .any(|rule| look::target_of(rule).is_some_and(|target| named(target.as_str()))))
     })
 }
 
