@@ -150,12 +150,11 @@ pub(super) async fn apply(
     }
 }
 
-/// Sees that the decision still rests on what is so: the object as decided on, and for rules every object they come from.
-async fn up_to_date(
-    turn: &Turn<'_>,
-    workspace: &mut AmlWorkspace,
-    versions: Option<&BTreeMap<ObjectKey, Version>>,
-) -> Result<(), Error> {
+/// The workspace's object as it is now, if neither it nor its connection is another one than was decided on.
+///
+/// # Errors
+/// [`WriteError::Outdated`] if one of them is.
+pub(super) async fn still_so(turn: &Turn<'_>, workspace: &AmlWorkspace) -> Result<AmlWorkspace, Error> {
     let kube = &turn.context.kube;
     let connection: Option<AzureConnection> = fresh(kube, None, &turn.connected.name).await?;
     // A grant that was taken back a moment ago must not be used once more.
@@ -169,7 +168,18 @@ async fn up_to_date(
             && now.metadata.generation == workspace.metadata.generation
             && now.metadata.deletion_timestamp == workspace.metadata.deletion_timestamp
     };
-    let Some(now) = now.filter(same) else { return Err(WriteError::Outdated.into()) };
+    now.filter(same).ok_or_else(|| WriteError::Outdated.into())
+}
+
+/// Sees that the decision still rests on what is so: the object as decided on, and for rules every object they come from.
+async fn up_to_date(
+    turn: &Turn<'_>,
+    workspace: &mut AmlWorkspace,
+    versions: Option<&BTreeMap<ObjectKey, Version>>,
+) -> Result<(), Error> {
+    let kube = &turn.context.kube;
+    let key = key_of(workspace);
+    let now = still_so(turn, workspace).await?;
     // Others' changes to status or labels decide nothing; the intent goes out on the version that was just read.
     workspace.metadata.resource_version = now.metadata.resource_version;
     workspace.status = now.status;

@@ -230,7 +230,8 @@ async fn attend(
             }
             let wait = report.publish(turn, workspace, memory).await?;
             let uid = workspace.uid().unwrap_or_default();
-            Ok(Outcome::Again(context.requeue(&uid, &verdict).min(wait)))
+            let roles = seen.roles.said.again.unwrap_or(wait);
+            Ok(Outcome::Again(context.requeue(&uid, &verdict).min(wait).min(roles)))
         }
     }
 }

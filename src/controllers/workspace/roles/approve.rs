@@ -41,6 +41,16 @@ struct Target {
     wish: String,
 }
 
+/// Whose rules ask for which role.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    turn: &'a Turn<'a>,
+    workspace: &'a AmlWorkspace,
+    /// GUID of the role, lower case.
+    role: &'a str,
+    may_write: bool,
+}
+
 /// True if any rule of the workspace asks for the approver role.
 pub(super) fn anybody_asks(turn: &Turn<'_>, workspace: &AmlWorkspace) -> bool {
     turn.context.indexes.rules_of(&key_of(workspace)).iter().any(asks_for_role)
@@ -83,7 +93,8 @@ pub(super) async fn attend(
         return Ok(Some(wait));
     }
     for target in targets.values() {
-        if let Some(wait) = attend_one(turn, workspace, seen, memory, open, may_write, &role, target).await? {
+        let asking = Asking { turn, workspace, role: &role, may_write };
+        if let Some(wait) = attend_one(asking, seen, memory, open, target).await? {
             return Ok(Some(wait));
         }
     }
@@ -157,17 +168,14 @@ async fn end_strays(
     Ok(Some(turn.context.pace.lane))
 }
 
-#[allow(clippy::too_many_arguments)]
 async fn attend_one(
-    turn: &Turn<'_>,
-    workspace: &AmlWorkspace,
+    asking: Asking<'_>,
     seen: &mut Seen,
     memory: &mut Memory,
     open: &mut OpenRecord,
-    may_write: bool,
-    role: &str,
     target: &Target,
 ) -> Result<Option<Duration>, Error> {
+    let Asking { turn, workspace, role, may_write } = asking;
     let context = turn.context;
     let identity = seen.roles.identity.clone();
     let shown = seen.roles.shown.contains(&(target.id.key(), role.to_owned()));
@@ -178,7 +186,7 @@ async fn attend_one(
         memory.role_memory.forget(&target.id);
         return Ok(Some(context.pace.lane));
     }
-    let allowed = allowed(turn, workspace, seen, memory, open, role, target, entry.is_some()).await;
+    let allowed = allowed(asking, seen, memory, open, target, entry.is_some()).await;
     let step = attend_target(ApproverInput {
         target: &target.id,
         rules: &target.rules,
@@ -310,17 +318,15 @@ fn freeze(seen: &mut Seen, target: &Target, turn: Option<&str>, verdict: &Verdic
 }
 
 /// Whether all agree that the workspace's identity may approve its own connections on the target, beside verb and list.
-#[allow(clippy::too_many_arguments)]
 async fn allowed(
-    turn: &Turn<'_>,
-    workspace: &AmlWorkspace,
+    asking: Asking<'_>,
     seen: &Seen,
     memory: &mut Memory,
     open: &OpenRecord,
-    role: &str,
     target: &Target,
     assigned: bool,
 ) -> Result<(), Verdict> {
+    let Asking { turn, workspace, role, .. } = asking;
     if let Some(verdict) = target.refused.as_ref().filter(|_| target.rules.is_empty()) {
         return Err(verdict.clone());
     }

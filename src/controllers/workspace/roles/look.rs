@@ -225,9 +225,10 @@ pub(in super::super) async fn look(
 ) -> Look {
     let mut look = Look { identity: acting(&workspace.spec.identity, shown), ..Look::default() };
     // What the workspace is made of needs no approver role: Azure covers that when it makes the workspace (Microsoft: "Workspace managed virtual network isolation", required role assignments).
-    look.checks.insert(turn.id.key(), RoleCheck::Held);
-    for (_, resource) in workspace.spec.associated_resources.ids() {
-        look.checks.insert(resource.to_ascii_lowercase(), RoleCheck::Held);
+    let own = workspace.spec.associated_resources.ids().map(|(_, resource)| resource.to_ascii_lowercase());
+    for resource in own.chain([turn.id.key()]) {
+        look.otherwise.insert(resource.clone(), RoleCheck::Held);
+        look.checks.insert(resource, RoleCheck::Held);
     }
     let declared = look.identity.as_ref().map(|identity| identity.principal.clone());
     let Some(principal) = declared.or_else(|| shown.acting_principal().map(ToOwned::to_owned)) else { return look };
@@ -259,11 +260,15 @@ pub(in super::super) async fn look(
     }
     for declared in turn.context.indexes.rules_of(&key_of(workspace)) {
         let Some(target) = target_of(&declared) else { continue };
-        let asks = asks_for_role(&declared);
         // What a rule that has no say here names is not even looked at.
-        if look.checks.get(&target.key()).is_some_and(|check| *check != RoleCheck::Unknown)
-            || !has_say(turn, workspace, &declared, &target)
-        {
+        if !has_say(turn, workspace, &declared, &target) {
+            continue;
+        }
+        let asks = asks_for_role(&declared);
+        if asks && let Some(role) = &turn.connected.spec.approver_role_definition_id {
+            reader.definition(&role.to_ascii_lowercase(), target.subscription()).await;
+        }
+        if look.checks.get(&target.key()).is_some_and(|check| *check != RoleCheck::Unknown) {
             continue;
         }
         let name = super::super::declare::azure_name(turn.context, &declared);
@@ -271,9 +276,6 @@ pub(in super::super) async fn look(
         let needs = of_target(&target);
         // A rule in force shows that nothing is missing; only what we assigned ourselves is looked after all the same.
         let checks = if active && !asks { reader.checks(&needs) } else { reader.ask(&needs).await };
-        if asks && let Some(role) = &turn.connected.spec.approver_role_definition_id {
-            reader.definition(&role.to_ascii_lowercase(), target.subscription()).await;
-        }
         look.note(&reader, turn, &target, &needs, &checks);
     }
     look.definitions = reader.definitions();

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::apply::still_so;
 use super::observe::Seen;
 use super::{Memory, Turn};
 use crate::api::AmlWorkspace;
 use crate::api::common::MissingRole;
-use crate::api::condition::ConditionDraft;
+use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::ids::ArmId;
 use crate::api::workspace::RolePolicy;
 use crate::plan::roles::{Assign, End, Entry, Grants, GrantsInput, TakeBack, Term, plan};
@@ -41,6 +42,8 @@ pub(super) struct Said {
     pub(super) missing: Vec<MissingRole>,
     /// The condition.
     pub(super) ready: Option<ConditionDraft>,
+    /// When to look again, if roles are missing or not known.
+    pub(super) again: Option<Duration>,
     /// What would be assigned next, if anything may be written.
     pub(super) planned: Option<Request>,
 }
@@ -140,7 +143,8 @@ fn judge(
         reason: plan.ready.reason.to_owned(),
         message: plan.ready.message.clone(),
     };
-    let said = Said { missing: plan.missing.clone(), ready: Some(ready), planned };
+    let again = (plan.ready.status != ConditionStatus::True).then_some(context.pace.role_recheck);
+    let said = Said { missing: plan.missing.clone(), ready: Some(ready), again, planned };
     (plan, said)
 }
 
@@ -174,6 +178,7 @@ async fn carry_out(
     entry: Entry,
 ) -> Result<Option<Duration>, Error> {
     let context = turn.context;
+    still_so(turn, workspace).await?;
     let uid = workspace.uid().unwrap_or_default();
     let asker = Asker { connection: &turn.connected.name, uid: &uid };
     let assigned = write::assign(context, &turn.connected.client, asker, open, assign, entry).await?;

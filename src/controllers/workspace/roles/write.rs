@@ -47,6 +47,7 @@ pub(super) async fn assign(
     entry: Entry,
 ) -> Result<Assigned, Error> {
     let record = &mut open.record;
+    let news = record.find(&assign.scope, &assign.role, &assign.principal).is_none();
     record.connection = asker.connection.to_owned();
     record.uid = asker.uid.to_owned();
     record.pins.insert(assign.identity.clone(), assign.principal.clone());
@@ -65,7 +66,9 @@ pub(super) async fn assign(
         Ok(_) => Assigned::Done,
         Err(error) if error.outcome_unknown() => Assigned::Unknown,
         Err(error) => {
-            if let Some(entry) = open.record.find(&assign.scope, &assign.role, &assign.principal).cloned() {
+            // What was there before may still stand in Azure, and is not forgotten.
+            let noted = open.record.find(&assign.scope, &assign.role, &assign.principal).cloned();
+            if let Some(entry) = noted.filter(|_| news) {
                 open.record.forget(&entry);
                 context.role_ledger.save(open).await?;
             }
