@@ -402,6 +402,16 @@ async fn wrong_connections_are_refused_with_the_way_out() {
                 change("spec.tenantId", world.subscription.clone().into()),
                 &["tenantId and cloud cannot change", "Create a second AzureConnection"],
             ),
+            wrong(
+                "a role that assigns roles",
+                change("spec.grantableRoles", json!([{"scope": group, "roleDefinitionIds": ["8E3AF657-a8ff-443c-a75c-2fe8c4bcb635"]}])),
+                &["spec.grantableRoles[0].roleDefinitionIds", "the operator never assigns them"],
+            ),
+            wrong(
+                "a role by its name",
+                change("spec.grantableRoles", json!([{"scope": group, "roleDefinitionIds": ["Contributor"]}])),
+                &["spec.grantableRoles[0].roleDefinitionIds[0]"],
+            ),
             wrong("a scope without a subscription", change("spec.grants.0.scope", "/resourceGroups/rg".into()), scope),
             wrong("a scope over everything", change("spec.grants.0.scope", "/".into()), scope),
             wrong("a scope over any subscription", change("spec.grants.0.scope", "/subscriptions/*".into()), scope),
@@ -489,7 +499,17 @@ async fn wrong_policies_are_refused_with_the_way_out() {
             wrong(
                 "an entry that says nothing",
                 change("spec.allow", json!([{}])),
-                &["spec.allow[0].privateEndpoint", "Required"],
+                &["spec.allow[0]", "one of privateEndpoint, workspaceRef"],
+            ),
+            wrong(
+                "an entry for an endpoint and a workspace",
+                change("spec.allow.0.workspaceRef", json!({"name": "fraud"})),
+                &["spec.allow[0]", "one of privateEndpoint, workspaceRef"],
+            ),
+            wrong(
+                "a workspace's leave for one sub-resource",
+                change("spec.allow", json!([{"workspaceRef": {"name": "fraud"}, "subResources": ["blob"]}])),
+                &["workspaceRef", "leave subResources out"],
             ),
             wrong(
                 "an entry that allows and names nobody",
