@@ -117,7 +117,7 @@ async fn what_a_user_assigned_identity_lacks_is_told_and_anybodys_role_that_cont
     let world = World::new().await;
     let operator = world.operator().await;
     world.apply(world.connection_manifest()).await;
-    let (workspace, principal) = world.with_identity("ml").await;
+    let (workspace, principal) = world.with_identity("identity-ml").await;
     world.apply(workspace.clone()).await;
     world.until_reason(&workspace, "Secured").await;
     let told = world
@@ -166,7 +166,7 @@ async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_n
         }
     })
     .await;
-    let (mut workspace, principal) = world.with_identity("ml").await;
+    let (mut workspace, principal) = world.with_identity("identity-ml").await;
     let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
     let before = world.listing(&group).await;
     world.azure.clear_requests();
@@ -210,7 +210,7 @@ async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_n
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_that_the_directory_does_not_know_yet_is_waited_for() {
     let world = World::new().await;
-    let (mut workspace, _) = world.with_identity("ml").await;
+    let (mut workspace, _) = world.with_identity("identity-ml").await;
     world.azure.add_fault(Fault::status(400, "PrincipalNotFound").method("PUT").path("roleAssignments").always());
     let operator = world.operator().await;
     world.apply(world.granting(&[CONTRIBUTOR, BLOBS])).await;
@@ -354,7 +354,8 @@ async fn a_temporary_role_goes_at_its_deadline_whatever_azure_does() {
     world.until_reason(&rule, "ApproverRoleExpired").await;
     world.eventually("the listing is as before", || async { world.listing(&world.lake()).await == before }).await;
     world.rest().await;
-    assert_eq!(world.assignments_written(), ["PUT", "DELETE"], "it is not tried again and again");
+    let assigned = world.assignments_written().into_iter().filter(|method| method == "PUT").count();
+    assert_eq!(assigned, 1, "it is not tried again and again: {:?}", world.assignments_written());
     operator.stop().await;
 }
 

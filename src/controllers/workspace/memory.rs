@@ -42,7 +42,7 @@ pub struct Memory {
     /// What the rules' engine remembers.
     pub rules: RuleMemory,
     /// What is remembered of roles.
-    pub role_memory: RoleMemory,
+    pub(super) role_memory: RoleMemory,
     /// Object id of the identity that acts for the workspace, as last read.
     pub principal: Option<String>,
 }
