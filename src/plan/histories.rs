@@ -227,10 +227,15 @@ impl World {
         match answer {
             Answer::Refused => return Some(false),
             Answer::Lost => return None,
+            _ => {}
+        }
+        // Parallel decisions on a target cancel each other: the last that arrives counts.
+        self.under_way = None;
+        match answer {
             Answer::Later(seconds, moves) => {
                 self.under_way = Some((self.now + seconds, name.to_owned(), state, moves));
             }
-            Answer::AtOnce | Answer::Unheard => {
+            _ => {
                 if let Some(line) = self.lines.get_mut(name) {
                     line.1 = state;
                 }

@@ -290,9 +290,14 @@ async fn a_grant_by_labels_ends_with_the_labels() {
     let policy = world.approval_manifest();
     world.apply(policy.clone()).await;
     world.until_reason(&policy, "ScopeNotAllowed").await;
+    let counted = |line: &str| operator.metrics.encode().expect("the metrics").lines().any(|shown| shown == line);
+    let line = r#"aml_operator_objects{kind="PrivateEndpointApproval",ready="False"} 1"#;
+    world.eventually("it is counted", async || counted(line)).await;
     let namespace = |labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.platform, "labels": labels}});
     world.apply(namespace(json!({"may-approve": world.mark}))).await;
     world.until_reason(&policy, "InForce").await;
+    let line = r#"aml_operator_objects{kind="PrivateEndpointApproval",ready="True"} 1"#;
+    world.eventually("it is counted", async || counted(line)).await;
     world.apply(namespace(json!({}))).await;
     world.until_reason(&policy, "ScopeNotAllowed").await;
     world.knock(&world.lake(), &World::endpoint(&world.subscription, "hub", "lake-1"));
