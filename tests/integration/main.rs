@@ -15,6 +15,7 @@ mod columns;
 mod decisions;
 mod deletion;
 mod effects;
+mod examples;
 mod fence;
 mod index;
 mod least_rights;
