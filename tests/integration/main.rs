@@ -18,6 +18,7 @@ mod effects;
 mod index;
 mod least_rights;
 mod main_job;
+mod narrowing;
 mod proofs;
 mod refusals;
 mod steady;
