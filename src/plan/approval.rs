@@ -162,7 +162,8 @@ pub fn unreadable(entries: &[AllowEntry]) -> Option<String> {
 }
 
 /// Decides about `connection` by all `policies` on its target: reject beats hold beats allow, and what nobody names stays
-/// pending. The order of policies and entries does not matter to the word; of several entries that hold, each policy's first is named.
+/// pending. The order of policies and entries does not matter to the word; of several entries that hold, each policy's first is
+/// named.
 ///
 /// People decide for a policy and have its weight: one who rejects does so like an entry. If as many as it asks for approve, they
 /// lift its own hold and let in what no entry allows; another policy's hold is for that policy's people to lift, and no

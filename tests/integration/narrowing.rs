@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{FOREIGN, World, condition, control_plane};
+use crate::support::{FOREIGN, World, condition, control_plane, settings};
 
 fn said(object: &Value) -> String {
     condition(object, "Ready")["message"].as_str().unwrap_or_default().to_owned()
@@ -145,6 +145,45 @@ async fn what_is_approved_is_cut_off_only_where_it_is_meant_and_agreed_on() {
     let events = control_plane().await.kubectl(&["get", "events", "-n", &world.platform, "-o", "json"]).await;
     let events = events.expect("the events");
     assert!(events.contains("CutOff") && events.contains("reject[0]"), "{events}");
+    operator.stop().await;
+}
+
+/// A provider that decides only once refuses to reject what is approved: there the connection is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_rejection_is_refused_the_line_is_cut_by_deletion() {
+    let world = World::seeded(settings(), |seed, subscription| {
+        let orders = format!("/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.Sql/servers/orders");
+        let server = json!({"id": orders, "location": "westeurope"});
+        seed.resources.push(serde_json::from_value(server).expect("a resource"));
+    })
+    .await;
+    let orders = world.id("Microsoft.Sql/servers", "orders");
+    let (ours, stranger) = (world.ours("hub", "orders-1"), World::endpoint(FOREIGN, "hub", "orders-1"));
+    for endpoint in [&ours, &stranger] {
+        let one =
+            json!({"target": orders, "privateEndpointId": endpoint, "status": "Approved", "groupIds": ["sqlServer"]});
+        let seed = json!({"connections": [one]});
+        world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("a person approved it");
+    }
+    let mut connection = world.connection_manifest();
+    connection["spec"]["grants"][1]["scope"] = json!(orders);
+    let mut policy = world.approval_manifest();
+    policy["spec"]["target"]["resourceId"] = json!(orders);
+    policy["spec"]["reject"] =
+        json!([{"privateEndpoint": {"ownSubscription": false}, "appliesTo": ["Pending", "Approved"]}]);
+    policy["spec"]["acknowledge"] = json!([{"door": "RejectApproved", "value": stranger.to_lowercase()}]);
+    world.apply(connection).await;
+    world.apply(policy.clone()).await;
+    let operator = world.operator().await;
+    let asking = || -> Vec<Value> {
+        let state = world.azure.state_json();
+        let all = state["privateEndpointConnections"].as_object().into_iter().flatten();
+        all.map(|(_, one)| one["properties"]["privateEndpoint"]["id"].clone()).collect()
+    };
+    world.eventually("the stranger's line is gone", async || asking() == [json!(ours)]).await;
+    world.rest().await;
+    let written = world.decisions();
+    assert!(written.len() == 1 && written[0].1 == "DELETE", "{written:?}");
     operator.stop().await;
 }
 
