@@ -111,8 +111,8 @@ async fn what_is_approved_is_cut_off_only_where_it_is_meant_and_agreed_on() {
     world.apply(world.connection_manifest()).await;
     world.apply(policy.clone()).await;
     let operator = world.operator().await;
-    let dry = world.until(&policy, "told", |object| said(object).contains("would cut off")).await;
-    assert_eq!(condition(&dry, "Ready")["reason"], "InForce");
+    let dry = world.until(&policy, "told", |object| said(object).contains("it would cut off")).await;
+    assert_eq!(condition(&dry, "Ready")["reason"], "DryRun");
     policy["spec"]["mode"] = json!("Enforce");
     world.apply(policy.clone()).await;
     let asked = world.until_reason(&policy, "AcknowledgementRequired").await;

@@ -40,8 +40,11 @@ pub(super) async fn cut(
     }
     if held && !cuts.is_empty() {
         let lines: Vec<&Connection> = cuts.iter().map(|cut| cut.connection).collect();
-        let message = format!("decides, and writes nothing; would cut off {}, once acknowledged", named(&lines));
-        return Ok(Some(Ending::Over(Verdict::new(Reason::InForce, message))));
+        let message = format!(
+            "decides, and writes nothing: status.connections says what it would do. Once acknowledged, it would cut off {}",
+            named(&lines)
+        );
+        return Ok(Some(Ending::Over(Verdict::new(Reason::DryRun, message))));
     }
     let waits = |verdict| Ok(Some(Ending::Waits(verdict)));
     if !due.is_empty()
