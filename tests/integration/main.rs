@@ -20,6 +20,7 @@ mod fence;
 mod index;
 mod least_rights;
 mod main_job;
+mod narrowing;
 mod proofs;
 mod refusals;
 mod steady;
