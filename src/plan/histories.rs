@@ -333,6 +333,7 @@ impl World {
             connection: connection.name.clone(),
             endpoint: connection.endpoint.clone(),
             policy: format!("{}/{}", key.namespace, key.name),
+            rule: decision.entry_of(key),
             started_at: self.at().to_string(),
             withdrawn_at: None,
         };
