@@ -37,6 +37,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
             Stated::Groups(groups) => clean(&groups.join(", "), 256),
         },
         decision: decision.word,
+        rule: decision.decided_by().map(|rule| clean(&rule, 512)),
         why: clean(&why, 512),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
         approved_by: connection.is_approved().then(|| match ours {
@@ -65,8 +66,12 @@ pub(super) async fn report(
     };
     let mut listed: Vec<&(Connection, Decision)> =
         decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
-    // What waits for a person comes first, so that it is never cut off by what is settled.
-    listed.sort_by_key(|entry| (!unmatched(entry), !entry.0.is_pending(), entry.0.name.clone()));
+    let against = |(connection, decision): &(Connection, Decision)| {
+        connection.is_approved() && decision.word == DecisionWord::Rejected
+    };
+    // What waits for a person comes first, and what is approved against a policy next, so that neither is ever dropped from the
+    // list for what is settled.
+    listed.sort_by_key(|entry| (!unmatched(entry), !against(entry), !entry.0.is_pending(), entry.0.name.clone()));
     let more = listed.len().saturating_sub(LISTED);
     let status = PrivateEndpointApprovalStatus {
         approved: count(&|(connection, decision)| connection.is_approved() && mine(decision)),

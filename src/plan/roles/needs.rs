@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::common::MissingRole;
 use crate::api::ids::ArmId;
 use crate::api::workspace::{self, AmlWorkspaceSpec, IdentityType};
-use crate::azure::authorization::{RoleAssignment, RoleDefinition};
+use crate::azure::authorization::{APPROVER_ROLE, APPROVER_ROLE_NAME, RoleAssignment, RoleDefinition};
 use crate::azure::machine_learning::{WORKSPACES, Workspace};
 
 /// What is known of a role that an identity needs.
@@ -97,8 +97,7 @@ const READER: Role = built_in("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader");
 const BLOBS: Role = built_in("ba92f5b4-2d11-453d-a403-e96b0029c9fe", "Storage Blob Data Contributor");
 /// The built-in role Key Vault Administrator.
 pub const KEY_VAULT_ADMINISTRATOR: Role = built_in("00482a5a-887f-4fb3-b363-3b7fe8e74483", "Key Vault Administrator");
-const APPROVER: Role =
-    built_in("b556d68e-0be0-4f35-a333-ad7ee1ce17ea", "Azure AI Enterprise Network Connection Approver");
+const APPROVER: Role = built_in(APPROVER_ROLE, APPROVER_ROLE_NAME);
 const CUSTOM: Role = Role { id: None, name: "a custom role that may read the target and approve connections on it" };
 
 const STORAGE: &str = "Microsoft.Storage/storageAccounts";

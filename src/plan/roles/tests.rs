@@ -79,7 +79,6 @@ fn assignment(role: &str) -> RoleAssignment {
         name: "somebody's".into(),
         scope: format!("/subscriptions/{SUB}"),
         role: role.into(),
-        role_definition_id: String::new(),
         principal: "p".into(),
         description: String::new(),
     }

@@ -14,7 +14,7 @@ use crate::api::ids::ArmId;
 use crate::api::outbound_rule::ApproverRole;
 use crate::api::workspace::RolePolicy;
 use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
-use crate::azure::authorization::{API_VERSION, RoleAssignment, RoleDefinition};
+use crate::azure::authorization::{API_VERSION, RoleAssignment, RoleDefinition, assignments_path, definition_path};
 use crate::azure::client::Priority;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::Verdict;
@@ -107,8 +107,8 @@ fn younger(turn: &Turn<'_>, at: Timestamp, than: Duration) -> bool {
 }
 
 impl Reader<'_, '_> {
-    /// The role definition `id`, which every subscription knows under its own path.
-    async fn definition(&mut self, id: &str, subscription: &str) {
+    /// The role definition `id`, where the subscription of `scope` knows it.
+    async fn definition(&mut self, id: &str, scope: &ArmId) {
         let pace = &self.turn.context.pace;
         let known = self.memory.definitions.get(id).is_some_and(|(definition, at)| {
             younger(self.turn, *at, if definition.is_some() { pace.role_memory } else { pace.role_recheck })
@@ -116,9 +116,11 @@ impl Reader<'_, '_> {
         if known {
             return;
         }
-        let path = format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{id}");
-        let read = self.turn.connected.client.get(&path, API_VERSION, Priority::Resync).await;
-        let definition = read.ok().and_then(|value| serde_json::from_value(value["properties"].clone()).ok());
+        let read = match definition_path(scope, id) {
+            Some(path) => self.turn.connected.client.get(&path, API_VERSION, Priority::Resync).await.ok(),
+            None => None,
+        };
+        let definition = read.and_then(|value| serde_json::from_value(value["properties"].clone()).ok());
         self.memory.definitions.insert(id.to_owned(), (definition, self.turn.context.now()));
     }
 
@@ -156,11 +158,12 @@ impl Reader<'_, '_> {
         }
         self.read.insert(scope.key());
         let principal = self.principal;
-        let path =
-            format!("{scope}/providers/Microsoft.Authorization/roleAssignments?$filter=assignedTo('{principal}')");
-        let read = self.turn.connected.client.list(&path, API_VERSION, Priority::Resync).await;
+        let read = match assignments_path(&scope, principal) {
+            Some(path) => self.turn.connected.client.list(&path, API_VERSION, Priority::Resync).await.ok(),
+            None => None,
+        };
         let assignments: Option<Vec<RoleAssignment>> =
-            read.ok().map(|list| list.iter().filter_map(RoleAssignment::read).collect());
+            read.map(|list| list.iter().filter_map(RoleAssignment::read).collect());
         let mut roles: BTreeSet<String> =
             assignments.iter().flatten().map(|assignment| assignment.role.clone()).collect();
         if assignments.as_ref().is_some_and(|assignments| !assignments.is_empty()) {
@@ -170,7 +173,7 @@ impl Reader<'_, '_> {
             );
         }
         for role in roles {
-            self.definition(&role, scope.subscription()).await;
+            self.definition(&role, &scope).await;
         }
         let at = self.turn.context.now();
         self.memory.scopes.insert(scope.key(), OnScope { principal: principal.to_owned(), assignments, at });
@@ -251,10 +254,10 @@ pub(in super::super) async fn look(
         }
         if workspace.spec.roles == Some(RolePolicy::Grant) {
             let wanted = |(need, check): &(Need, RoleCheck)| {
-                (*check == RoleCheck::Missing).then_some((need.role.id?, need.scope.subscription().to_owned()))
+                (*check == RoleCheck::Missing).then_some((need.role.id?, need.scope.clone()))
             };
-            for (role, subscription) in look.needs.iter().filter_map(wanted).collect::<Vec<_>>() {
-                reader.definition(role, &subscription).await;
+            for (role, scope) in look.needs.iter().filter_map(wanted).collect::<Vec<_>>() {
+                reader.definition(role, &scope).await;
             }
         }
     }
@@ -266,7 +269,7 @@ pub(in super::super) async fn look(
         }
         let asks = asks_for_role(&declared);
         if asks && let Some(role) = &turn.connected.spec.approver_role_definition_id {
-            reader.definition(&role.to_ascii_lowercase(), target.subscription()).await;
+            reader.definition(&role.to_ascii_lowercase(), &target).await;
         }
         if look.checks.get(&target.key()).is_some_and(|check| *check != RoleCheck::Unknown) {
             continue;
