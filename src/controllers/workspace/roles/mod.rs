@@ -2,6 +2,7 @@
 //! time, and what is no longer needed is taken back.
 
 mod approve;
+mod consent;
 mod keeper;
 mod look;
 mod write;
