@@ -92,6 +92,14 @@ pub(super) async fn approve(
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
+    if page.page.is_full() {
+        let message = format!(
+            "approving {}: the ledger's page of this target has no room for another approval, and without a record it could not be \
+             withdrawn. Reject or delete connections on the target that nobody needs",
+            before.name
+        );
+        return Ok(Err(Verdict::new(Reason::LedgerFull, message)));
+    }
     let mut proof = Proof {
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),
