@@ -90,6 +90,8 @@ impl Page {
             }
         }
         self.seen.truncate(KEPT);
+        // Here too, so that a page without room for all looks the same each time, and is not written for nothing.
+        self.fit();
     }
 
     /// When a connection was first seen.
@@ -132,13 +134,14 @@ impl Page {
         while over > 0
             && let Some(dropped) = self.seen.pop()
         {
-            over = over.saturating_sub(size(&dropped));
+            // With its comma, so that no more goes than has to.
+            over = over.saturating_sub(size(&dropped) + 1);
         }
         let mut forgotten = 0;
         while over > 0
             && let Some(dropped) = self.asked.get(forgotten)
         {
-            over = over.saturating_sub(size(dropped));
+            over = over.saturating_sub(size(dropped) + 1);
             forgotten += 1;
         }
         self.asked.drain(..forgotten);
@@ -333,6 +336,9 @@ mod tests {
         let (bytes, seen) = (size(&page), page.seen.len());
         println!("1,000 approvals and {seen} first sights: {bytes} bytes");
         assert!(bytes <= ROOM && ROOM < 1 << 20, "{bytes}");
+        let before = page.seen.clone();
+        page.see(&connections, "2026-01-02T00:00:00Z");
+        assert!(page.seen == before, "nothing new to write");
         assert_eq!(page.approvals.len(), 1000, "what may have to be withdrawn is never cut off");
         assert!(page.is_full(), "there is no room for another");
     }

@@ -34,7 +34,7 @@ impl World {
     }
 
     /// The connections on the lake: name, endpoint and state.
-    fn on_the_lake(&self) -> Vec<(String, String, String)> {
+    pub(crate) fn on_the_lake(&self) -> Vec<(String, String, String)> {
         let state = self.azure.state_json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let all = state[LIST].as_object().expect("connections").values();
@@ -279,7 +279,7 @@ async fn what_a_dead_operator_approved_for_another_endpoint_is_withdrawn() {
 /// Policy, entry or grant are taken back while Azure is being asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
-    let runs = ["entry", "policy", "grant", "own subscription"].map(|what| async move {
+    let runs = ["entry", "policy", "another policy", "grant", "own subscription"].map(|what| async move {
         let world = World::patient(settings()).await;
         world.knock(&world.lake(), &world.ours("hub", "lake-1"));
         // The read of the one connection, right before the write.
@@ -299,6 +299,12 @@ async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
                 world.apply(policy.clone()).await;
             }
             "policy" => world.delete(&policy).await,
+            "another policy" => {
+                // The same in all but its uid, and it only watches.
+                world.wipe(&policy).await;
+                policy["spec"]["mode"] = json!("DryRun");
+                world.apply(policy.clone()).await;
+            }
             "grant" => {
                 connection["spec"]["grants"].as_array_mut().expect("grants").pop();
                 world.apply(connection).await;
@@ -310,6 +316,7 @@ async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
         }
         match what {
             "policy" => world.until_gone(&policy).await,
+            "another policy" => drop(world.until_reason(&policy, "InForce").await),
             "grant" => drop(world.until_reason(&policy, "ScopeNotAllowed").await),
             _ => drop(world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await),
         }

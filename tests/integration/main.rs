@@ -20,6 +20,7 @@ mod least_rights;
 mod main_job;
 mod proofs;
 mod refusals;
+mod requesters;
 mod steady;
 mod tenants;
 mod withdrawal;

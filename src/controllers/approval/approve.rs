@@ -5,7 +5,7 @@ use tracing::info;
 
 use super::settle::{approved, withdraw};
 use super::votes::confirm;
-use super::write::{put, read, refused, sent, unchanged};
+use super::write::{is_current, put, read, refused, sent, unchanged};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
@@ -38,6 +38,7 @@ async fn before(
     let still = before.filter(|before| {
         let again = decide(before, turn.dialect, &policies(turn, page));
         before.is_pending()
+            && is_current(turn, policy)
             && before.is_of(&connection.endpoint)
             && again.word == decision.word
             && again.people == decision.people

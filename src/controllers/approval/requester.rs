@@ -3,7 +3,7 @@
 
 use tracing::warn;
 
-use super::write::{read, refused, sent, take_back, unchanged, waiting};
+use super::write::{is_current, read, refused, sent, take_back, unchanged, waiting};
 use super::{Turn, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{Mode, OnUnproven, RequesterSide};
@@ -132,8 +132,8 @@ pub(super) async fn withdraw_unproven(
         Ok(now) => now.filter(|now| now.is_approved() && now.is_of(&next.endpoint)),
         Err(verdict) => return Ok(Some(verdict)),
     };
-    // It is gone already: the next turn sees that.
-    let Some(now) = now.filter(|now| now.is_settled(turn.dialect)) else { return Ok(None) };
+    // It is gone or another one already, or the policy is: the next turn sees that.
+    let Some(now) = now.filter(|now| now.is_settled(turn.dialect) && is_current(turn, policy)) else { return Ok(None) };
     let doing = format!("withdrawing {}, which the requesting endpoint does not bear out", now.name);
     let request_id = match take_back(turn, &now, "Withdrawn: the requesting endpoint does not confirm it").await {
         Ok(request_id) => request_id,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
-use super::write::{read, refused, sent, take_back, unchanged, waiting};
+use super::write::{is_current, read, refused, sent, take_back, unchanged, waiting};
 use super::{Turn, believed, decided, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
@@ -141,7 +141,7 @@ async fn send(
     let (again, believed) = (decided(turn, now.as_slice(), &page.page), believed(turn, now.as_slice(), &page.page));
     let ends = ending(&name, &page.page.approvals, &again, &believed);
     let Some(now) = ends.surely.first().copied() else { return Ok(Ok(())) };
-    if !now.is_of(&connection.endpoint) {
+    if !now.is_of(&connection.endpoint) || !is_current(turn, policy) {
         return Ok(Ok(()));
     }
     let doing = format!("withdrawing {}", now.name);
