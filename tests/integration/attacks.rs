@@ -316,7 +316,7 @@ async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
         }
         match what {
             "policy" => world.until_gone(&policy).await,
-            "another policy" => drop(world.until_reason(&policy, "InForce").await),
+            "another policy" => drop(world.until_reason(&policy, "DryRun").await),
             "grant" => drop(world.until_reason(&policy, "ScopeNotAllowed").await),
             _ => drop(world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await),
         }

@@ -231,8 +231,15 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         }
     };
     let verdict = held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| {
-        let word = if observes { "decides, and with DryRun neither approves nor rejects" } else { "decides" };
-        Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
+        if observes {
+            let message = format!(
+                "decides on the connections of {}, and neither approves nor rejects: status.connections says what it would \
+                 do. Take spec.mode out to let it act",
+                turn.target
+            );
+            return Verdict::new(Reason::DryRun, message);
+        }
+        Verdict::new(Reason::InForce, format!("decides on the connections of {}", turn.target))
     });
     report(turn, policy, &decided, &page, verdict.clone()).await?;
     let uid = policy.uid().unwrap_or_default();

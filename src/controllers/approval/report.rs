@@ -24,13 +24,14 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
-    // What Azure said to the decision, if it refused it.
-    let refusal = waiting(turn, connection);
     let why = if page.page.is_unexplained(connection) {
         format!("approved by somebody else; {}", decision.why)
     } else {
         decision.why.clone()
     };
+    // What Azure said to the decision, if it refused it; what is over needs no such word.
+    let undone = connection.is_pending() || connection.is_approved();
+    let refusal = undone.then(|| waiting(turn, connection)).flatten();
     let why = refusal.map_or_else(|| why.clone(), |verdict| format!("{why}; {}", verdict.message));
     let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
@@ -100,14 +101,22 @@ pub(super) async fn report(
         .iter()
         .filter(|entry| unmatched(entry))
         .take(5)
-        .map(|(connection, _)| format!("{} from {}", clean(&connection.name, 128), clean(&connection.endpoint, 256)))
+        .map(|(connection, decision)| {
+            let (name, endpoint) = (clean(&connection.name, 128), clean(&connection.endpoint, 256));
+            format!("{name} from {endpoint} ({})", clean(&decision.why, 256))
+        })
         .collect();
     let total = status.unmatched.unwrap_or_default();
     let (reason, message) = if waiting.is_empty() {
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
+        let (count, more) = match total.saturating_sub(i64::try_from(waiting.len()).unwrap_or(i64::MAX)) {
+            0 if total == 1 => ("1 connection waits".to_owned(), String::new()),
+            0 => (format!("{total} connections wait"), String::new()),
+            more => (format!("{total} connections wait"), format!("; and {more} more, see status.connections")),
+        };
         let text = format!(
-            "allowed by no policy, held by one, over a limit or short of approvers, so pending until a person decides ({total}): {}",
+            "{count} for a person: {}{more}. To let one in or turn it away, create an ApprovalDecision, or have a policy allow or reject it",
             waiting.join("; ")
         );
         ("DecisionNeeded", text)
