@@ -1,6 +1,7 @@
 //! `PrivateEndpointApproval`: lists a target's connections, asks `decide()`, and approves one at a time, read before and after.
 
 mod approve;
+mod cut;
 mod depart;
 mod notice;
 mod report;
@@ -23,7 +24,7 @@ use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
-use crate::plan::approval::{Decision, Policy, acts, decide_all, next};
+use crate::plan::approval::{Decision, Policy, acts, decide_all, next, unreadable};
 use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
@@ -37,6 +38,7 @@ use crate::runtime::status::{Basis, has_finalizer};
 use crate::telemetry::ConnectionsOnTarget;
 
 use approve::{approve, reject};
+use cut::cut;
 use notice::notice;
 use report::report;
 use requester::{hear, withdraw_unproven};
@@ -219,6 +221,11 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         // One at a time: the next one is looked for on a fresh list.
         return Ok(Outcome::Again(context.pace.lane));
     }
+    let cutting = match cut(turn, policy, &connections, &page.page, observes || held.is_some()).await? {
+        None => None,
+        Some(Ending::Again) => return Ok(Outcome::Again(context.pace.lane)),
+        Some(Ending::Waits(verdict) | Ending::Over(verdict)) => Some(verdict),
+    };
     let left = left(context, policy);
     let over = match left.filter(Duration::is_zero) {
         Some(_) => match expired(turn, policy, &decided, &mut page, held.is_some()).await? {
@@ -230,7 +237,13 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
             None
         }
     };
-    let verdict = held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| {
+    let invalid = unreadable(&policy.spec.allow).map(|fault| {
+        let message = format!(
+            "nothing is allowed by this policy until it is corrected; what it rejects and holds stays so: {fault}"
+        );
+        Verdict::new(Reason::Invalid, message)
+    });
+    let verdict = held.or(invalid).or_else(|| refusals(turn, &decided)).or(cutting).or(over).unwrap_or_else(|| {
         if observes {
             let message = format!(
                 "decides on the connections of {}, and neither approves nor rejects: status.connections says what it would \
@@ -327,10 +340,12 @@ fn believed(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Co
     decide_all(connections, turn.dialect, &policies)
 }
 
-/// Reports a verdict that stops before a decision; what was known stays.
+/// Reports a verdict that stops before a decision. What was known stays, except of a target that the policy has no say on: what a
+/// status claims to know of that was written by somebody else, or holds no more.
 async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
     tell_blocked(context, policy, &verdict);
-    let status = policy.status.clone().unwrap_or_default();
+    let no_say = matches!(verdict.reason, Reason::ScopeNotAllowed | Reason::UnsupportedTarget | Reason::Invalid);
+    let status = policy.status.clone().filter(|_| !no_say).unwrap_or_default();
     context
         .report(policy, status, &verdict, guard_condition(context, policy).into_iter().collect(), Basis::Version)
         .await?;

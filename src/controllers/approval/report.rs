@@ -43,6 +43,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
             Stated::Groups(groups) => clean(&groups.join(", "), 256),
         },
         decision: decision.word,
+        rule: decision.decided_by().map(|rule| clean(&rule, 512)),
         why: clean(&why, 512),
         proven: ours.map(|approval| approval.side),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
@@ -80,9 +81,13 @@ pub(super) async fn report(
         connection.is_pending() || mine(decision) || unexplained(connection) || approved_here(connection)
     };
     let mut listed: Vec<&(Connection, Decision)> = decided.iter().filter(matters).collect();
-    // What waits for a person comes first, so that it is never cut off by what is settled.
+    let against = |(connection, decision): &(Connection, Decision)| {
+        connection.is_approved() && decision.word == DecisionWord::Rejected
+    };
+    // What waits for a person comes first, and what is approved against a policy or without one next, so that none of it is ever
+    // dropped from the list for what is settled.
     listed.sort_by_cached_key(|entry| {
-        (!unmatched(entry), !unexplained(&entry.0), !entry.0.is_pending(), entry.0.name.clone())
+        (!unmatched(entry), !against(entry), !unexplained(&entry.0), !entry.0.is_pending(), entry.0.name.clone())
     });
     let more = listed.len().saturating_sub(LISTED);
     let status = PrivateEndpointApprovalStatus {
