@@ -14,6 +14,7 @@ pub mod names;
 pub mod outcome;
 pub mod ownership;
 pub mod proof;
+pub mod requester;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;

@@ -23,6 +23,7 @@ mod main_job;
 mod narrowing;
 mod proofs;
 mod refusals;
+mod requesters;
 mod roles;
 mod steady;
 mod tenants;
