@@ -244,7 +244,6 @@ async fn delegated(actions: &[String]) -> World {
     let limit = page_condition().replace(APPROVER_ROLE, OWN_APPROVER);
     let mut base = role("aml-operator workspaces");
     // What the page says the operator needs besides.
-    base.push("Microsoft.Authorization/roleDefinitions/read".into());
     base.push("Microsoft.Storage/storageAccounts/privateEndpointConnections/read".into());
     let world = World::seeded(settings(), |seed, subscription| {
         let group = format!("/subscriptions/{subscription}/resourceGroups/rg");
@@ -252,10 +251,13 @@ async fn delegated(actions: &[String]) -> World {
             "roleDefinitions": [
                 {"name": "aaaaaaaa-0000-0000-0000-000000000001", "roleName": "base", "actions": base},
                 {"name": "aaaaaaaa-0000-0000-0000-000000000002", "roleName": "grants", "actions": actions},
+                {"name": "aaaaaaaa-0000-0000-0000-000000000003", "roleName": "definitions",
+                 "actions": ["Microsoft.Authorization/roleDefinitions/read"]},
                 {"name": OWN_APPROVER, "roleName": "approver", "actions": role("aml-operator approver")},
             ],
             "roleAssignments": [
                 {"scope": group, "role": "base", "principalId": OBJECT},
+                {"scope": format!("/subscriptions/{subscription}"), "role": "definitions", "principalId": OBJECT},
                 {"scope": group, "role": "grants", "principalId": OBJECT, "condition": limit},
             ],
         }))
@@ -286,7 +288,8 @@ async fn grants(actions: Vec<String>) -> bool {
     let operator = world.operator().await;
     let enough = loop {
         let requests = world.azure.requests();
-        if requests.iter().any(|request| request.status == Some(403)) {
+        if let Some(refused) = requests.iter().find(|request| request.status == Some(403)) {
+            println!("{} {} is refused without the whole of it", refused.method, refused.path);
             break false;
         }
         let taken_back = |request: &arm_simulator::RequestEntry| {
