@@ -11,6 +11,7 @@ use super::super::{Memory, Turn};
 use super::consent::consent;
 use super::look::{asks_for_role, has_say, target_of};
 use super::{carry_out, entry_of, take_back};
+use crate::api::common::ManagementPolicy;
 use crate::api::condition::rfc3339;
 use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
@@ -112,7 +113,8 @@ fn targets(
     for rule in turn.context.indexes.rules_of(&key_of(workspace)) {
         let asked = rule.spec.private_endpoint.as_ref().and_then(|endpoint| endpoint.approver_role);
         let (Some(asked), Some(id)) = (asked, target_of(&rule)) else { continue };
-        let waits = rule.spec.suspend || rule.metadata.deletion_timestamp.is_some();
+        let observes = rule.spec.management_policy == Some(ManagementPolicy::Observe);
+        let waits = observes || rule.spec.suspend || rule.metadata.deletion_timestamp.is_some();
         if !asks_for_role(&rule) || waits || !has_say(turn, workspace, &rule, &id) {
             continue;
         }

@@ -9,6 +9,7 @@ use super::super::{Memory, Turn};
 use super::approve::{Asking, Target};
 use crate::api::AmlWorkspace;
 use crate::api::common::{Door, acknowledged};
+use crate::api::connection::Verb;
 use crate::azure::client::Priority;
 use crate::azure::machine_learning::API_VERSION;
 use crate::azure::private_link::Dialect;
@@ -37,6 +38,8 @@ pub(super) async fn consent(
             "Azure does not state the declared identity's object id yet",
         ));
     };
+    // Without the right to write the rule, the role would be out for nothing.
+    turn.fence.allows(Verb::Configure, turn.id)?;
     let id = &target.id;
     if Dialect::of(&id.type_()).is_none() {
         let message =
