@@ -7,12 +7,12 @@ use kube::{Api, CustomResourceExt, ResourceExt};
 use crate::api::approval::{Aftermath, Mode};
 use crate::api::common::{DeletionPolicy, Door, ManagementPolicy, acknowledged};
 use crate::api::connection::{AzureConnectionSpec, Verb};
-use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, OutboundRule, PrivateEndpointApproval};
 use crate::plan::Verdict;
 use crate::plan::breaker::{Breaker, check};
 use crate::plan::fence::Fence;
 use crate::plan::outcome::Reason;
+use crate::plan::targets::Targets;
 use crate::runtime::context::Context;
 use crate::runtime::indexes::{Indexes, admits, key_of, workspace_key};
 use crate::runtime::status::has_finalizer;
@@ -58,8 +58,8 @@ fn may_withdraw(context: &Context, policy: &PrivateEndpointApproval, name: &str,
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(name, spec, &namespace, &labels);
     [policy.spec.on_delete, policy.spec.on_expiry].contains(&Some(Aftermath::Withdraw))
-        && ArmId::parse(&policy.spec.target.resource_id)
-            .is_ok_and(|target| fence.allows(Verb::Approve, &target).is_ok())
+        && Targets::of(&policy.spec.target)
+            .is_ok_and(|targets| fence.allows_some(Verb::Approve, targets.path()).is_ok())
 }
 
 /// True if the workspace of `rule` is gone or going, as far as the index shows.

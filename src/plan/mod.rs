@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod decisions;
 pub mod fence;
 pub mod intent;
+pub mod looks;
 pub mod names;
 pub mod outcome;
 pub mod ownership;
@@ -16,6 +17,7 @@ pub mod roles;
 pub mod rule_body;
 pub mod rules;
 pub mod signatures;
+pub mod targets;
 pub mod withdrawal;
 pub mod workspace;
 

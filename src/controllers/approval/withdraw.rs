@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
+use super::look::decided;
 use super::write::{read, refused, sent, take_back, unchanged, waiting};
-use super::{Turn, decided, name_of};
+use super::{Turn, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
@@ -77,7 +78,8 @@ pub(super) async fn withdraw(
     let context = turn.context;
     let uid = policy.uid().unwrap_or_default();
     let ending = ending(&name_of(&turn.key), &page.page.approvals, decided);
-    if context.endings.post(&uid, ending.iter().map(|connection| connection.name.clone()).collect()) {
+    if context.endings.post(&uid, turn.target.key(), ending.iter().map(|connection| connection.name.clone()).collect())
+    {
         context.triggers.connection(&turn.connected.name);
     }
     let Some(first) = ending.first() else {
