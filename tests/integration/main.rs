@@ -21,5 +21,6 @@ mod main_job;
 mod proofs;
 mod refusals;
 mod steady;
+mod targets;
 mod tenants;
 mod withdrawal;
