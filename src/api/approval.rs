@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::common::ConnectionRef;
+use super::common::{ConnectionRef, words_of_fields};
 use super::condition::Condition;
 
 /// A policy: which private endpoint connections on a target are approved. What no entry allows stays pending.
@@ -37,6 +37,7 @@ use super::condition::Condition;
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: at most 63 characters, so that it fits into owner tags"),
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = words_of_fields)]
 #[x_kube(
     validation = Rule::new("self.target == oldSelf.target").message("target cannot change: delete this policy and create another"),
 )]
@@ -70,7 +71,7 @@ pub struct PrivateEndpointApprovalSpec {
     /// approved; with two or more, only those who may not edit the policy count. Left out: none for what an entry allows, and one
     /// for what is held, over a limit or allowed by no entry. Any one `Reject` rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 5))]
+    #[schemars(range(min = 1, max = 5), extend("format" = "int32"))]
     pub require_approvers: Option<u8>,
     /// From this time on the policy approves nothing new; what it rejects and holds, it goes on rejecting and holding. What it
     /// approved stays approved, unless `onExpiry` says otherwise. For example `2027-01-31T00:00:00Z`.
@@ -157,11 +158,11 @@ pub enum Aftermath {
 pub struct Limits {
     /// On each target, in total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub total: Option<u16>,
     /// On each target, from any one subscription of requesting endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub per_subscription: Option<u16>,
 }
 
@@ -269,7 +270,7 @@ pub struct PrivateEndpointApprovalStatus {
     /// look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
-    /// The connections that matter to this policy: what it allows, and what waits.
+    /// The connections that matter to this policy: what waits, those for a person first, then what it allowed or rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["target".into(), "name".into()]))]
@@ -298,9 +299,10 @@ pub struct ConnectionReport {
     /// The sub-resources it is for, or `not stated` where ARM does not say.
     #[schemars(length(max = 256))]
     pub sub_resources: String,
-    /// `Allowed`, `Rejected`, `Held`, `ApproversMissing`, `OverLimit` or `Unmatched`.
+    /// What was decided: `Rejected` beats `Held` beats `Allowed`, over all policies on the target. `ApproversMissing` and
+    /// `OverLimit` are allowed by a policy and wait for people; `Unmatched` is named by none, and waits too.
     pub decision: DecisionWord,
-    /// Why, for people.
+    /// Why it was decided so, and what Azure said to it if it refused.
     #[schemars(length(max = 512))]
     pub why: String,
     /// When this operator first saw it, RFC 3339.

@@ -179,3 +179,16 @@ impl NamespaceSelector {
         by_name || by_label
     }
 }
+
+/// Keeps what a field says of itself where its type, an optional enum, has a description of its own: the type's would win, and all
+/// fields of that type would read the same.
+pub(super) fn words_of_fields(schema: &mut schemars::Schema) {
+    let properties = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut);
+    for field in properties.into_iter().flat_map(serde_json::Map::values_mut) {
+        let says = field.get("description").is_some();
+        let kind = field.pointer_mut("/anyOf/0").and_then(serde_json::Value::as_object_mut);
+        if let Some(kind) = kind.filter(|_| says) {
+            kind.remove("description");
+        }
+    }
+}

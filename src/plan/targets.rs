@@ -132,8 +132,8 @@ pub fn named(ids: &[ArmId]) -> String {
 }
 
 /// What to say of a policy that decides on several targets: what needs somebody's hand most, and how many more there are of
-/// that sort; if nothing does, that it does what `word` says.
-pub fn summary(targets: &Targets, choice: &Choice, verdicts: &[(ArmId, Verdict)], word: &str) -> Verdict {
+/// that sort; if nothing does, that it is in force, or `observes` only.
+pub fn summary(targets: &Targets, choice: &Choice, verdicts: &[(ArmId, Verdict)], observes: bool) -> Verdict {
     let urgency = |verdict: &Verdict| match verdict.reason.requeue() {
         _ if verdict.reason.is_ready() => 3,
         Requeue::Resync => 2,
@@ -168,10 +168,19 @@ pub fn summary(targets: &Targets, choice: &Choice, verdicts: &[(ArmId, Verdict)]
         return Verdict::new(Reason::ScopeNotAllowed, message);
     }
     let all = choice.attended.len() + choice.skipped.len();
-    Verdict::new(
-        Reason::InForce,
-        format!("{word} on the connections of {} of {all} resources in {}", choice.attended.len(), targets.path()),
-    )
+    in_force(observes, &format!("{} of {all} resources in {}", choice.attended.len(), targets.path()))
+}
+
+/// What to say of a policy that decides, and with DryRun `observes` only, on the connections of `what`.
+pub fn in_force(observes: bool, what: &str) -> Verdict {
+    if observes {
+        let message = format!(
+            "decides on the connections of {what}, and neither approves nor rejects: status.connections says what it would do. Take \
+             spec.mode out to let it act"
+        );
+        return Verdict::new(Reason::DryRun, message);
+    }
+    Verdict::new(Reason::InForce, format!("decides on the connections of {what}"))
 }
 
 #[cfg(test)]
@@ -256,7 +265,7 @@ mod tests {
         assert_eq!((choice.left_over.as_slice(), choice.skipped.as_slice()), (&all[1..2], &all[3..]));
         let good: Vec<(ArmId, Verdict)> =
             choice.attended.iter().map(|id| (id.clone(), Verdict::new(Reason::InForce, ""))).collect();
-        let said = summary(&group(), &choice, &good, "decides");
+        let said = summary(&group(), &choice, &good, false);
         assert!(said.reason == Reason::TooManyTargets && said.message.contains(all[1].as_str()), "{said:?}");
     }
 
@@ -278,9 +287,9 @@ mod tests {
         assert!(say(Reason::Locked, Reason::Locked).message.contains("1 more"));
         assert_eq!(say(Reason::InForce, Reason::Updating).reason, Reason::Updating);
         let none = Choice { skipped: vec![a.clone()], ..Choice::default() };
-        assert_eq!(summary(&group(), &none, &[], "decides").reason, Reason::ScopeNotAllowed);
+        assert_eq!(summary(&group(), &none, &[], false).reason, Reason::ScopeNotAllowed);
         assert_eq!(
-            summary(&group(), &Choice::default(), &[], "decides").reason,
+            summary(&group(), &Choice::default(), &[], false).reason,
             Reason::InForce,
             "an empty group is no fault"
         );

@@ -601,41 +601,6 @@ async fn right_manifests_are_accepted() {
         .await;
 }
 
-/// Every YAML file in `examples/`, as it would be applied.
-#[tokio::test(flavor = "multi_thread")]
-async fn examples_are_accepted() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut files = Vec::new();
-    let mut folders = vec![folder];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                files.push(path);
-            }
-        }
-    }
-    let world = World::new().await;
-    let mut table = Vec::new();
-    for file in &files {
-        let text = std::fs::read_to_string(file).expect("text");
-        for document in text.split("\n---") {
-            let manifest: Value = serde_saphyr::from_str(document.trim_start_matches("---")).expect("YAML");
-            // What is not ours, such as namespaces and secrets, needs no test.
-            let ours = manifest["apiVersion"].as_str().is_some_and(|version| version.starts_with("aml-operator.io/"));
-            if ours {
-                let namespaced = manifest["metadata"]["namespace"].is_string();
-                // The namespaces of the examples do not exist here.
-                let team = world.team.as_str().into();
-                table.push(if namespaced { with(&manifest, "metadata.namespace", team) } else { manifest });
-            }
-        }
-    }
-    world.accepts(table.into_iter().map(|manifest| ("an example", manifest)).collect()).await;
-}
-
 /// The clusters of those who write with `kubectl create` or `apply` validate strictly; applying server-side always does.
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_fields_are_refused_by_strict_validation_of_a_plain_create() {

@@ -15,6 +15,7 @@ mod columns;
 mod decisions;
 mod deletion;
 mod effects;
+mod examples;
 mod index;
 mod least_rights;
 mod main_job;

@@ -117,7 +117,10 @@ async fn a_group_s_policy_decides_on_all_its_resources_of_the_type_also_on_later
         .collect();
     let (alpha, beta) = (world.account("alpha"), world.account("beta"));
     assert_eq!(listed.len(), 4, "{listed:?}");
-    assert!(listed.iter().all(|(target, _)| [alpha.as_str(), &beta].contains(target)), "each names its target: {listed:?}");
+    assert!(
+        listed.iter().all(|(target, _)| [alpha.as_str(), &beta].contains(target)),
+        "each names its target: {listed:?}"
+    );
 
     world.create_account("gamma");
     world.knock(&world.account("gamma"), &world.ours("hub", "lake-3"));
@@ -134,7 +137,10 @@ async fn a_group_s_policy_decides_on_all_its_resources_of_the_type_also_on_later
     ]);
     assert_eq!(world.connected(), before);
     assert_eq!(world.decisions().len(), 3, "one write each: {:?}", world.written());
-    assert!(world.azure.requests().iter().all(|request| !request.path.contains("Microsoft.Sql")), "nobody asked for SQL");
+    assert!(
+        world.azure.requests().iter().all(|request| !request.path.contains("Microsoft.Sql")),
+        "nobody asked for SQL"
+    );
 
     world.delete(&policy).await;
     world.until_gone(&policy).await;

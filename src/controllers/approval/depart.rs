@@ -85,7 +85,7 @@ pub(super) async fn depart(context: &Context, mut policy: PrivateEndpointApprova
     // The first to come up again says when to look.
     let after = waiting.iter().filter_map(|(_, verdict)| verdict.after).min();
     let choice = Choice { attended, ..Choice::default() };
-    let verdict = summary(&targets, &choice, &waiting, KEPT);
+    let verdict = summary(&targets, &choice, &waiting, false);
     blocked(context, &mut policy, Verdict { after: after.or(verdict.after), ..verdict }).await
 }
 

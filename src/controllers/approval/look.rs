@@ -21,6 +21,7 @@ use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Listing};
 use crate::plan::approval::{Decision, acts, decide_all, next};
 use crate::plan::looks::{Raiser, until_next};
+use crate::plan::targets::in_force;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
 use crate::runtime::indexes::{admits, key_of, workspace_key};
@@ -136,21 +137,11 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
             None
         }
     };
-    let verdict = held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| {
-        let word = word(policy);
-        Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
-    });
+    let verdict =
+        held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| in_force(observes, turn.target.as_str()));
     let wait = turn.wait(policy, &verdict, &connections);
     let wait = left.filter(|left| !left.is_zero()).map_or(wait, |left| wait.min(left));
     Ok(Looked::Said(sight(turn, policy, &decided, &page, verdict), wait))
-}
-
-/// What a policy in force does.
-pub(super) fn word(policy: &PrivateEndpointApproval) -> &'static str {
-    match policy.spec.mode {
-        Some(Mode::DryRun) => "decides, and with DryRun neither approves nor rejects",
-        _ => "decides",
-    }
 }
 
 /// What the target shows, for the metrics.

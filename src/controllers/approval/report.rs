@@ -1,12 +1,11 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
-use super::look::word;
 use super::sights::{Rank, Shown, Sight};
 use super::votes::{guard_condition, tell, tell_unattended};
 use super::write::waiting;
 use super::{Turn, key_of};
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
+use crate::api::approval::{ConnectionReport, DecisionWord, Mode, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::azure::error::clean;
 use crate::azure::private_link::{Connection, Stated};
@@ -27,8 +26,9 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
-    // What Azure said to the decision, if it refused it.
-    let refusal = waiting(turn, connection);
+    // What Azure said to the decision, if it refused it; what is over needs no such word.
+    let undone = connection.is_pending() || connection.is_approved();
+    let refusal = undone.then(|| waiting(turn, connection)).flatten();
     let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
     let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
@@ -96,7 +96,8 @@ pub(super) async fn report(
     }
     let sights = sights.unwrap_or_default();
     let verdicts: Vec<_> = sights.iter().map(|(id, sight)| (id.clone(), sight.verdict.clone())).collect();
-    let verdict = trouble.unwrap_or_else(|| summary(targets, choice, &verdicts, word(policy)));
+    let verdict =
+        trouble.unwrap_or_else(|| summary(targets, choice, &verdicts, policy.spec.mode == Some(Mode::DryRun)));
     tell_unattended(context, policy, &choice.attended);
     let mut more: Vec<ConditionDraft> = skipped(choice).into_iter().chain(guard_condition(context, policy)).collect();
     let shown: Vec<&Shown> = sights.iter().filter_map(|(_, sight)| sight.shown.as_ref()).collect();
@@ -133,13 +134,21 @@ fn pending(shown: &[&Shown]) -> ConditionDraft {
     let waiting = shown.iter().flat_map(|shown| &shown.listed).filter(|((settled, _), _)| !settled);
     let waiting: Vec<String> = waiting
         .take(5)
-        .map(|(_, one)| format!("{} from {}", clean(&one.name, 128), clean(&one.private_endpoint, 256)))
+        .map(|(_, one)| {
+            let (name, endpoint) = (clean(&one.name, 128), clean(&one.private_endpoint, 256));
+            format!("{name} from {endpoint} ({})", clean(&one.why, 256))
+        })
         .collect();
     let (reason, message) = if waiting.is_empty() {
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
+        let (count, more) = match total.saturating_sub(waiting.len()) {
+            0 if total == 1 => ("1 connection waits".to_owned(), String::new()),
+            0 => (format!("{total} connections wait"), String::new()),
+            more => (format!("{total} connections wait"), format!("; and {more} more, see status.connections")),
+        };
         let text = format!(
-            "allowed by no policy, held by one, over a limit or short of approvers, so pending until a person decides ({total}): {}",
+            "{count} for a person: {}{more}. To let one in or turn it away, create an ApprovalDecision, or have a policy allow or reject it",
             waiting.join("; ")
         );
         ("DecisionNeeded", text)
