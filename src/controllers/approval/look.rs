@@ -21,6 +21,7 @@ use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Listing};
 use crate::plan::approval::{Decision, acts, decide_all, next};
 use crate::plan::looks::{Raiser, until_next};
+use crate::plan::outcome::Requeue;
 use crate::plan::targets::in_force;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
@@ -49,11 +50,19 @@ impl Turn<'_> {
         Looked::Said(Sight { verdict, shown: None }, wait)
     }
 
-    /// When to look again at what shows `connections`, after `verdict`.
+    /// When to look again at what shows `connections`, after `verdict`. What Azure asked to wait for is waited for.
     fn wait(&self, policy: &PrivateEndpointApproval, verdict: &Verdict, connections: &[Connection]) -> Duration {
-        let moves = verdict.reason == Reason::Updating || connections.iter().any(|one| !one.is_settled(self.dialect));
+        let looks = self.context.pace.looks();
         let wait = self.context.requeue(&self.failures(policy), verdict);
-        wait.min(until_next(moves, is_expected(self), self.context.pace.looks()))
+        let moves = verdict.reason == Reason::Updating || connections.iter().any(|one| !one.is_settled(self.dialect));
+        match verdict.reason.requeue() {
+            Requeue::Soon if verdict.reason != Reason::Updating => wait,
+            Requeue::Slow | Requeue::Backoff => wait.min(looks.rest),
+            _ => {
+                let wait = wait.min(until_next(moves, is_expected(self), looks));
+                verdict.after.map_or(wait, |after| wait.min(after))
+            }
+        }
     }
 }
 
