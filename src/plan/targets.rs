@@ -278,7 +278,7 @@ mod tests {
                 &group(),
                 &choice,
                 &[(a.clone(), Verdict::new(first, "m")), (b.clone(), Verdict::new(second, "m"))],
-                "decides",
+                false,
             )
         };
         assert_eq!(say(Reason::InForce, Reason::InForce).reason, Reason::InForce);
