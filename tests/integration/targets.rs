@@ -1,9 +1,7 @@
-//! Policies on all resources of a type in a resource group, and how often targets are looked at.
+//! Policies on all resources of a type in a resource group.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use arm_simulator::{OperationSeconds, Settings};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -76,13 +74,6 @@ impl World {
             (last(&target), endpoint, text(&properties["privateLinkServiceConnectionState"]["status"]))
         })
         .collect()
-    }
-
-    /// How often the connections of `target` were listed.
-    fn looks_at(&self, target: &str) -> usize {
-        let path = format!("{target}/{LIST}");
-        let asked = self.azure.requests().into_iter();
-        asked.filter(|request| request.method == "GET" && request.path.eq_ignore_ascii_case(&path)).count()
     }
 }
 
@@ -235,41 +226,4 @@ async fn a_lost_page_holds_one_target_of_the_group_and_a_new_one_goes_on() {
     let api = world.api("PrivateEndpointApproval", Some(&world.platform));
     api.patch("accounts", &PatchParams::default(), &Patch::Merge(&none)).await.expect("the finalizer is taken off");
     operator.stop().await;
-}
-
-/// Nothing here measures time: the target on which something is expected is the clock for the one at rest.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_is_looked_at_often_only_while_something_is_expected_there() {
-    let operation_seconds = OperationSeconds { rule: 36_000.0, ..OperationSeconds::all(0.05) };
-    let mut world = World::with(Settings { operation_seconds, ..settings() }).await;
-    world.pace.resync = Duration::from_secs(3600);
-    world.pace.connections = Duration::from_secs(3600);
-    let pond = world.id(STORAGE, "frauddata");
-    let mut connection = world.connection_manifest();
-    let grants = connection["spec"]["grants"].as_array_mut().expect("grants");
-    grants.push(json!({"namespaces": {"names": [world.platform]}, "scope": pond, "verbs": ["approve"]}));
-    let mut other = world.policy(&world.platform, "pond", "lake-*");
-    other["spec"]["target"]["resourceId"] = json!(pond);
-    let operator = world.operator().await;
-    world.apply(connection).await;
-    world.apply(world.workspace_manifest()).await;
-    world.until_reason(&world.workspace_manifest(), "Secured").await;
-    for policy in [&world.approval_manifest(), &other] {
-        world.apply(policy.clone()).await;
-        world.until_reason(policy, "InForce").await;
-    }
-    // A rule to `busy` is on its way for hours: `busy` is looked at again and again, `idle` only when something changes.
-    let often = async |busy: &str, idle: &str| {
-        let before = (world.looks_at(busy), world.looks_at(idle));
-        world.eventually("many looks", async || world.looks_at(busy) >= before.0 + 60).await;
-        assert!(world.looks_at(idle) <= before.1 + 10, "{} looks at {idle}", world.looks_at(idle) - before.1);
-    };
-    let rule = world.lake_rule("rule");
-    world.apply(rule.clone()).await;
-    often(&world.lake(), &pond).await;
-    world.wipe(&rule).await;
-    let rule = world.rule_manifest("next", &json!({"privateEndpoint": {"resourceId": pond, "subresource": "dfs"}}));
-    world.apply(rule).await;
-    often(&pond, &world.lake()).await;
-    operator.cut().await;
 }
