@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::common::{ConnectionRef, words_of_fields};
+use super::common::{Acknowledgement, ConnectionRef, words_of_fields};
 use super::condition::Condition;
+use super::expression::Expression;
 
 /// A policy: which private endpoint connections on a target are approved. What no entry allows stays pending.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -53,7 +54,7 @@ pub struct PrivateEndpointApprovalSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub allow: Vec<AllowEntry>,
     /// Who is rejected while pending, whatever any policy on the target allows. What Azure does not state (the sub-resource of
-    /// most types) counts as holding here.
+    /// most types) counts as holding here. Who is approved already stays so, unless the entry's `appliesTo` says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -62,7 +63,7 @@ pub struct PrivateEndpointApprovalSpec {
     /// holding here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = Rule::new("self.all(entry, !has(entry.appliesTo))").message("hold: appliesTo is for reject only, since what is approved cannot be held"))]
     pub hold: Vec<DenyEntry>,
     /// How many connections this policy may let in; what is beyond stays pending until a person decides. Left out: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +93,18 @@ pub struct PrivateEndpointApprovalSpec {
     #[schemars(length(min = 2, max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')").message("gracePeriod: must be hours, minutes and seconds, for example 1h, 1h30m or 0s"))]
     pub grace_period: Option<String>,
+    /// What becomes of a connection that this policy approved and whose requesting endpoint, which the operator can read, still
+    /// waits two minutes later. `Alarm` (default): an event, and the condition ConnectionsDoubtful. `Withdraw`: it is withdrawn as
+    /// well. An endpoint that leads to another target, or was turned away by its own side, always loses its connection; one that
+    /// the operator cannot read is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unproven: Option<OnUnproven>,
+    /// Your word for each approved connection that is cut off, as the condition asks for it: door `RejectApproved`, and as value the
+    /// id of the endpoint that loses its connection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub acknowledge: Vec<Acknowledgement>,
     /// `Enforce` (default) approves and rejects. `DryRun` decides and reports, and neither approves nor rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -148,6 +161,33 @@ pub enum Aftermath {
     Withdraw,
 }
 
+/// What becomes of an approved connection whose requesting endpoint stays silent: `Alarm` (default) says so, `Withdraw` takes the
+/// approval back as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnUnproven {
+    /// It stays approved, and people are told.
+    #[default]
+    Alarm,
+    /// It is taken back.
+    Withdraw,
+}
+
+/// What the requesting endpoint says of an approval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RequesterSide {
+    /// Not known yet: it was not read, or still waits.
+    #[default]
+    Waiting,
+    /// It leads to the target and is approved.
+    Confirmed,
+    /// It cannot be read, or does not name its target by id.
+    Unprovable,
+    /// It leads to the target and still waits, two minutes after the approval.
+    Silent,
+    /// It leads elsewhere, or is not approved although the target says so.
+    Contradicted,
+}
+
 /// How many connections a policy may let in. Those that are approved already count, whoever approved them, if the policy allows
 /// them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -173,6 +213,10 @@ pub struct Limits {
     validation = Rule::new("has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
 )]
 pub struct AllowEntry {
+    /// A name by which people recognise the entry in status, events and the audit log, for example `hub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"))]
+    pub name: Option<String>,
     /// The private endpoint that asks, by what ARM itself states of it.
     pub private_endpoint: EndpointMatch,
     /// The connection must be for these sub-resources and no others, for example `blob`. Most types of target do not state it
@@ -181,6 +225,13 @@ pub struct AllowEntry {
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub sub_resources: Vec<String>,
+    /// A condition on top, in a part of the Common Expression Language (CEL); it can only narrow what the other fields allow. For
+    /// example `endpoint.name.startsWith('lake-') && !(endpoint.resourceGroup in ['lab', 'sandbox'])`. It may ask for `endpoint.id`,
+    /// `endpoint.subscriptionId`, `endpoint.resourceGroup`, `endpoint.name`, `endpoint.ownSubscription` and
+    /// `connection.subResources`, all in lower case, with `==`, `!=`, `in`, `!`, `&&`, `||`, `startsWith`, `endsWith` and `contains`.
+    /// What asks for something that Azure does not state does not hold. While one cannot be read, no entry of this policy allows anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<Expression>,
 }
 
 /// One way to be rejected or held. All that is stated must hold, or not be known.
@@ -188,8 +239,13 @@ pub struct AllowEntry {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.privateEndpoint) || (has(self.subResources) && size(self.subResources) > 0)").message("give privateEndpoint, subResources or both"),
+    validation = Rule::new("!has(self.appliesTo) || 'Pending' in self.appliesTo").message("appliesTo: must hold Pending, since who may not stay must not get in"),
 )]
 pub struct DenyEntry {
+    /// A name by which people recognise the entry in status, events and the audit log, for example `hub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"))]
+    pub name: Option<String>,
     /// The private endpoint that asks, by what ARM itself states of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_endpoint: Option<EndpointMatch>,
@@ -198,6 +254,29 @@ pub struct DenyEntry {
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub sub_resources: Vec<String>,
+    /// With `Approved` beside `Pending`, in `reject` only: connections that are approved already are cut off too, whoever approved
+    /// them, each once it is acknowledged (`spec.acknowledge`, door `RejectApproved`). Here what Azure does not state does not hold.
+    /// Left out: only pending ones are rejected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub applies_to: Vec<Phase>,
+}
+
+impl DenyEntry {
+    /// True if it also rejects what is approved already.
+    pub fn applies_to_approved(&self) -> bool {
+        self.applies_to.contains(&Phase::Approved)
+    }
+}
+
+/// What a `reject` entry applies to: `Pending` requests, and with `Approved` also connections that are approved already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Requests that wait for a decision.
+    Pending,
+    /// Connections that are approved already.
+    Approved,
 }
 
 /// A private endpoint, by what ARM itself states of it. All that is stated must hold.
@@ -251,8 +330,9 @@ pub struct PrivateEndpointApprovalStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Ready is True while the policy is in force; ConnectionsPending says whether any connection waits for a person;
-    /// TargetsSkipped is there while no grant covers some resources of the group.
+    /// Ready is True while the policy is in force; ConnectionsPending says whether any connection waits for a person,
+    /// ConnectionsDoubtful whether one is approved that should not be; TargetsSkipped is there while no grant covers some resources of
+    /// the group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -270,7 +350,8 @@ pub struct PrivateEndpointApprovalStatus {
     /// look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
-    /// The connections that matter to this policy: what waits, those for a person first, then what it allowed or rejected.
+    /// The connections that matter to this policy: first those for a person (what waits for one, and what somebody else approved
+    /// although no policy allows it), then what else waits, then what this policy allowed, approved or rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["target".into(), "name".into()]))]
@@ -302,6 +383,10 @@ pub struct ConnectionReport {
     /// What was decided: `Rejected` beats `Held` beats `Allowed`, over all policies on the target. `ApproversMissing` and
     /// `OverLimit` are allowed by a policy and wait for people; `Unmatched` is named by none, and waits too.
     pub decision: DecisionWord,
+    /// What decided so: an entry, for example `platform/lake allow[0] "hub"`, or people's decisions. Left out if nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub rule: Option<String>,
     /// Why it was decided so, and what Azure said to it if it refused.
     #[schemars(length(max = 512))]
     pub why: String,
@@ -316,6 +401,11 @@ pub struct ConnectionReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub approved_at: Option<String>,
+    /// What the requesting endpoint itself shows, if this operator approved the connection: `Confirmed`, `Waiting`, `Silent` (still
+    /// waiting after two minutes), `Contradicted` (it leads elsewhere or is not approved, so the approval is taken back) or
+    /// `Unprovable` (the operator may not read it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<RequesterSide>,
 }
 
 /// What was decided about a connection: `Rejected` beats `Held` beats `Allowed`, over all policies on the target; `Unmatched` is

@@ -95,7 +95,7 @@ pub enum Door {
     SharedIdentity,
     /// The identity behind a name is another one than before. Value: the new identity.
     IdentityChanged,
-    /// Connections that are approved already are rejected. Value: the policy's name.
+    /// A connection that is approved already is cut off. Value: the id of the endpoint that loses it, in lower case.
     RejectApproved,
     /// Compute nodes get public addresses. Value: the compute's name.
     NodePublicIp,

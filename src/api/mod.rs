@@ -5,6 +5,7 @@ pub mod common;
 pub mod condition;
 pub mod connection;
 pub mod decision;
+pub mod expression;
 pub mod ids;
 pub mod operation;
 pub mod outbound_rule;

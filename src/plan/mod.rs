@@ -7,12 +7,15 @@ pub mod approval;
 pub mod breaker;
 pub mod decisions;
 pub mod fence;
+#[cfg(test)]
+mod histories;
 pub mod intent;
 pub mod looks;
 pub mod names;
 pub mod outcome;
 pub mod ownership;
 pub mod proof;
+pub mod requester;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;

@@ -512,6 +512,31 @@ async fn wrong_policies_are_refused_with_the_way_out() {
                 &["spec.reject[0]", "privateEndpoint, subResources or both"],
             ),
             wrong(
+                "approved ones cut off and let in again",
+                change("spec.reject", json!([{"subResources": ["dfs"], "appliesTo": ["Approved"]}])),
+                &["spec.reject[0]", "must hold Pending"],
+            ),
+            wrong(
+                "approved ones held",
+                change("spec.hold", json!([{"subResources": ["dfs"], "appliesTo": ["Pending", "Approved"]}])),
+                &["spec.hold", "appliesTo is for reject only"],
+            ),
+            wrong(
+                "an expression without an end",
+                change("spec.allow.0.expression", json!("true || ".repeat(80))),
+                &["spec.allow[0].expression", "512"],
+            ),
+            wrong(
+                "an expression that stands alone",
+                change("spec.allow", json!([{"privateEndpoint": {"ownSubscription": true}, "expression": "true"}])),
+                &["spec.allow[0]", "give id, or subscriptionId"],
+            ),
+            wrong(
+                "a name that would not fit into a line",
+                change("spec.allow.0.name", json!("two\nlines")),
+                &["spec.allow[0].name"],
+            ),
+            wrong(
                 "a group without a subscription",
                 change("spec.hold", json!([{"privateEndpoint": {"ownSubscription": false, "resourceGroup": "hub"}}])),
                 &["spec.hold[0].privateEndpoint", "subscriptionId: needed with a resource group"],
@@ -594,6 +619,23 @@ async fn right_manifests_are_accepted() {
             (
                 "strangers rejected",
                 with(&approval, "spec.reject", json!([{"privateEndpoint": {"ownSubscription": false}}])),
+            ),
+            (
+                "strangers cut off",
+                with(
+                    &with(
+                        &approval,
+                        "spec.reject",
+                        json!([{"name": "others", "privateEndpoint": {"ownSubscription": false},
+                        "appliesTo": ["Pending", "Approved"]}]),
+                    ),
+                    "spec.acknowledge",
+                    json!([{"door": "RejectApproved", "value": one}]),
+                ),
+            ),
+            (
+                "a narrowed entry",
+                with(&approval, "spec.allow.0.expression", json!("endpoint.name.startsWith('lake-')")),
             ),
             ("a sub-resource held", with(&approval, "spec.hold", json!([{"subResources": ["dfs"]}]))),
             ("one endpoint by its id", with(&approval, "spec.allow", json!([{"privateEndpoint": {"id": one}}]))),

@@ -5,7 +5,7 @@ use tracing::info;
 
 use super::settle::{approved, withdraw};
 use super::votes::confirm;
-use super::write::{put, read, refused, sent, unchanged};
+use super::write::{is_current, put, read, refused, sent, unchanged};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
@@ -38,6 +38,7 @@ async fn before(
     let still = before.filter(|before| {
         let again = decide(before, turn.dialect, &policies(turn, page));
         before.is_pending()
+            && is_current(turn, policy)
             && before.is_of(&connection.endpoint)
             && again.word == decision.word
             && again.people == decision.people
@@ -60,6 +61,7 @@ pub(super) async fn reject(
         Err(verdict) => return Ok(Err(verdict)),
     };
     let name = name_of(&turn.key);
+    let rule = decision.entry_of(&turn.key);
     let request_id = match put(turn, &before, "Rejected", &format!("Rejected by policy {name}")).await {
         Ok(request_id) => request_id,
         Err(error) => return Ok(refused(turn, &before, &format!("rejecting {}", before.name), &error)),
@@ -67,9 +69,15 @@ pub(super) async fn reject(
     context.metrics.decided("rejected");
     info!(
         target: AUDIT, policy = name, target_id = %turn.target, connection = before.name,
-        requester = before.endpoint, request_id, people = names(&decision.people), "rejected"
+        requester = before.endpoint, request_id, rule, people = names(&decision.people), "rejected"
     );
-    let note = format!("rejected {} from {} on {}", before.name, clean(&before.endpoint, 512), turn.target);
+    let note = format!(
+        "rejected {} from {} on {} by {}",
+        before.name,
+        clean(&before.endpoint, 512),
+        turn.target,
+        clean(&decision.decided_by().unwrap_or(name), 256)
+    );
     context.events.publish(policy, false, "Rejected", &note).await;
     // Where a decision takes time, the next turn sees it still pending: it is looked at again when it had time to show.
     let shown = read(turn, &before.name).await.ok().flatten();
@@ -92,10 +100,19 @@ pub(super) async fn approve(
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
+    if page.page.is_full() {
+        let message = format!(
+            "approving {}: the ledger's page of this target has no room for another approval, and without a record it could not be \
+             withdrawn. Reject or delete connections on the target that nobody needs",
+            before.name
+        );
+        return Ok(Err(Verdict::new(Reason::LedgerFull, message)));
+    }
     let mut proof = Proof {
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),
         policy: name_of(&turn.key),
+        rule: decision.entry_of(&turn.key),
         // In full: cut to the second, it would seem to have rested up to a second longer than it has.
         started_at: context.now().to_string(),
         withdrawn_at: None,

@@ -11,7 +11,7 @@ use super::{Turn, allowed, blocked, lane, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::ids::ArmId;
 use crate::azure::private_link::Dialect;
-use crate::controllers::removals::{definition_going, withdraws};
+use crate::controllers::removals::{cut_key, definition_going, withdraws};
 use crate::plan::targets::{Choice, Targets, summary};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
@@ -26,6 +26,7 @@ const KEPT: &str = "Azure keeps what was approved";
 async fn release(context: &Context, policy: &PrivateEndpointApproval, note: &str) -> Result<Outcome, Error> {
     context.release(policy, note).await?;
     context.endings.forget(&policy.uid().unwrap_or_default());
+    context.endings.forget(&cut_key(policy));
     Ok(Outcome::Done)
 }
 

@@ -5,21 +5,24 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::approve::{approve, reject};
+use super::cut::cut;
 use super::memory::open;
+use super::notice::notice;
 use super::report::sight;
+use super::requester::{hear, withdraw_unproven};
 use super::settle::settle;
 use super::sights::Sight;
-use super::votes::{spend, tell_blocked_on};
+use super::votes::{believed_votes, spend, tell_blocked_on};
 use super::withdraw::{Ending, expired};
 use super::write::waiting;
-use super::{Turn, left, policies};
+use super::{Turn, left, policies, policies_with};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{DecisionWord, Mode};
 use crate::api::condition::rfc3339;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Listing};
-use crate::plan::approval::{Decision, acts, decide_all, next};
+use crate::plan::approval::{Decision, acts, decide_all, next, unreadable};
 use crate::plan::looks::{Raiser, until_next};
 use crate::plan::outcome::Requeue;
 use crate::plan::targets::in_force;
@@ -115,7 +118,13 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
     if spend(context, &mut page.page) {
         context.ledger.save(turn.target, &mut page).await?;
     }
+    let follows = hear(turn, policy, &connections, &mut page).await?;
     let decided = decided(turn, &connections, &page.page);
+    notice(turn, policy, &decided, &mut page).await?;
+    if let Some(verdict) = withdraw_unproven(turn, policy, &connections, &page).await? {
+        let wait = turn.wait(policy, &verdict, &connections);
+        return Ok(Looked::Said(sight(turn, policy, &decided, &page, verdict), wait));
+    }
     let held = if policy.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
     } else {
@@ -135,6 +144,11 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
         // One at a time: the next one is looked for on a fresh list.
         return Ok(Looked::Again);
     }
+    let cutting = match cut(turn, policy, &connections, &page.page, observes || held.is_some()).await? {
+        None => None,
+        Some(Ending::Again) => return Ok(Looked::Again),
+        Some(Ending::Waits(verdict) | Ending::Over(verdict)) => Some(verdict),
+    };
     let left = left(context, policy);
     let over = match left.filter(Duration::is_zero) {
         Some(_) => match expired(turn, policy, &decided, &mut page, held.is_some()).await? {
@@ -146,9 +160,20 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
             None
         }
     };
-    let verdict =
-        held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| in_force(observes, turn.target.as_str()));
+    let invalid = unreadable(&policy.spec.allow).map(|fault| {
+        let message = format!(
+            "nothing is allowed by this policy until it is corrected; what it rejects and holds stays so: {fault}"
+        );
+        Verdict::new(Reason::Invalid, message)
+    });
+    let verdict = held
+        .or(invalid)
+        .or_else(|| refusals(turn, &decided))
+        .or(cutting)
+        .or(over)
+        .unwrap_or_else(|| in_force(observes, turn.target.as_str()));
     let wait = turn.wait(policy, &verdict, &connections);
+    let wait = if follows { wait.min(context.pace.poll) } else { wait };
     let wait = left.filter(|left| !left.is_zero()).map_or(wait, |left| wait.min(left));
     Ok(Looked::Said(sight(turn, policy, &decided, &page, verdict), wait))
 }
@@ -200,4 +225,10 @@ pub(super) async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
 /// What all policies on the target decide about `connections`.
 pub(super) fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
     decide_all(connections, turn.dialect, &policies(turn, page))
+}
+
+/// What would be decided if every person's approval counted whose only fault is that the guard does not vouch for it.
+pub(super) fn believed(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
+    let policies = policies_with(turn, |policy| believed_votes(turn.context, policy, turn.target, page));
+    decide_all(connections, turn.dialect, &policies)
 }

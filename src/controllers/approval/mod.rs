@@ -2,10 +2,13 @@
 //! policy on a resource group does so on each target in it, as other policies on that target do.
 
 mod approve;
+mod cut;
 mod depart;
 mod look;
 mod memory;
+mod notice;
 mod report;
+mod requester;
 mod settle;
 mod sights;
 mod survey;
@@ -25,6 +28,7 @@ use crate::api::ids::ArmId;
 use crate::azure::private_link::Dialect;
 use crate::controllers::removals::withdraws;
 use crate::plan::approval::Policy;
+use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
 use crate::plan::targets::Targets;
@@ -91,15 +95,22 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
             continue;
         }
         let ticket = context.sights.ticket(&key);
-        let Some(_lane) = context.lanes.enter(lane(target)) else {
-            again = true;
-            continue;
-        };
         let turn = Turn { context: &context, connected: &connected, target, dialect, key: key.clone() };
-        match look(&turn, &policy).await? {
+        let looked = {
+            let Some(_lane) = context.lanes.enter(lane(target)) else {
+                again = true;
+                continue;
+            };
+            look(&turn, &policy).await?
+        };
+        match looked {
             Looked::Again => again = true,
             Looked::Said(sight, wait) => {
-                let now = context.now();
+                // Approvals go first: requesters are asked once there is nothing else to do, and not in the target's lane. What they
+                // say is taken in at once.
+                let asked = requester::ask(&turn).await;
+                again |= asked;
+                let (now, wait) = (context.now(), if asked { Duration::ZERO } else { wait });
                 context.sights.note(&key, target, sight, now.checked_add(wait).unwrap_or(now), ticket);
             }
         }
@@ -179,6 +190,11 @@ fn left(context: &Context, policy: &PrivateEndpointApproval) -> Option<Duration>
 
 /// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
 fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
+    policies_with(turn, |policy| votes(turn.context, policy, turn.target, page))
+}
+
+/// The same, with the votes that `votes` finds for each.
+fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Vec<Vote>) -> Vec<Policy> {
     let context = turn.context;
     let mut policies: Vec<Policy> = Vec::new();
     for object in context.indexes.approvals.state() {
@@ -196,7 +212,7 @@ fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
                 hold: policy.spec.hold.clone(),
                 limits: policy.spec.limits.clone(),
                 require_approvers: policy.spec.require_approvers,
-                votes: votes(context, policy, turn.target, page),
+                votes: votes(policy),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
                 own_subscriptions: connected.spec.own_subscriptions.clone(),
             });
@@ -206,10 +222,12 @@ fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
     policies
 }
 
-/// Reports a verdict that stops before a decision; what was known stays.
+/// Reports a verdict that stops before a decision. What was known stays, except of a target that the policy has no say on: what a
+/// status claims to know of that was written by somebody else, or holds no more.
 async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
     tell_blocked(context, policy, &verdict);
-    let status = policy.status.clone().unwrap_or_default();
+    let no_say = matches!(verdict.reason, Reason::ScopeNotAllowed | Reason::UnsupportedTarget | Reason::Invalid);
+    let status = policy.status.clone().filter(|_| !no_say).unwrap_or_default();
     context
         .report(policy, status, &verdict, guard_condition(context, policy).into_iter().collect(), Basis::Version)
         .await?;

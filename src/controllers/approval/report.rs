@@ -1,9 +1,10 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
+use super::notice::{Doubts, condition, doubts};
 use super::sights::{Rank, Shown, Sight};
 use super::votes::{guard_condition, tell, tell_unattended};
 use super::write::waiting;
-use super::{Turn, key_of};
+use super::{Turn, key_of, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, Mode, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
@@ -26,10 +27,15 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
+    let why = if page.page.is_unexplained(connection) {
+        format!("approved by somebody else; {}", decision.why)
+    } else {
+        decision.why.clone()
+    };
     // What Azure said to the decision, if it refused it; what is over needs no such word.
     let undone = connection.is_pending() || connection.is_approved();
     let refusal = undone.then(|| waiting(turn, connection)).flatten();
-    let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
+    let why = refusal.map_or_else(|| why.clone(), |verdict| format!("{why}; {}", verdict.message));
     let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
         target: turn.target.to_string(),
@@ -41,7 +47,9 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
             Stated::Groups(groups) => clean(&groups.join(", "), 256),
         },
         decision: decision.word,
+        rule: decision.decided_by().map(|rule| clean(&rule, 512)),
         why: clean(&why, 512),
+        proven: ours.map(|approval| approval.side),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
         approved_by: connection.is_approved().then(|| match ours {
             Some(approval) if people.is_empty() => clean(&approval.policy, 160),
@@ -65,17 +73,32 @@ pub(super) fn sight(
     let unmatched = |(connection, decision): &(Connection, Decision)| {
         connection.is_pending() && !matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
     };
-    let rank = |entry: &(Connection, Decision)| -> Rank { (!unmatched(entry), !entry.0.is_pending()) };
-    let mut listed: Vec<&(Connection, Decision)> =
-        decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
-    // What waits for a person comes first, so that it is never cut off by what is settled.
-    listed.sort_by_key(|entry| (rank(entry), entry.0.name.clone()));
+    let name = name_of(&turn.key);
+    let approved_here = |connection: &Connection| {
+        connection.is_approved()
+            && page.page.approvals.iter().any(|approval| approval.policy == name && approval.is_of(connection))
+    };
+    let unexplained = |connection: &Connection| page.page.is_unexplained(connection);
+    let matters = |(connection, decision): &&(Connection, Decision)| {
+        connection.is_pending() || mine(decision) || unexplained(connection) || approved_here(connection)
+    };
+    let mut listed: Vec<&(Connection, Decision)> = decided.iter().filter(matters).collect();
+    let against = |(connection, decision): &(Connection, Decision)| {
+        connection.is_approved() && decision.word == DecisionWord::Rejected
+    };
+    // What waits for a person comes first, and what is approved against a policy or without one next, so that none of it is ever
+    // dropped from the list for what is settled.
+    let rank = |entry: &(Connection, Decision)| -> Rank {
+        (!unmatched(entry), !against(entry), !unexplained(&entry.0), !entry.0.is_pending())
+    };
+    listed.sort_by_cached_key(|entry| (rank(entry), entry.0.name.clone()));
     let shown = Shown {
         approved: count(&|(connection, decision)| connection.is_approved() && mine(decision)),
         pending: count(&|(connection, _)| connection.is_pending()),
         unmatched: count(&unmatched),
         all: listed.len(),
         listed: listed.iter().take(LISTED).map(|entry| (rank(entry), one(turn, &entry.0, &entry.1, page))).collect(),
+        doubts: doubts(decided, &page.page),
     };
     tell(turn, policy, decided, &page.page, &verdict);
     Sight { verdict, shown: Some(shown) }
@@ -106,6 +129,7 @@ pub(super) async fn report(
         policy.status.clone().unwrap_or_default()
     } else {
         more.push(pending(&shown));
+        more.push(condition(&shown.iter().map(|shown| &shown.doubts).collect::<Vec<&Doubts>>()));
         status(&shown, choice.attended.len())
     };
     context.report(policy, status, &verdict, more, Basis::Version).await?;
@@ -131,7 +155,7 @@ fn status(shown: &[&Shown], targets: usize) -> PrivateEndpointApprovalStatus {
 /// Whether any connection waits for a person, and which.
 fn pending(shown: &[&Shown]) -> ConditionDraft {
     let total: usize = shown.iter().map(|shown| shown.unmatched).sum();
-    let waiting = shown.iter().flat_map(|shown| &shown.listed).filter(|((settled, _), _)| !settled);
+    let waiting = shown.iter().flat_map(|shown| &shown.listed).filter(|((settled, ..), _)| !settled);
     let waiting: Vec<String> = waiting
         .take(5)
         .map(|(_, one)| {

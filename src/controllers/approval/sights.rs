@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::notice::Doubts;
 use crate::api::approval::ConnectionReport;
 use crate::api::ids::ArmId;
 use crate::plan::Verdict;
@@ -30,10 +31,12 @@ pub(super) struct Shown {
     pub(super) listed: Vec<(Rank, ConnectionReport)>,
     /// How many matter to it in all.
     pub(super) all: usize,
+    /// What is approved there and perhaps should not be.
+    pub(super) doubts: Doubts,
 }
 
-/// What waits for a person comes first, then what is pending.
-pub(super) type Rank = (bool, bool);
+/// What waits for a person comes first, then what is approved against a policy, then what nothing explains, then what is pending.
+pub(super) type Rank = (bool, bool, bool, bool);
 
 /// What is known of one policy's targets.
 #[derive(Debug, Default)]

@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
-use super::look::decided;
-use super::write::{read, refused, sent, take_back, unchanged, waiting};
-use super::{Turn, name_of};
+use super::look::{believed, decided};
+use super::write::{is_current, read, refused, sent, take_back, unchanged, waiting};
+use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::controllers::removals::{many_at_once, withdraws};
-use crate::plan::approval::Decision;
-use crate::plan::withdrawal::ending;
+use crate::plan::approval::{Decision, unreadable};
+use crate::plan::withdrawal::{Ends, ending};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
@@ -77,12 +77,22 @@ pub(super) async fn withdraw(
 ) -> Result<Ending, Error> {
     let context = turn.context;
     let uid = policy.uid().unwrap_or_default();
-    let ending = ending(&name_of(&turn.key), &page.page.approvals, decided);
-    if context.endings.post(&uid, turn.target.key(), ending.iter().map(|connection| connection.name.clone()).collect())
-    {
+    let connections: Vec<Connection> = decided.iter().map(|(connection, _)| connection.clone()).collect();
+    let believed = believed(turn, &connections, &page.page);
+    let Ends { surely: ending, perhaps } = ending(&name_of(&turn.key), &page.page.approvals, decided, &believed);
+    let all = ending.iter().chain(&perhaps);
+    if context.endings.post(&uid, turn.target.key(), all.map(|connection| connection.name.clone()).collect()) {
         context.triggers.connection(&turn.connected.name);
     }
     let Some(first) = ending.first() else {
+        if !perhaps.is_empty() {
+            let message = format!(
+                "people decided to keep {}, and the admission policy does not vouch for that: see the ApprovalDecisions on it, and \
+                 make them again or delete them; {keep}",
+                named(&perhaps)
+            );
+            return Ok(Ending::Waits(Verdict::new(Reason::GuardMissing, message)));
+        }
         let verdict = Verdict::new(Reason::Deleting, "what it approved is withdrawn");
         return Ok(Ending::Over(verdict));
     };
@@ -99,6 +109,16 @@ pub(super) async fn withdraw(
             message: format!("{}. It holds up {}; {keep}", verdict.message, named(&ending)),
             ..verdict
         });
+    }
+    // What it allows is not known, so it cannot be told what nobody else allows.
+    let mut others = policies(turn, &page.page).into_iter().filter(|other| other.key != turn.key);
+    if let Some(other) = others.find(|other| unreadable(&other.allow).is_some()) {
+        let message = format!(
+            "policy {} has an expression that cannot be read, so nothing is withdrawn until it is corrected. It holds up {}; {keep}",
+            name_of(&other.key),
+            named(&ending)
+        );
+        return waits(Verdict::new(Reason::PolicyNotInForce, message));
     }
     // What Azure refuses does not hold up the others.
     let Some(next) = ending.iter().find(|one| waiting(turn, one).is_none()) else {
@@ -125,34 +145,77 @@ async fn send(
         Err(verdict) => return Ok(Err(verdict)),
     };
     let name = name_of(&turn.key);
-    let again = decided(turn, now.as_slice(), &page.page);
-    let Some(now) = ending(&name, &page.page.approvals, &again).first().copied() else { return Ok(Ok(())) };
-    if !now.is_of(&connection.endpoint) {
+    // The guard is looked at anew: whether people's decisions count must not be old news when somebody is cut off.
+    if context.guard.look().await? {
+        context.tell_of_guard();
+    }
+    let (again, believed) = (decided(turn, now.as_slice(), &page.page), believed(turn, now.as_slice(), &page.page));
+    let ends = ending(&name, &page.page.approvals, &again, &believed);
+    let Some(now) = ends.surely.first().copied() else { return Ok(Ok(())) };
+    if !now.is_of(&connection.endpoint) || !is_current(turn, policy) {
         return Ok(Ok(()));
     }
-    let doing = format!("withdrawing {}", now.name);
+    let removal = Removal {
+        doing: "withdrawing",
+        done: "withdrew",
+        event: "Withdrawn",
+        word: "withdrawn",
+        why: format!("Withdrawn: policy {name} has ended"),
+        rule: None,
+    };
+    remove(turn, policy, now, &removal).await
+}
+
+/// One approved connection that is taken from whoever has it.
+pub(super) struct Removal {
+    /// For messages, for example `withdrawing`.
+    pub(super) doing: &'static str,
+    /// For the event's note, for example `withdrew`.
+    pub(super) done: &'static str,
+    /// The event's reason.
+    pub(super) event: &'static str,
+    /// The word of the metrics and the audit log.
+    pub(super) word: &'static str,
+    /// What the target shows.
+    pub(super) why: String,
+    /// The entry that decided, if one did.
+    pub(super) rule: Option<String>,
+}
+
+/// Takes `now`, which was just read, from whoever has it: once nothing else works on it, counted for the breaker and recorded.
+pub(super) async fn remove(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    now: &Connection,
+    removal: &Removal,
+) -> Result<Result<(), Verdict>, Error> {
+    let context = turn.context;
+    let doing = format!("{} {}", removal.doing, now.name);
     if !now.is_settled(turn.dialect) {
         let message = format!("{doing}: Azure still works on it");
         return Ok(Err(Verdict::new(Reason::AzureBusy, message).after(Some(context.pace.poll))));
     }
-    let request_id = match take_back(turn, now, &format!("Withdrawn: policy {name} has ended")).await {
+    let request_id = match take_back(turn, now, &removal.why).await {
         Ok(request_id) => request_id,
         Err(error) => return Ok(refused(turn, now, &doing, &error)),
     };
     sent(turn, now, &doing);
     context.removals.note(&turn.connected.name, context.now());
-    context.metrics.decided("withdrawn");
+    context.metrics.decided(removal.word);
+    let name = name_of(&turn.key);
     info!(
         target: AUDIT, policy = name, target_id = %turn.target, connection = now.name, requester = now.endpoint, request_id,
-        "withdrawn"
+        rule = removal.rule, "{}", removal.word
     );
-    let note = format!("withdrew {} from {} on {}", now.name, clean(&now.endpoint, 512), turn.target);
-    context.events.publish(policy, false, "Withdrawn", &note).await;
+    let by = removal.rule.as_ref().map(|rule| format!(" by {name} {rule}")).unwrap_or_default();
+    let done = format!("{} {}", removal.done, now.name);
+    let note = format!("{done} from {} on {}{by}", clean(&now.endpoint, 512), turn.target);
+    context.events.publish(policy, false, removal.event, &note).await;
     Ok(Ok(()))
 }
 
 /// The connections for a message.
-fn named(connections: &[&Connection]) -> String {
+pub(super) fn named(connections: &[&Connection]) -> String {
     let listed: Vec<String> = connections
         .iter()
         .take(5)
