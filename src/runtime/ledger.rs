@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -22,6 +23,12 @@ const KEPT: usize = 1000;
 /// How many bytes a page may have. Kubernetes takes a Secret of 1 MiB at the most; what is left lets an approval that is under way be
 /// recorded.
 const ROOM: usize = 1_000_000;
+
+/// `at` as the ledger writes it: to the millisecond, so that its waits mean what they say also where they are shorter than a second,
+/// and always as long, so that two such texts compare like the moments.
+pub fn moment(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
 
 /// A connection that a target has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -327,6 +334,13 @@ mod tests {
             request_id: Some("00000000-0000-0000-0000-000000000001".into()),
             side: RequesterSide::Contradicted,
         }
+    }
+
+    #[test]
+    fn moments_compare_as_text() {
+        let at = |millis| moment(Timestamp::from_millisecond(millis).unwrap());
+        assert_eq!(at(1_500), "1970-01-01T00:00:01.500Z");
+        assert!(at(1_999) < at(2_000) && at(2_000) < at(2_010) && at(2_010) < at(2_100));
     }
 
     #[test]
