@@ -26,5 +26,6 @@ mod refusals;
 mod requesters;
 mod roles;
 mod steady;
+mod targets;
 mod tenants;
 mod withdrawal;
