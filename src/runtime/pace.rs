@@ -25,6 +25,10 @@ pub struct Pace {
     pub late: Duration,
     /// From the end of a policy to the withdrawal of what it approved, where the policy does not say.
     pub withdrawal_grace: Duration,
+    /// How long Azure usually takes to create, change or delete something.
+    pub usual_change: Duration,
+    /// How long Azure usually takes to build a managed network, or to change one that is built.
+    pub usual_building: Duration,
     /// Between two tries of a rule that ARM refused.
     pub rule_retry: Duration,
     /// Between two looks at role assignments while a role is missing.
@@ -61,6 +65,8 @@ impl Default for Pace {
             settling: seconds(3600),
             late: seconds(24 * 3600),
             withdrawal_grace: seconds(3600),
+            usual_change: seconds(600),
+            usual_building: seconds(1800),
             rule_retry: seconds(600),
             role_recheck: seconds(60),
             role_memory: seconds(12 * 3600),
@@ -96,6 +102,8 @@ impl Pace {
             settling: by(self.settling),
             late: by(self.late),
             withdrawal_grace: by(self.withdrawal_grace),
+            usual_change: by(self.usual_change),
+            usual_building: by(self.usual_building),
             rule_retry: by(self.rule_retry),
             role_recheck: by(self.role_recheck),
             role_memory: by(self.role_memory),
