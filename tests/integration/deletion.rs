@@ -237,7 +237,8 @@ async fn a_locked_workspace_waits_for_whoever_unlocks_it() {
     world.apply(world.connection_manifest()).await;
     world.apply(workspace.clone()).await;
     world.until_reason(&workspace, "Secured").await;
-    let lock = format!("{}/providers/Microsoft.Authorization/locks/keep", world.workspace_id());
+    let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
+    let lock = format!("{group}/providers/Microsoft.Authorization/locks/keep");
     let body = json!({"properties": {"level": "CanNotDelete"}});
     let (status, answer) = world.ask_azure(reqwest::Method::PUT, &lock, "2020-05-01", Some(&body)).await;
     assert!((200..300).contains(&status), "{answer}");
@@ -250,7 +251,7 @@ async fn a_locked_workspace_waits_for_whoever_unlocks_it() {
     assert_eq!(condition(&locked, "Reconciling")["status"], "True");
     // The policy is there before the lock goes, so that there is no moment in between.
     let denied = arm_simulator::Fault::status(403, "RequestDisallowedByPolicy").method("DELETE");
-    world.azure.add_fault(denied.path("workspaces/fraud$").always());
+    world.azure.add_fault(denied.path("workspaces/fraud").always());
     world.ask_azure(reqwest::Method::DELETE, &lock, "2020-05-01", None).await;
     let denied = world.until_reason(&workspace, "PolicyDenied").await;
     assert!(condition(&denied, "Ready")["message"].as_str().unwrap_or_default().contains("aml-operator.io/abandon"));
