@@ -10,6 +10,7 @@ pub mod fence;
 pub mod intent;
 pub mod names;
 pub mod outcome;
+pub mod overdue;
 pub mod ownership;
 pub mod proof;
 pub mod roles;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::{Memory, Turn};
 use crate::api::OWNER_TAG;
@@ -12,7 +13,7 @@ use crate::api::workspace::IsolationMode;
 use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization;
 use crate::azure::client::Priority;
-use crate::azure::error::ArmError;
+use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::{ADDRESSES_API_VERSION, API_VERSION, OutboundRule, Workspace};
 use crate::plan::fence::Fence;
 use crate::plan::roles::{RoleCheck, approval_action};
@@ -70,7 +71,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
     memory.principal = shown.acting_principal().map(ToOwned::to_owned);
     // A project has no rules of its own.
     let rules = if shown.is_project() { Vec::new() } else { rules(turn).await? };
-    let computes = if isolates(workspace, &shown) { computes(turn).await } else { None };
+    let computes = if isolates(workspace, &shown) { computes(turn).await? } else { None };
     let roles = roles(turn, workspace, &shown, &rules, memory).await;
     Ok(Seen { workspace: Some(shown), rules, computes, roles })
 }
@@ -87,11 +88,16 @@ fn isolates(workspace: &AmlWorkspace, shown: &Workspace) -> bool {
     shown.isolation_mode().eq_ignore_ascii_case(off.as_str()) && workspace.spec.isolation_mode() != off
 }
 
-/// The names of the workspace's computes; `None` if they cannot be listed, which holds up nothing else.
-async fn computes(turn: &Turn<'_>) -> Option<Vec<String>> {
-    let list =
-        turn.connected.client.list(&format!("{}/computes", turn.id), API_VERSION, Priority::Resync).await.ok()?;
-    Some(list.iter().filter_map(|compute| compute["name"].as_str().map(ToOwned::to_owned)).collect())
+/// The names of the workspace's computes; `None` without the right to list them, which nothing else needs.
+async fn computes(turn: &Turn<'_>) -> Result<Option<Vec<String>>, Verdict> {
+    match turn.connected.client.list(&format!("{}/computes", turn.id), API_VERSION, Priority::Resync).await {
+        Ok(list) => {
+            let name = |compute: &Value| compute["name"].as_str().map(ToOwned::to_owned);
+            Ok(Some(list.iter().filter_map(name).collect()))
+        }
+        Err(error) if error.class == ErrorClass::Forbidden => Ok(None),
+        Err(error) => Err(Verdict::of_error("reading the workspace's computes", &error)),
+    }
 }
 
 /// Notes whose the workspace is; other objects that declare it hear of a change, since one of them may take over.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{Memory, Turn};
 use crate::api::AmlWorkspace;
 use crate::api::condition::{READY, find};
@@ -12,8 +10,9 @@ use crate::azure::client::Priority;
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::API_VERSION;
 use crate::azure::operation::Poll;
+use crate::plan::Verdict;
+use crate::plan::overdue::overdue;
 use crate::plan::workspace::{PURGE, under_way};
-use crate::plan::{Reason, Verdict};
 use crate::runtime::pace::Pace;
 
 /// How often in a row ARM may say that it does not know the operation before that is believed.
@@ -33,34 +32,17 @@ pub(super) enum Progress {
     Failed(Verdict),
 }
 
-/// What is said while `operation` goes on. One that outlives its usual time says so once, and is a warning at twice that time; it is
-/// followed all the same, since Azure alone knows how it ends.
+/// What is said while `operation` goes on.
 fn verdict_of(turn: &Turn<'_>, workspace: &AmlWorkspace, operation: &Operation) -> Verdict {
     let verdict = under_way(&operation.verb, &operation.id);
     let usual = usual_time(&turn.context.pace, operation);
-    // A start that cannot be read was not written by us, and says nothing.
-    let age = operation.started_at.parse::<Timestamp>().ok().map(|at| turn.context.now().duration_since(at));
-    let age: Duration = age.and_then(|age| age.try_into().ok()).unwrap_or_default();
-    if age <= usual {
-        // What the operation changes was said when it began.
-        let said = workspace.status.as_ref().and_then(|status| find(&status.conditions, READY));
-        let said = said.filter(|said| said.reason == verdict.reason.word());
-        return said.map_or(verdict.clone(), |said| Verdict::new(verdict.reason, said.message.clone()));
+    if let Some(late) = overdue(&verdict, operation, usual, turn.context.now()) {
+        return late;
     }
-    let Verdict { reason, message, .. } = verdict;
-    let since = &operation.started_at;
-    let usual = usual.as_secs();
-    if age <= usual_time(&turn.context.pace, operation) * 2 {
-        return Verdict::new(
-            reason,
-            format!("{message}. It began at {since} and takes longer than the usual {usual} s"),
-        );
-    }
-    let message = format!(
-        "{message}. It began at {since} and takes more than twice the usual {usual} s. It is followed until Azure says how it ends; if \
-         that does not come, ask Azure's support with the operation's URL in status.operations"
-    );
-    Verdict::new(Reason::Overdue, message)
+    // What the operation changes was said when it began.
+    let said = workspace.status.as_ref().and_then(|status| find(&status.conditions, READY));
+    let said = said.filter(|said| said.reason == verdict.reason.word());
+    said.map(|said| Verdict::new(verdict.reason, said.message.clone())).unwrap_or(verdict)
 }
 
 /// How long an operation usually takes: building a network, and whatever changes a built one, half an hour (Microsoft: "Workspace
