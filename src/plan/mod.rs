@@ -7,6 +7,8 @@ pub mod approval;
 pub mod breaker;
 pub mod decisions;
 pub mod fence;
+#[cfg(test)]
+mod histories;
 pub mod intent;
 pub mod names;
 pub mod outcome;

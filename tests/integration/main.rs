@@ -17,6 +17,7 @@ mod deletion;
 mod doors;
 mod effects;
 mod examples;
+mod fence;
 mod index;
 mod least_rights;
 mod main_job;

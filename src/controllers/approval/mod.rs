@@ -313,10 +313,12 @@ fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Con
     decide_all(connections, turn.dialect, &policies(turn, page))
 }
 
-/// Reports a verdict that stops before a decision; what was known stays.
+/// Reports a verdict that stops before a decision. What was known stays, except of a target that the policy has no say on: what a
+/// status claims to know of that was written by somebody else, or holds no more.
 async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
     tell_blocked(context, policy, &verdict);
-    let status = policy.status.clone().unwrap_or_default();
+    let no_say = matches!(verdict.reason, Reason::ScopeNotAllowed | Reason::UnsupportedTarget | Reason::Invalid);
+    let status = policy.status.clone().filter(|_| !no_say).unwrap_or_default();
     context
         .report(policy, status, &verdict, guard_condition(context, policy).into_iter().collect(), Basis::Version)
         .await?;
