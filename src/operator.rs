@@ -107,6 +107,7 @@ impl Operator {
             memories: Default::default(),
             removals: Default::default(),
             attempts: Default::default(),
+            requesters: Default::default(),
             endings: Default::default(),
             failures: Default::default(),
         });

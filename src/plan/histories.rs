@@ -23,8 +23,12 @@ use crate::azure::private_link::{Connection, Dialect};
 const SUBSCRIPTIONS: [&str; 2] = ["00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000f"];
 const GROUPS: [&str; 2] = ["hub", "hub2"];
 const NAMES: [&str; 2] = ["lake-1", "lake-2"];
-const WAITS: Waits =
-    Waits { rest: Duration::from_secs(90), settling: Duration::from_secs(3600), late: Duration::from_secs(86400) };
+const WAITS: Waits = Waits {
+    rest: Duration::from_secs(90),
+    settling: Duration::from_secs(3600),
+    late: Duration::from_secs(86400),
+    silence: Duration::from_secs(120),
+};
 /// Between two turns.
 const STEP: i64 = 30;
 /// How long a refusal is remembered.
@@ -270,7 +274,8 @@ impl World {
         self.asked.retain(|asked| !same(&asked.connection, &asked.endpoint));
         self.approvals.retain(|before| !same(&before.connection, &before.endpoint));
         let (connection, endpoint, policy) = (proof.connection.clone(), proof.endpoint.clone(), proof.policy.clone());
-        self.approvals.push(Approval { connection, endpoint, policy, at: self.at().to_string(), request_id: None });
+        let at = self.at().to_string();
+        self.approvals.push(Approval { connection, endpoint, policy, at, request_id: None, side: Default::default() });
     }
 
     /// Settles what is open; true if something still is.

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod overdue;
 pub mod ownership;
 pub mod proof;
+pub mod requester;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;

@@ -34,7 +34,7 @@ impl World {
     }
 
     /// The connections on the lake: name, endpoint and state.
-    fn on_the_lake(&self) -> Vec<(String, String, String)> {
+    pub(crate) fn on_the_lake(&self) -> Vec<(String, String, String)> {
         let state = self.azure.state_json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let all = state[LIST].as_object().expect("connections").values();
@@ -297,49 +297,57 @@ async fn what_a_dead_operator_approved_for_another_endpoint_is_withdrawn() {
 /// Policy, entry or grant are taken back while Azure is being asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
-    let runs = ["entry", "policy", "policy anew", "grant", "own subscription"].map(|what| async move {
-        let world = World::patient(settings()).await;
-        world.knock(&world.lake(), &world.ours("hub", "lake-1"));
-        // The read of the one connection, right before the write.
-        let one = format!("/{LIST}/");
-        world
-            .azure
-            .add_fault(Fault::once(FaultAction::Latency { ms: 3000, up_to_ms: None }).method("GET").path(&one).after());
-        let (mut connection, mut policy) = (world.connection_manifest(), world.approval_manifest());
-        world.apply(connection.clone()).await;
-        world.apply(policy.clone()).await;
-        let operator = world.operator().await;
-        let asked = async || world.azure.requests().iter().any(|request| request.path.contains(&one));
-        world.eventually("the one connection is read", asked).await;
-        match what {
-            "entry" => {
-                policy["spec"]["allow"] = json!([]);
-                world.apply(policy.clone()).await;
+    let runs =
+        ["entry", "policy", "another policy", "policy anew", "grant", "own subscription"].map(|what| async move {
+            let world = World::patient(settings()).await;
+            world.knock(&world.lake(), &world.ours("hub", "lake-1"));
+            // The read of the one connection, right before the write.
+            let one = format!("/{LIST}/");
+            world.azure.add_fault(
+                Fault::once(FaultAction::Latency { ms: 3000, up_to_ms: None }).method("GET").path(&one).after(),
+            );
+            let (mut connection, mut policy) = (world.connection_manifest(), world.approval_manifest());
+            world.apply(connection.clone()).await;
+            world.apply(policy.clone()).await;
+            let operator = world.operator().await;
+            let asked = async || world.azure.requests().iter().any(|request| request.path.contains(&one));
+            world.eventually("the one connection is read", asked).await;
+            match what {
+                "entry" => {
+                    policy["spec"]["allow"] = json!([]);
+                    world.apply(policy.clone()).await;
+                }
+                "policy" => world.delete(&policy).await,
+                "another policy" => {
+                    // The same in all but its uid, and it only watches.
+                    world.wipe(&policy).await;
+                    policy["spec"]["mode"] = json!("DryRun");
+                    world.apply(policy.clone()).await;
+                }
+                "policy anew" => {
+                    world.wipe(&policy).await;
+                    policy["spec"]["allow"] = json!([]);
+                    world.apply(policy.clone()).await;
+                }
+                "grant" => {
+                    connection["spec"]["grants"].as_array_mut().expect("grants").pop();
+                    world.apply(connection).await;
+                }
+                _ => {
+                    connection["spec"]["ownSubscriptions"] = json!([]);
+                    world.apply(connection).await;
+                }
             }
-            "policy" => world.delete(&policy).await,
-            "policy anew" => {
-                world.wipe(&policy).await;
-                policy["spec"]["allow"] = json!([]);
-                world.apply(policy.clone()).await;
+            match what {
+                "policy" => world.until_gone(&policy).await,
+                "another policy" => drop(world.until_reason(&policy, "DryRun").await),
+                "grant" => drop(world.until_reason(&policy, "ScopeNotAllowed").await),
+                _ => drop(world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await),
             }
-            "grant" => {
-                connection["spec"]["grants"].as_array_mut().expect("grants").pop();
-                world.apply(connection).await;
-            }
-            _ => {
-                connection["spec"]["ownSubscriptions"] = json!([]);
-                world.apply(connection).await;
-            }
-        }
-        match what {
-            "policy" => world.until_gone(&policy).await,
-            "grant" => drop(world.until_reason(&policy, "ScopeNotAllowed").await),
-            _ => drop(world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await),
-        }
-        world.rest().await;
-        assert_eq!(world.decisions(), [], "{what}");
-        operator.stop().await;
-    });
+            world.rest().await;
+            assert_eq!(world.decisions(), [], "{what}");
+            operator.stop().await;
+        });
     futures::future::join_all(runs).await;
 }
 

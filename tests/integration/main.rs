@@ -25,6 +25,7 @@ mod narrowing;
 mod observing;
 mod proofs;
 mod refusals;
+mod requesters;
 mod steady;
 mod tenants;
 mod withdrawal;
