@@ -200,6 +200,21 @@ async fn a_project_lives_in_its_hubs_network() {
     let shown = world.in_azure("project").await;
     assert_eq!(shown["properties"]["hubResourceId"], world.workspace_id());
 
+    // From a namespace that may not reach the hub, its name says nothing: neither that it is there, nor what it is in Azure.
+    let mut stranger = project.clone();
+    stranger["metadata"]["name"] = json!("stranger");
+    stranger["metadata"]["namespace"] = json!(world.platform);
+    stranger["spec"]["hub"]["workspaceRef"]["namespace"] = json!(world.team);
+    stranger["spec"]["resourceGroup"] = json!("platform-rg");
+    let mut connection = world.connection_manifest();
+    let scope = format!("/subscriptions/{}/resourceGroups/platform-rg", world.subscription);
+    let grants = connection["spec"]["grants"].as_array_mut().expect("grants");
+    grants.push(json!({"namespaces": {"names": [world.platform]}, "scope": scope, "verbs": ["create", "configure"]}));
+    world.apply(connection).await;
+    world.apply(stranger.clone()).await;
+    let blind = world.until_reason(&stranger, "WorkspaceMissing").await;
+    assert!(!condition(&blind, "Ready")["message"].to_string().contains(&world.workspace_id()));
+
     let mut rule = world.fqdn("pytorch", "*.pytorch.org");
     rule["spec"]["workspaceRef"] = json!({"name": "project"});
     world.apply(rule.clone()).await;

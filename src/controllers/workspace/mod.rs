@@ -106,7 +106,7 @@ async fn in_lane(
     let namespace = workspace.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    let hub = match hub(context, workspace) {
+    let hub = match hub(context, workspace, &fence) {
         Ok(hub) => hub,
         Err(verdict) => return blocked(context, workspace, verdict).await,
     };
@@ -271,7 +271,7 @@ async fn unseen(
 }
 
 /// The hub of a project: as given, or of the object that declares it.
-fn hub(context: &Context, workspace: &AmlWorkspace) -> Result<Option<ArmId>, Verdict> {
+fn hub(context: &Context, workspace: &AmlWorkspace, fence: &Fence<'_>) -> Result<Option<ArmId>, Verdict> {
     let Some(hub) = &workspace.spec.hub else { return Ok(None) };
     if let Some(id) = &hub.resource_id {
         let id = ArmId::parse(id).map_err(|error| Verdict::new(Reason::Invalid, format!("hub.resourceId: {error}")))?;
@@ -281,12 +281,20 @@ fn hub(context: &Context, workspace: &AmlWorkspace) -> Result<Option<ArmId>, Ver
     let namespace = named.namespace.clone().or_else(|| workspace.namespace()).unwrap_or_default();
     let key = ObjectKey { namespace, name: named.name.clone() };
     let missing = || {
-        let message = format!("the hub, AmlWorkspace {}/{}, does not exist or cannot be read", key.namespace, key.name);
+        let message = format!(
+            "the hub, AmlWorkspace {}/{}, does not exist, or no grant lets this namespace reach it",
+            key.namespace, key.name
+        );
         Verdict::new(Reason::WorkspaceMissing, message)
     };
     let found = context.indexes.workspace(&key).ok_or_else(missing)?;
     let found = found.0.as_ref().map_err(|_| missing())?;
-    workspace_id(found).map(Some).map_err(|_| missing())
+    let id = workspace_id(found).map_err(|_| missing())?;
+    // Who may not reach the hub of another namespace does not learn from its name what it is in Azure, nor that it is there.
+    if Some(&key.namespace) != workspace.namespace().as_ref() && fence.allows(Verb::Reach, &id).is_err() {
+        return Err(missing());
+    }
+    Ok(Some(id))
 }
 
 /// Another object that manages the same workspace: the one that the tag names wins, else the older. Only an object that could
@@ -320,5 +328,6 @@ fn could_manage(context: &Context, id: &ArmId, workspace: &AmlWorkspace) -> bool
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
     let may_write = fence.allows(Verb::Create, id).or_else(|_| fence.allows(Verb::Configure, id)).is_ok();
-    may_write && hub(context, workspace).is_ok_and(|hub| check(&workspace.spec, hub.as_ref(), id, &fence).is_ok())
+    may_write
+        && hub(context, workspace, &fence).is_ok_and(|hub| check(&workspace.spec, hub.as_ref(), id, &fence).is_ok())
 }
