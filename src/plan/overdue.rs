@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(say(90_000), Some(too_late));
         for forged in ["9999-01-01T00:00:00Z", "yesterday", ""] {
             let forged = Operation { started_at: forged.into(), ..operation.clone() };
-            assert_eq!(overdue(&verdict, &forged, usual, at(90_000)), None, "{forged}");
+            assert_eq!(overdue(&verdict, &forged, usual, at(90_000)), None, "{forged:?}");
         }
     }
 }
