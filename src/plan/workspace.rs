@@ -50,7 +50,7 @@ pub struct WorkspaceInput<'a> {
     pub computes: Option<&'a [String]>,
     /// ARM refused the creation, since it keeps a deleted workspace of that name.
     pub soft_deleted: bool,
-    /// Nothing will be written, so that neither a claim nor a grant is needed.
+    /// Nothing will be written, so that neither a claim nor a verb is needed.
     pub observes: bool,
     /// The fence.
     pub fence: &'a Fence<'a>,
