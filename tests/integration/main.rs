@@ -27,6 +27,7 @@ mod proofs;
 mod refusals;
 mod requesters;
 mod steady;
+mod targets;
 mod tenants;
 mod withdrawal;
 mod workspaces;
