@@ -92,7 +92,12 @@ async fn report(
                 && rule.status.as_ref().is_some_and(|status| !is_ready(status));
             if !known {
                 context.metrics.drifted(OutboundRule::NAME);
-                status.drift.push(Drift { field: field.clone(), found: found.clone(), at: rfc3339(context.now()) });
+                status.drift.push(Drift {
+                    field: field.clone(),
+                    found: found.clone(),
+                    wanted: None,
+                    at: rfc3339(context.now()),
+                });
                 let overflow = status.drift.len().saturating_sub(DRIFTS);
                 status.drift.drain(..overflow);
             }

@@ -10,7 +10,7 @@ use super::{Memory, Turn};
 use crate::api::common::{Door, ManagementPolicy, acknowledged};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::api::workspace::{IsolationMode, RuleOwnership};
+use crate::api::workspace::{IsolationMode, RuleOwnership, WorkspaceKind};
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::controllers::removals;
 use crate::plan::breaker::Breaker;
@@ -178,7 +178,11 @@ fn standing(
 /// What the rule shall be, or why it may not be: all that the cluster alone can tell.
 fn wanted(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Result<RuleBody, Verdict> {
     let body = entitled(turn, workspace, rule)?;
-    forbidden(&body, workspace.spec.managed_network.isolation_mode).map_or(Ok(body), Err)
+    if workspace.spec.kind() == WorkspaceKind::Project {
+        let message = "the workspace is a Project and lives in its hub's network: attach the rule to the hub";
+        return Err(Verdict::new(Reason::IsolationModeForbids, message));
+    }
+    forbidden(&body, workspace.spec.isolation_mode()).map_or(Ok(body), Err)
 }
 
 /// What the rule asks for, if admission and grants let its namespace have it.
@@ -292,7 +296,7 @@ fn plan_declared(
     let policy = workspace.spec.outbound_rules.clone().unwrap_or_default();
     let exclusive = policy.ownership == Some(RuleOwnership::Exclusive)
         && acknowledged(&workspace.spec.acknowledge, Door::ExclusiveRules, turn.id.name());
-    let sku = workspace.spec.managed_network.firewall_sku.map_or("Standard", |sku| sku.as_str());
+    let sku = workspace.spec.firewall_sku().map_or("Standard", |sku| sku.as_str());
     let opened = acknowledged(&workspace.spec.acknowledge, Door::AzureFirewall, sku);
     let input = RulesInput {
         installation: &turn.context.installation,

@@ -39,6 +39,10 @@ pub struct Memory {
     pub last_busy: Option<Timestamp>,
     /// How often in a row the operation was not found.
     pub lost_polls: u32,
+    /// ARM refused the creation, since it keeps a deleted workspace of that name.
+    pub soft_deleted: bool,
+    /// That one was purged, and has not made room yet.
+    pub purged: bool,
     /// What the rules' engine remembers.
     pub rules: RuleMemory,
     /// What is remembered of roles.

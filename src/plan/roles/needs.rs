@@ -162,7 +162,7 @@ pub fn of_workspace(
     if *identity == IdentityKind::SystemAssigned {
         return Vec::new();
     }
-    let named = spec.associated_resources.ids().filter_map(|(_, resource)| ArmId::parse(resource).ok());
+    let named = spec.associated_ids().filter_map(|(_, resource)| ArmId::parse(resource).ok());
     let scopes: Vec<ArmId> = std::iter::once(id.clone()).chain(named).collect();
     let mut needs = Vec::new();
     for scope in &scopes {

@@ -228,7 +228,7 @@ pub(in super::super) async fn look(
 ) -> Look {
     let mut look = Look { identity: acting(&workspace.spec.identity, shown), ..Look::default() };
     // What the workspace is made of needs no approver role: Azure covers that when it makes the workspace (Microsoft: "Workspace managed virtual network isolation", required role assignments).
-    let own = workspace.spec.associated_resources.ids().map(|(_, resource)| resource.to_ascii_lowercase());
+    let own = workspace.spec.associated_ids().map(|(_, resource)| resource.to_ascii_lowercase());
     for resource in own.chain([turn.id.key()]) {
         look.otherwise.insert(resource.clone(), RoleCheck::Held);
         look.checks.insert(resource, RoleCheck::Held);
@@ -239,9 +239,10 @@ pub(in super::super) async fn look(
     if let Some(identity) = &look.identity {
         let by_roles = match identity.kind {
             IdentityKind::SystemAssigned => None,
-            IdentityKind::UserAssigned(_) => {
-                reader.vault_by_roles(&workspace.spec.associated_resources.key_vault.resource_id).await
-            }
+            IdentityKind::UserAssigned(_) => match &workspace.spec.associated_resources {
+                Some(resources) => reader.vault_by_roles(&resources.key_vault.resource_id).await,
+                None => None,
+            },
         };
         let needs = of_workspace(turn.id, &workspace.spec, &identity.kind, by_roles);
         for on_scope in needs.chunk_by(|one, other| one.scope == other.scope) {

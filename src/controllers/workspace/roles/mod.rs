@@ -15,12 +15,12 @@ use super::apply::still_so;
 use super::observe::Seen;
 use super::{Memory, Turn};
 use crate::api::AmlWorkspace;
-use crate::api::common::MissingRole;
+use crate::api::common::{MissingRole, WouldWrite};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::ids::ArmId;
 use crate::api::workspace::RolePolicy;
 use crate::plan::roles::{Assign, End, Entry, Grants, GrantsInput, TakeBack, Term, plan};
-use crate::plan::workspace::{Request, WorkspacePlan};
+use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
@@ -46,7 +46,7 @@ pub(super) struct Said {
     /// When to look again, if roles are missing or not known.
     pub(super) again: Option<Duration>,
     /// What would be assigned next, if anything may be written.
-    pub(super) planned: Option<Request>,
+    pub(super) planned: Option<WouldWrite>,
 }
 
 /// Attends to the roles: at most one assignment is made or taken back. Returns when to look again, if something was done; otherwise
@@ -137,7 +137,7 @@ fn judge(
         waits: &waits,
         needed_elsewhere: &elsewhere,
     });
-    let planned = plan.assign.as_ref().map(|assign| request(context, assign));
+    let planned = plan.assign.as_ref().map(|assign| would(context, assign));
     let ready = ConditionDraft {
         type_: ROLES_READY,
         status: plan.ready.status,
@@ -149,9 +149,15 @@ fn judge(
     (plan, said)
 }
 
-fn request(context: &Context, assign: &Assign) -> Request {
-    let path = assign.path(&context.installation);
-    Request { method: "PUT", verb: "PUT", id: path.clone(), path, body: Some(assign.body(&context.installation)) }
+/// What is said of an assignment that `Observe` does not make.
+fn would(context: &Context, assign: &Assign) -> WouldWrite {
+    WouldWrite {
+        verb: "PUT".to_owned(),
+        id: assign.path(&context.installation),
+        field: None,
+        from: None,
+        to: Some(format!("role {} for {}", assign.role, assign.principal)),
+    }
 }
 
 fn entry_of(assign: &Assign, term: Term) -> Entry {
@@ -231,7 +237,7 @@ fn needed_elsewhere(context: &Context, workspace: &AmlWorkspace, entry: &Entry) 
         let named = |scope: &str| scope.eq_ignore_ascii_case(&entry.scope);
         key_of(other) != key_of(workspace)
             && other.spec.identity.user_assigned_identities.iter().any(|id| same(id))
-            && (other.spec.associated_resources.ids().any(|(_, id)| named(id))
+            && (other.spec.associated_ids().any(|(_, id)| named(id))
                 || workspace_id(other).is_ok_and(|id| named(id.as_str()))
                 || context
                     .indexes
