@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::controllers;
 use crate::runtime::board::{Board, Standings};
+use crate::runtime::calm::Calm;
 use crate::runtime::connections::Clients;
 use crate::runtime::context::{AzureParts, Context};
 use crate::runtime::driver::{Source, run};
@@ -92,6 +93,7 @@ impl Operator {
             indexes: indexes.clone(),
             triggers,
             lanes: Lanes::default(),
+            calm: Calm::default(),
             board: Board::default(),
             standings: Standings::default(),
             guard: Watchman::new(self.kube.clone(), &self.namespace),

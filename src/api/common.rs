@@ -89,7 +89,7 @@ pub enum Door {
     PurgeWorkspace,
     /// The registry is upgraded, which costs more. Value: the SKU.
     RegistrySku,
-    /// Rules made by others are removed. Value: the workspace's name.
+    /// Rules made by others are removed. Value: their names, separated by commas.
     ExclusiveRules,
     /// An identity that computes or endpoints also use gets the right to approve. Value: its principal id.
     SharedIdentity,
@@ -131,6 +131,10 @@ pub struct Drift {
     /// What was found; shortened when long.
     #[schemars(length(max = 256))]
     pub found: String,
+    /// What is declared; shortened when long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub wanted: Option<String>,
     /// When it was found, RFC 3339.
     #[schemars(length(max = 64))]
     pub at: String,

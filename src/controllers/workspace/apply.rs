@@ -119,8 +119,11 @@ pub(super) async fn apply(
         return Err(error);
     }
     let priority = if request.method == "DELETE" { Priority::Urgent } else { Priority::Change };
-    match send(turn, &request, priority).await {
+    let why = why(&write, &decided, &rules);
+    match send(turn, &request, priority, &why).await {
         Ok(accepted) => {
+            let note = format!("{} {}: {why}", request.verb, request.path);
+            turn.context.events.publish(workspace, false, "Written", &note).await;
             memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1, refused: None });
             after_acceptance(turn, memory, &write);
             let wait = accepted.retry_after.unwrap_or(turn.context.pace.poll);
@@ -184,7 +187,22 @@ async fn up_to_date(
     if listed == *decided_on { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
-async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<Accepted, ArmError> {
+/// What a write is for: each field with what ARM had and what is wanted, each rule with its reason.
+fn why(write: &Write, decided: &WorkspacePlan, rules: &Rules) -> String {
+    let reasons: Vec<String> = match write {
+        Write::Rules(_) => rules.plan.causes.iter().map(|(name, cause)| format!("rule {name}: {cause}")).collect(),
+        Write::Update(_) => decided
+            .differences
+            .iter()
+            .map(|differs| format!("{} is {} in Azure and shall be {}", differs.field, differs.found, differs.wanted))
+            .collect(),
+        _ => Vec::new(),
+    };
+    // A workspace that is created, provisioned or mended differs in no field.
+    if reasons.is_empty() { write.verdict().message } else { reasons.join("; ") }
+}
+
+async fn send(turn: &Turn<'_>, request: &Request, priority: Priority, why: &str) -> Result<Accepted, ArmError> {
     let method = match request.method {
         "PUT" => Method::PUT,
         "PATCH" => Method::PATCH,
@@ -200,7 +218,7 @@ async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<
         |error| error.request_id.as_deref().map(ToOwned::to_owned),
         |accepted| accepted.request_id.clone(),
     );
-    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, outcome, request_id, "write");
+    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, why, outcome, request_id, "write");
     turn.context.metrics.operation_started(request.verb);
     answer
 }

@@ -8,6 +8,7 @@ mod memory;
 mod observe;
 mod operation;
 mod report;
+mod urgency;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::api::AmlWorkspace;
 use crate::api::common::ManagementPolicy;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::fence::Fence;
@@ -33,6 +35,7 @@ use crate::runtime::status::{Basis, has_finalizer};
 pub use memory::{Memories, Memory};
 use operation::Progress;
 use report::Report;
+use urgency::urgency;
 
 /// Everything one turn in the lane works with.
 struct Turn<'a> {
@@ -41,6 +44,8 @@ struct Turn<'a> {
     owner: Owner,
     connected: &'a Connected,
     fence: Fence<'a>,
+    /// How soon its requests go.
+    priority: Priority,
 }
 
 /// Looks at one workspace.
@@ -64,7 +69,22 @@ pub async fn reconcile(context: Arc<Context>, mut workspace: AmlWorkspace) -> Re
     };
     let uid = workspace.uid().unwrap_or_default();
     let mut memory = context.memories.take(&uid);
-    let outcome = in_lane(&context, &id, &mut workspace, &mut memory).await;
+    let priority = urgency(&context, &workspace, &memory);
+    let place = if priority < Priority::Resync {
+        None
+    } else {
+        match context.calm.enter(memory.refused, context.pace.lane) {
+            Ok(place) => Some(place),
+            Err(wait) => {
+                memory.refused += 1;
+                context.memories.put(&uid, memory);
+                return Ok(Outcome::Again(wait));
+            }
+        }
+    };
+    memory.refused = 0;
+    let outcome = in_lane(&context, &id, &mut workspace, &mut memory, priority).await;
+    drop(place);
     if workspace.metadata.deletion_timestamp.is_some() && matches!(outcome, Ok(Outcome::Done)) {
         context.memories.forget(&uid);
     } else {
@@ -78,6 +98,7 @@ async fn in_lane(
     id: &ArmId,
     workspace: &mut AmlWorkspace,
     memory: &mut Memory,
+    priority: Priority,
 ) -> Result<Outcome, Error> {
     let owner = Owner {
         installation: context.installation.clone(),
@@ -86,7 +107,7 @@ async fn in_lane(
         name: workspace.name_any(),
     };
     if workspace.metadata.deletion_timestamp.is_some() {
-        return depart::depart(context, id, owner, workspace, memory).await;
+        return depart::depart(context, id, owner, workspace, memory, priority).await;
     }
     if let Some(rival) = rival(context, id, &owner, workspace) {
         let verdict = Verdict::new(
@@ -116,7 +137,7 @@ async fn in_lane(
     if let Err(verdict) = check(&workspace.spec, id, &fence) {
         return blocked(context, workspace, verdict).await;
     }
-    let turn = Turn { context, id, owner, connected: &connected, fence };
+    let turn = Turn { context, id, owner, connected: &connected, fence, priority };
     attend(&turn, workspace, memory, observes || connected.is_read_only()).await
 }
 
@@ -150,8 +171,12 @@ async fn attend(
         rules: &seen.rules,
         fence: &turn.fence,
     };
-    let decided = plan(input);
+    let mut decided = plan(input);
     let mut rules = declare::plan_rules(turn, workspace, &seen, &decided, memory);
+    if let Some(door) = rules.plan.door.clone().filter(|_| decided.verdict.reason.is_ready()) {
+        // What the workspace's own object asks for is not done yet.
+        decided.verdict = door;
+    }
     let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some());
     let of_rules = rules.plan.write.clone().filter(|_| decided.rules_may_change && rules_held.is_none());
     let write = decided.write.clone().or_else(|| of_rules.map(Write::Rules));

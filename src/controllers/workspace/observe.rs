@@ -10,7 +10,6 @@ use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization;
-use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{API_VERSION, OutboundRule, Workspace};
 use crate::plan::fence::Fence;
@@ -54,7 +53,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
         verdict: Verdict::of_error("reading the workspace", &error),
         group_gone: error.code == "ResourceGroupNotFound",
     };
-    let Some(value) = client.find(path, API_VERSION, Priority::Resync).await.map_err(reading)? else {
+    let Some(value) = client.find(path, API_VERSION, turn.priority).await.map_err(reading)? else {
         note_tag(turn, workspace, None);
         return Ok(Seen { workspace: None, rules: Vec::new(), roles: BTreeMap::new() });
     };
@@ -63,7 +62,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
     })?;
     note_tag(turn, workspace, shown.tag(OWNER_TAG));
     memory.principal = shown.acting_principal().map(ToOwned::to_owned);
-    let list = client.list(&format!("{path}/outboundRules"), API_VERSION, Priority::Resync).await;
+    let list = client.list(&format!("{path}/outboundRules"), API_VERSION, turn.priority).await;
     let rules: Vec<OutboundRule> = list
         .map_err(|error| Verdict::of_error("reading the workspace's rules", &error))?
         .iter()
@@ -145,7 +144,7 @@ fn has_say(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRuleObject,
 async fn approver(turn: &Turn<'_>, principal: &str, target: &ArmId, memory: &mut Memory) -> RoleCheck {
     let client = &turn.connected.client;
     let path = format!("{target}/providers/Microsoft.Authorization/roleAssignments?$filter=assignedTo('{principal}')");
-    let Ok(assignments) = client.list(&path, authorization::API_VERSION, Priority::Resync).await else {
+    let Ok(assignments) = client.list(&path, authorization::API_VERSION, turn.priority).await else {
         return RoleCheck::Unknown;
     };
     let action = approval_action(target);
@@ -159,7 +158,7 @@ async fn approver(turn: &Turn<'_>, principal: &str, target: &ArmId, memory: &mut
         let definition = match cached {
             Some((definition, _)) => definition.clone(),
             None => {
-                let read = client.get(role, authorization::API_VERSION, Priority::Resync).await;
+                let read = client.get(role, authorization::API_VERSION, turn.priority).await;
                 let Some(definition) = read.ok().and_then(|value| {
                     serde_json::from_value::<authorization::RoleDefinition>(value["properties"].clone()).ok()
                 }) else {

@@ -69,11 +69,13 @@ impl Report {
         let of_rules = memory.operations.first().is_some_and(super::operation::is_about_rules);
         // Ready for another generation says nothing of this one.
         let current = report.status.observed_generation == workspace.metadata.generation;
-        let ready =
-            find(&report.status.conditions, READY).filter(|ready| current && ready.status == ConditionStatus::True);
-        if let Some(message) = ready.filter(|_| of_rules).map(|ready| ready.message.clone()) {
-            report.verdict = Verdict::new(Reason::Secured, message);
-        }
+        let said = find(&report.status.conditions, READY).filter(|_| current && of_rules);
+        let lasting = said.and_then(|ready| {
+            let reasons = [Reason::Secured, Reason::AcknowledgementRequired];
+            let reason = reasons.into_iter().find(|reason| reason.word() == ready.reason)?;
+            Some(Verdict::new(reason, ready.message.clone()))
+        });
+        report.verdict = lasting.unwrap_or(report.verdict);
         report
     }
 
@@ -125,8 +127,13 @@ impl Report {
         });
         if settled {
             for difference in &decided.differences {
-                let found: String = difference.found.chars().take(256).collect();
-                self.status.drift.push(Drift { field: difference.field.to_owned(), found, at: now.clone() });
+                let cut = |text: &str| text.chars().take(256).collect::<String>();
+                self.status.drift.push(Drift {
+                    field: difference.field.to_owned(),
+                    found: cut(&difference.found),
+                    wanted: Some(cut(&difference.wanted)),
+                    at: now.clone(),
+                });
             }
             let overflow = self.status.drift.len().saturating_sub(DRIFTS);
             self.status.drift.drain(..overflow);
