@@ -70,6 +70,14 @@ pub struct Declared {
     pub token: Option<String>,
 }
 
+impl Declared {
+    /// Whether nobody else may have the name. A derived name belongs to its object whatever it may do: a rule whose object lost a
+    /// grant stays as it is, and is no orphan.
+    fn holds_its_name(&self) -> bool {
+        self.entitled || self.claim.is_none()
+    }
+}
+
 /// All the engine looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct RulesInput<'a> {
@@ -191,14 +199,14 @@ const ASKED_AT_ONCE: usize = 25;
 struct Scene<'a> {
     input: RulesInput<'a>,
     shown: Shown<'a>,
-    /// Which object with a say holds each name, in lower case.
+    /// Which object holds each name, in lower case.
     owners: BTreeMap<String, &'a Declared>,
 }
 
 impl<'a> Scene<'a> {
     fn new(input: RulesInput<'a>, declared: &[&'a Declared]) -> Self {
         let mut owners = BTreeMap::new();
-        for declared in declared.iter().filter(|declared| declared.entitled) {
+        for declared in declared.iter().filter(|declared| declared.holds_its_name()) {
             owners.entry(declared.azure_name.to_ascii_lowercase()).or_insert(*declared);
         }
         Self { input, shown: Shown::new(input.observed), owners }
@@ -232,7 +240,7 @@ pub fn plan(input: RulesInput<'_>) -> RulesPlan {
     for declared in declared {
         let name = declared.azure_name.to_ascii_lowercase();
         // A name that an object only claims, and may not use, stays free for others: nobody can sit on it.
-        let first = if declared.entitled { claimed.insert(name) } else { !claimed.contains(&name) };
+        let first = if declared.holds_its_name() { claimed.insert(name) } else { !claimed.contains(&name) };
         let noticed = drift(&scene, declared);
         let mut state = stand(&scene, &destinations, declared, first, &mut changes);
         state.drift.extend(input.memory.drift.get(&declared.azure_name).into_iter().flatten().cloned());

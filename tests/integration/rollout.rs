@@ -227,6 +227,34 @@ async fn fifty_rules_at_rest_cost_two_reads_a_resync_and_no_write() {
     assert_eq!(requests.len(), looks(&requests) + pages, "nothing else is asked, nothing written");
 }
 
+/// Ten times as many rules are read in pages, and still written at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_rules_are_one_write_and_their_list_some_pages() {
+    const HUNDREDS: usize = 5;
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let rules = world.held_back(Vec::new(), HUNDREDS * 100).await;
+    let before = world.last_request();
+    world.released().await;
+    world.all_active(&rules).await;
+    let writes = world.rule_writes_since(before);
+    assert_eq!(writes.len(), 1, "{} writes", writes.len());
+    world.until_reason(&world.workspace_manifest(), "Secured").await;
+    world.rest().await;
+    let before = world.last_request();
+    let own = world.workspace_id().to_lowercase();
+    let of = |path: String| {
+        let requests = world.azure.requests_since(before);
+        requests.iter().filter(|request| request.path.to_lowercase() == path).count()
+    };
+    world.eventually("some resyncs", || async { of(own.clone()) >= 3 }).await;
+    operator.stop().await;
+    let (looks, pages) = (of(own.clone()), of(format!("{own}/outboundrules")));
+    // A hundred on each page; the service's own rules make it one page more. A list may have been under way at either end.
+    assert!(pages.abs_diff(looks * (HUNDREDS + 1)) <= HUNDREDS + 1, "{looks} looks, {pages} pages");
+    assert_eq!(world.azure.requests_since(before).len(), looks + pages, "nothing else, and no write");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_deleted_in_the_portal_comes_back_and_says_so_and_with_observe_only_says_so() {
     let world = World::new().await;

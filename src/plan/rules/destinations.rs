@@ -89,7 +89,7 @@ fn twice(holder: &ObjectKey) -> String {
 fn candidate(scene: &Scene<'_>, declared: &Declared) -> Option<String> {
     let Standing::Wanted(body) = &declared.standing else { return None };
     let owner = scene.owners.get(&declared.azure_name.to_ascii_lowercase())?;
-    (owner.key == declared.key).then(|| body.destination())
+    (declared.entitled && owner.key == declared.key).then(|| body.destination())
 }
 
 /// True if ARM shows the destination under the object's own name.

@@ -250,6 +250,22 @@ fn only_what_may_go_goes() {
 }
 
 #[test]
+fn a_rule_whose_object_lost_its_grant_stays_and_is_no_orphan() {
+    let name = names::rule_name(INSTALLATION, "team", "lost");
+    let lost = Declared {
+        azure_name: name.clone(),
+        entitled: false,
+        ..declared("lost", Standing::Frozen(Verdict::new(Reason::NotAdmitted, "")))
+    };
+    let mut lane = Lane::new(vec![lost, wanted("one"), wanted("two")], vec![active(&name, "lost.org")]);
+    lane.prune = true;
+    assert_eq!(lane.plan().orphaned, [""; 0]);
+    lane.settle(&[], true);
+    assert!(lane.shows(&name).is_some());
+    assert_eq!(lane.word("lost").0, "NotAdmitted");
+}
+
+#[test]
 fn removals_come_first_and_end() {
     let body = fqdn("old.org");
     let removing = declared("old", Standing::Removing(Some(body.clone())));
