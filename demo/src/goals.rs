@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::objects::{Key, Look, MissingRole, condition, list, text};
+use crate::objects::{Condition, Key, Look, MissingRole, condition, list, text};
+use crate::people::{ALICE, Answer, BOB, Decided};
 
 /// The endpoint of `azure.yaml` that the policy of `40-approval.yaml` allows.
 const OWN_ENDPOINT: &str = "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/hub-network/providers/\
@@ -10,6 +11,12 @@ const OWN_ENDPOINT: &str = "/subscriptions/00000000-0000-0000-0000-000000000002/
 /// The endpoint of `azure.yaml` that nobody allows.
 const STRANGERS_ENDPOINT: &str = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/hub-network/providers/\
      Microsoft.Network/privateEndpoints/lake-hub";
+/// The endpoint of `azure.yaml` that the policy rejects.
+const VENDORS_ENDPOINT: &str = "/subscriptions/88888888-8888-8888-8888-888888888888/resourceGroups/vendor-network/providers/\
+     Microsoft.Network/privateEndpoints/lake-import";
+/// The endpoint of `azure.yaml` that the policy holds for a person.
+pub(crate) const HELD_ENDPOINT: &str = "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/hub-network/providers/\
+     Microsoft.Network/privateEndpoints/lake-lab";
 /// The types of outbound rules.
 const TYPES: [&str; 3] = ["FQDN", "PrivateEndpoint", "ServiceTag"];
 
@@ -29,6 +36,8 @@ pub(crate) struct Witness {
     pub(crate) asked: Option<(Key, MissingRole)>,
     /// Whether the role has been given since.
     pub(crate) granted: bool,
+    /// What the people did whom a policy asks.
+    pub(crate) decided: Decided,
 }
 
 /// Judges all goals by one look at the cluster and the state of the simulated Azure.
@@ -42,13 +51,14 @@ pub(crate) fn judge(look: &Look, azure: &Value, witness: &Witness) -> Vec<Goal> 
     }
     goals.extend([
         goal("a rule said which role is missing, and became active after it was granted", role(look, azure, witness)),
+        goal("the hub's connection is approved by policy", hub(look, azure)),
+        goal("the stranger's connection is still pending and reported as such", stranger(look, azure)),
+        goal("the connection of a vendor whose contract has ended is rejected by policy", vendor(look, azure)),
+        goal("a decision in another's name was refused", refused(witness, true)),
+        goal("a decision by somebody without the right to decide was refused", refused(witness, false)),
         goal(
-            "the hub's connection is approved by policy",
-            connection(look, azure, OWN_ENDPOINT, "Approved", "Allowed"),
-        ),
-        goal(
-            "the stranger's connection is still pending and reported as such",
-            connection(look, azure, STRANGERS_ENDPOINT, "Pending", "Unmatched"),
+            "what the policy held for a person was approved by one, and not before",
+            by_a_person(look, azure, witness),
         ),
     ]);
     goals
@@ -139,8 +149,15 @@ fn role(look: &Look, azure: &Value, witness: &Witness) -> Result<(), String> {
     active(look, azure, key, rule)
 }
 
-/// Whether the connection of `endpoint` is in `state` in Azure, and its policy says so and why.
-fn connection(look: &Look, azure: &Value, endpoint: &str, state: &str, decision: &str) -> Result<(), String> {
+/// What the policy says of the connection of `endpoint`, if that is in `state` in Azure, and the policy says so and decided
+/// `decision`.
+fn connection<'a>(
+    look: &'a Look,
+    azure: &Value,
+    endpoint: &str,
+    state: &str,
+    decision: &str,
+) -> Result<(&'a Key, &'a Value, &'a Value), String> {
     let policy = look.of("PrivateEndpointApproval").next();
     let (key, policy) = policy.ok_or_else(|| "there is no PrivateEndpointApproval".to_owned())?;
     ready(key, policy)?;
@@ -155,7 +172,56 @@ fn connection(look: &Look, azure: &Value, endpoint: &str, state: &str, decision:
     let report = list(policy, "/status/connections").iter().find(|report| same(text(report, "/privateEndpoint")));
     let report = report.ok_or_else(|| format!("{key}: {what} is not in status.connections"))?;
     expect(key, &format!("the state of {what}"), text(report, "/state"), state)?;
-    expect(key, &format!("the decision on {what}"), text(report, "/decision"), decision)
+    expect(key, &format!("the decision on {what}"), text(report, "/decision"), decision)?;
+    Ok((key, policy, report))
+}
+
+fn hub(look: &Look, azure: &Value) -> Result<(), String> {
+    let (key, _, report) = connection(look, azure, OWN_ENDPOINT, "Approved", "Allowed")?;
+    let by = format!("{}/{}", key.namespace, key.name);
+    expect(key, "approvedBy of the hub's connection", text(report, "/approvedBy"), &by)
+}
+
+fn stranger(look: &Look, azure: &Value) -> Result<(), String> {
+    let (key, policy, _) = connection(look, azure, STRANGERS_ENDPOINT, "Pending", "Unmatched")?;
+    let waiting = condition(policy, "ConnectionsPending").filter(Condition::holds);
+    match waiting {
+        Some(waiting) if waiting.message.contains(STRANGERS_ENDPOINT) => Ok(()),
+        _ => Err(format!("{key}: ConnectionsPending does not name the stranger's endpoint")),
+    }
+}
+
+fn vendor(look: &Look, azure: &Value) -> Result<(), String> {
+    connection(look, azure, VENDORS_ENDPOINT, "Rejected", "Rejected").map(|_| ())
+}
+
+/// Whether the admission policy has refused bob's decision, and for the right reason.
+fn refused(witness: &Witness, in_anothers_name: bool) -> Result<(), String> {
+    let (answer, words) = if in_anothers_name {
+        (&witness.decided.in_anothers_name, format!("write approver: {BOB}"))
+    } else {
+        (&witness.decided.without_the_right, format!("{BOB} may not decide for the policy"))
+    };
+    match answer {
+        None => Err(format!("{BOB} has not tried: no policy has held a connection")),
+        Some(Answer::Taken) => Err(format!("the decision of {BOB} was taken")),
+        Some(Answer::Refused(said)) if said.contains("denied request") && said.contains(&words) => Ok(()),
+        Some(Answer::Refused(said)) => Err(format!("refused, but not for this: {said}")),
+    }
+}
+
+fn by_a_person(look: &Look, azure: &Value, witness: &Witness) -> Result<(), String> {
+    if !witness.decided.held {
+        return Err("no policy has held a connection for a person".to_owned());
+    }
+    match &witness.decided.by_right {
+        None => return Err(format!("{ALICE} has not decided yet")),
+        Some(Answer::Refused(said)) => return Err(format!("{ALICE} may decide and was refused: {said}")),
+        Some(Answer::Taken) => {}
+    }
+    look.of("ApprovalDecision").try_for_each(|(key, decision)| ready(key, decision))?;
+    let (key, _, report) = connection(look, azure, HELD_ENDPOINT, "Approved", "Allowed")?;
+    expect(key, "approvedBy of the held connection", text(report, "/approvedBy"), ALICE)
 }
 
 #[cfg(test)]
@@ -176,14 +242,24 @@ mod tests {
 
     fn cluster() -> Value {
         let report = |endpoint: &str, state: &str, decision: &str| json!({"name": state, "privateEndpoint": endpoint, "state": state, "decision": decision, "why": ""});
-        let connections =
-            [report(OWN_ENDPOINT, "Approved", "Allowed"), report(STRANGERS_ENDPOINT, "Pending", "Unmatched")];
+        let mut connections = [
+            report(OWN_ENDPOINT, "Approved", "Allowed"),
+            report(STRANGERS_ENDPOINT, "Pending", "Unmatched"),
+            report(VENDORS_ENDPOINT, "Rejected", "Rejected"),
+            report(HELD_ENDPOINT, "Approved", "Allowed"),
+        ];
+        (connections[0]["approvedBy"], connections[3]["approvedBy"]) = (json!("n/lake"), json!(ALICE));
+        let mut lake = object("PrivateEndpointApproval", "lake", json!({}), json!({ "connections": connections }));
+        lake["status"]["conditions"].as_array_mut().unwrap().push(
+            json!({"type": "ConnectionsPending", "status": "True", "reason": "R", "message": STRANGERS_ENDPOINT}),
+        );
         json!({"items": [
             object("AmlWorkspace", "fraud", json!({}), json!({"network": "Active", "resourceId": WORKSPACE})),
             rule("pytorch", json!({"fqdn": "*.pytorch.org"})),
             rule("monitor", json!({"serviceTag": {}})),
             rule("datalake", json!({"privateEndpoint": {}})),
-            object("PrivateEndpointApproval", "lake", json!({}), json!({ "connections": connections })),
+            lake,
+            object("ApprovalDecision", "lake-lab", json!({}), json!({})),
         ]})
     }
 
@@ -197,7 +273,8 @@ mod tests {
             "resources": {WORKSPACE.to_lowercase(): {"properties": {"managedNetwork": {"status": {"status": "Active"}}}}},
             "outboundRules": {WORKSPACE.to_lowercase(): [rule("pytorch"), rule("monitor"), rule("datalake")]},
             "privateEndpointConnections":
-                {"a": connection(OWN_ENDPOINT, "Approved"), "b": connection(STRANGERS_ENDPOINT, "Pending")},
+                {"a": connection(OWN_ENDPOINT, "Approved"), "b": connection(STRANGERS_ENDPOINT, "Pending"),
+                "c": connection(VENDORS_ENDPOINT, "Rejected"), "d": connection(HELD_ENDPOINT, "Approved")},
         })
     }
 
@@ -208,7 +285,17 @@ mod tests {
             principal_id: "p".into(),
             command: "az".into(),
         };
-        Witness { asked: Key::new("OutboundRule", "n", "datalake").map(|key| (key, role)), granted: true }
+        let said = |words: &str| Some(Answer::Refused(format!("policy 'x' denied request: {words}")));
+        Witness {
+            asked: Key::new("OutboundRule", "n", "datalake").map(|key| (key, role)),
+            granted: true,
+            decided: Decided {
+                held: true,
+                in_anothers_name: said(&format!("write approver: {BOB}")),
+                without_the_right: said(&format!("{BOB} may not decide for the policy lake")),
+                by_right: Some(Answer::Taken),
+            },
+        }
     }
 
     fn lacking(cluster: &Value, azure: &Value, witness: &Witness) -> Vec<String> {
@@ -244,6 +331,8 @@ mod tests {
             (format!("/outboundRules/{}/0/properties/status", escaped()), "Failed", 1),
             ("/privateEndpointConnections/a/properties/privateLinkServiceConnectionState/status".into(), "Pending", 1),
             ("/privateEndpointConnections/b/properties/privateLinkServiceConnectionState/status".into(), "Approved", 1),
+            ("/privateEndpointConnections/c/properties/privateLinkServiceConnectionState/status".into(), "Pending", 1),
+            ("/privateEndpointConnections/d/properties/privateLinkServiceConnectionState/status".into(), "Pending", 1),
         ] {
             let mut azure = azure();
             *azure.pointer_mut(&pointer).unwrap() = json!(value);
@@ -257,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_missing_role_must_have_been_said_before_it_was_granted() {
-        let unsaid = lacking(&cluster(), &azure(), &Witness::default());
+        let unsaid = lacking(&cluster(), &azure(), &Witness { asked: None, granted: false, ..witness() });
         assert_eq!(unsaid.len(), 1, "{unsaid:?}");
         let waiting = lacking(&cluster(), &azure(), &Witness { granted: false, ..witness() });
         assert!(waiting[0].contains("n/datalake"), "{waiting:?}");
@@ -265,17 +354,46 @@ mod tests {
 
     #[test]
     fn a_policy_that_does_not_report_the_stranger_is_not_enough() {
+        let mut unlisted = cluster();
+        unlisted["items"][4]["status"]["connections"].as_array_mut().unwrap().remove(1);
+        let mut unnamed = cluster();
+        unnamed["items"][4]["status"]["conditions"].as_array_mut().unwrap().pop();
+        for (cluster, words) in [(unlisted, "status.connections"), (unnamed, "ConnectionsPending")] {
+            let lacking = lacking(&cluster, &azure(), &witness());
+            assert!(lacking.len() == 1 && lacking[0].contains(words), "{lacking:?}");
+        }
+    }
+
+    #[test]
+    fn a_decision_that_should_be_refused_must_be_refused_by_the_admission_policy() {
+        let no_rights = Answer::Refused("Error from server (Forbidden): cannot create resource".to_owned());
+        for answer in [None, Some(Answer::Taken), Some(no_rights)] {
+            let mut witness = witness();
+            (witness.decided.in_anothers_name, witness.decided.without_the_right) = (answer.clone(), answer);
+            assert_eq!(lacking(&cluster(), &azure(), &witness).len(), 2);
+        }
+    }
+
+    #[test]
+    fn what_is_held_must_have_been_held_and_carries_the_name_of_who_let_it_in() {
+        let mut never_held = witness();
+        never_held.decided.held = false;
+        assert_eq!(lacking(&cluster(), &azure(), &never_held).len(), 1);
         let mut cluster = cluster();
-        cluster["items"][4]["status"]["connections"].as_array_mut().unwrap().pop();
+        cluster["items"][4]["status"]["connections"][3]["approvedBy"] = json!("n/lake");
         let lacking = lacking(&cluster, &azure(), &witness());
-        assert!(lacking.len() == 1 && lacking[0].contains("status.connections"), "{lacking:?}");
+        assert!(lacking.len() == 1 && lacking[0].contains("approvedBy"), "{lacking:?}");
     }
 
     #[test]
     fn the_example_holds_what_the_goals_speak_of() {
         let azure = include_str!("../../examples/secure-workspace/azure.yaml");
-        for endpoint in [OWN_ENDPOINT, STRANGERS_ENDPOINT] {
+        for endpoint in [OWN_ENDPOINT, STRANGERS_ENDPOINT, VENDORS_ENDPOINT, HELD_ENDPOINT] {
             assert!(azure.contains(&format!("privateEndpointId: {endpoint}\n")), "{endpoint}");
+        }
+        let people = include_str!("../../examples/secure-workspace/50-people.yaml");
+        for who in [ALICE, BOB] {
+            assert!(people.contains(&format!("  name: {who}\n")), "{who}");
         }
     }
 }

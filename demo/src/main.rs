@@ -11,6 +11,7 @@ mod goals;
 mod leave;
 mod narrator;
 mod objects;
+mod people;
 mod stage;
 mod story;
 

@@ -4,11 +4,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The kinds, as the API server knows them, in the order in which they are told of.
-pub(crate) const KINDS: [&str; 4] = ["AzureConnection", "AmlWorkspace", "OutboundRule", "PrivateEndpointApproval"];
+pub(crate) const KINDS: [&str; 5] =
+    ["AzureConnection", "AmlWorkspace", "OutboundRule", "PrivateEndpointApproval", "ApprovalDecision"];
 
 /// What `kubectl get` is asked for to see them all.
 pub(crate) const RESOURCES: &str = "azureconnections.aml-operator.io,amlworkspaces.aml-operator.io,\
-     outboundrules.aml-operator.io,privateendpointapprovals.aml-operator.io,events.events.k8s.io";
+     outboundrules.aml-operator.io,privateendpointapprovals.aml-operator.io,\
+     approvaldecisions.aml-operator.io,events.events.k8s.io";
 
 /// The group of the kinds.
 const GROUP: &str = "aml-operator.io/";

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::azure::Azure;
 use crate::narrator::{Narrator, Voice};
 use crate::objects::{Look, RESOURCES};
+use crate::people;
 
 /// The checkout.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -21,7 +22,7 @@ const SECRET: (&str, &str) = ("contoso", "client-secret");
 /// The application of `azure.yaml`: its client id and secret, which open nothing but the simulator.
 const CLIENT: (&str, &str) = ("44444444-4444-4444-4444-444444444444", "demo-secret");
 /// What the chart installs except what needs a node: the operator runs as a process here.
-const TEMPLATES: [&str; 4] = ["crds", "rbac", "serviceaccount", "user-roles"];
+const TEMPLATES: [&str; 5] = ["crds", "guard", "rbac", "serviceaccount", "user-roles"];
 /// The operator waits for things a twentieth as long as it would on the real Azure, where half an hour is nothing.
 const PACE: &str = "0.05";
 /// How much of a log is shown, in lines.
@@ -55,7 +56,7 @@ impl Stage {
         out.line(Voice::Demo, &format!("a simulated Azure answers at {arm}, with what azure.yaml holds"))?;
 
         install_chart(&cluster, &root.join("charts/aml-operator")).await?;
-        out.line(Voice::Demo, "the chart's definitions, service account and roles are installed")?;
+        out.line(Voice::Demo, "the chart's definitions, admission policy, service account and roles are installed")?;
         let operator = start_operator(&cluster, &operator).await?;
         out.line(Voice::Demo, "the operator runs, with the rights of the chart's service account")?;
 
@@ -153,7 +154,7 @@ async fn install_chart(cluster: &ControlPlane, chart: &Path) -> Result<()> {
     cluster.kubectl_with_input(&["apply", "--server-side", "-f", "-"], &manifests).await?;
     let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
     cluster.kubectl(&established).await?;
-    Ok(())
+    people::guarded(cluster, OPERATOR).await
 }
 
 async fn start_operator(cluster: &ControlPlane, program: &Path) -> Result<Process> {

@@ -10,6 +10,7 @@ use crate::changes::{Change, Event, Memory};
 use crate::goals::{Goal, Witness, judge};
 use crate::narrator::{Narrator, Paint, Voice};
 use crate::objects::{Key, Look, missing_role, named, together};
+use crate::people::People;
 use crate::stage::Stage;
 
 /// How long the goals may take from the moment the example is applied.
@@ -19,7 +20,7 @@ const POLL: Duration = Duration::from_millis(400);
 /// How long a rule's call for a role stands before its owner answers: somebody has to read it first.
 const OWNER_READS: Duration = Duration::from_secs(2);
 /// What the final table shows.
-const TABLE: &str = "amlconn,amlws,amlor,amlpea";
+const TABLE: &str = "amlconn,amlws,amlor,amlpea,amlpead";
 
 /// Plays the story. `reached` is set once it is known how it ends; with `stay` it goes on telling after that, until
 /// somebody drops it.
@@ -52,6 +53,7 @@ struct Story<'a> {
     memory: Memory,
     calls: Calls,
     witness: Witness,
+    people: People,
     /// When a rule first asked for a role.
     asked_at: Option<Instant>,
     applied: Instant,
@@ -65,12 +67,13 @@ impl<'a> Story<'a> {
             memory: Memory::default(),
             calls: Calls::default(),
             witness: Witness::default(),
+            people: People::default(),
             asked_at: None,
             applied: Instant::now(),
         }
     }
 
-    /// Looks, tells what is new, plays the owner of the lake when it is called for, and judges.
+    /// Looks, tells what is new, plays the people when they are called for, and judges.
     async fn turn(&mut self) -> Result<Vec<Goal>> {
         // The requests first: what they led to is told after them.
         let requests = self.stage.azure().requests(self.calls.last()).await?;
@@ -87,6 +90,7 @@ impl<'a> Story<'a> {
             self.tell_event(&keys, &event)?;
         }
         self.own_the_lake(&look).await?;
+        self.people.act(self.out, self.stage.cluster(), &look, &mut self.witness.decided).await?;
         Ok(judge(&look, &self.stage.azure().state().await?, &self.witness))
     }
 
@@ -122,7 +126,7 @@ impl<'a> Story<'a> {
         if told { Ok(()) } else { self.out.more(&event.note) }
     }
 
-    /// The demo plays one person: whoever owns what a rule may not reach yet, and reads its status.
+    /// Plays whoever owns what a rule may not reach yet, and reads its status.
     async fn own_the_lake(&mut self, look: &Look) -> Result<()> {
         if self.witness.granted {
             return Ok(());
@@ -191,6 +195,7 @@ impl<'a> Story<'a> {
             "  export KUBECONFIG={}\n  alias kubectl={}\n\n  \
              kubectl get {TABLE} -A\n  \
              kubectl explain outboundrule.spec\n  \
+             kubectl explain approvaldecision.spec\n  \
              kubectl get amlor datalake -n team-fraud -o yaml\n  \
              kubectl delete amlor pytorch -n team-fraud\n\n\
              What you change is told below. The operator's log: {}\n",

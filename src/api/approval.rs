@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::common::{ConnectionRef, ResourceRef};
+use super::common::{Acknowledgement, ConnectionRef, ResourceRef, words_of_fields};
 use super::condition::Condition;
+use super::expression::Expression;
 
 /// A policy: which private endpoint connections on a target are approved. What no entry allows stays pending.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -35,6 +36,7 @@ use super::condition::Condition;
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: at most 63 characters, so that it fits into owner tags"),
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = words_of_fields)]
 #[x_kube(
     validation = Rule::new("self.target.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$') && !self.target.resourceId.matches('/[.]+(/|$)')").message("target.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"),
     validation = Rule::new("self.target == oldSelf.target").message("target cannot change: delete this policy and create another"),
@@ -51,7 +53,7 @@ pub struct PrivateEndpointApprovalSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub allow: Vec<AllowEntry>,
     /// Who is rejected while pending, whatever any policy on the target allows. What Azure does not state (the sub-resource of
-    /// most types) counts as holding here.
+    /// most types) counts as holding here. Who is approved already stays so, unless the entry's `appliesTo` says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -60,7 +62,7 @@ pub struct PrivateEndpointApprovalSpec {
     /// holding here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = Rule::new("self.all(entry, !has(entry.appliesTo))").message("hold: appliesTo is for reject only, since what is approved cannot be held"))]
     pub hold: Vec<DenyEntry>,
     /// How many connections this policy may let in; what is beyond stays pending until a person decides. Left out: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +71,7 @@ pub struct PrivateEndpointApprovalSpec {
     /// approved; with two or more, only those who may not edit the policy count. Left out: none for what an entry allows, and one
     /// for what is held, over a limit or allowed by no entry. Any one `Reject` rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 5))]
+    #[schemars(range(min = 1, max = 5), extend("format" = "int32"))]
     pub require_approvers: Option<u8>,
     /// From this time on the policy approves nothing new; what it rejects and holds, it goes on rejecting and holding. What it
     /// approved stays approved, unless `onExpiry` says otherwise. For example `2027-01-31T00:00:00Z`.
@@ -90,6 +92,12 @@ pub struct PrivateEndpointApprovalSpec {
     #[schemars(length(min = 2, max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')").message("gracePeriod: must be hours, minutes and seconds, for example 1h, 1h30m or 0s"))]
     pub grace_period: Option<String>,
+    /// Your word for each approved connection that is cut off, as the condition asks for it: door `RejectApproved`, and as value the
+    /// id of the endpoint that loses its connection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub acknowledge: Vec<Acknowledgement>,
     /// `Enforce` (default) approves and rejects. `DryRun` decides and reports, and neither approves nor rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -128,11 +136,11 @@ pub enum Aftermath {
 pub struct Limits {
     /// On the target, in total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub total: Option<u16>,
     /// On the target, from any one subscription of requesting endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub per_subscription: Option<u16>,
 }
 
@@ -143,6 +151,10 @@ pub struct Limits {
     validation = Rule::new("has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
 )]
 pub struct AllowEntry {
+    /// A name by which people recognise the entry in status, events and the audit log, for example `hub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"))]
+    pub name: Option<String>,
     /// The private endpoint that asks, by what ARM itself states of it.
     pub private_endpoint: EndpointMatch,
     /// The connection must be for these sub-resources and no others, for example `blob`. Most types of target do not state it
@@ -151,6 +163,13 @@ pub struct AllowEntry {
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub sub_resources: Vec<String>,
+    /// A condition on top, in a part of the Common Expression Language (CEL); it can only narrow what the other fields allow. For
+    /// example `endpoint.name.startsWith('lake-') && !(endpoint.resourceGroup in ['lab', 'sandbox'])`. It may ask for `endpoint.id`,
+    /// `endpoint.subscriptionId`, `endpoint.resourceGroup`, `endpoint.name`, `endpoint.ownSubscription` and
+    /// `connection.subResources`, all in lower case, with `==`, `!=`, `in`, `!`, `&&`, `||`, `startsWith`, `endsWith` and `contains`.
+    /// What asks for something that Azure does not state does not hold. While one cannot be read, no entry of this policy allows anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<Expression>,
 }
 
 /// One way to be rejected or held. All that is stated must hold, or not be known.
@@ -158,8 +177,13 @@ pub struct AllowEntry {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.privateEndpoint) || (has(self.subResources) && size(self.subResources) > 0)").message("give privateEndpoint, subResources or both"),
+    validation = Rule::new("!has(self.appliesTo) || 'Pending' in self.appliesTo").message("appliesTo: must hold Pending, since who may not stay must not get in"),
 )]
 pub struct DenyEntry {
+    /// A name by which people recognise the entry in status, events and the audit log, for example `hub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"))]
+    pub name: Option<String>,
     /// The private endpoint that asks, by what ARM itself states of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_endpoint: Option<EndpointMatch>,
@@ -168,6 +192,29 @@ pub struct DenyEntry {
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub sub_resources: Vec<String>,
+    /// With `Approved` beside `Pending`, in `reject` only: connections that are approved already are cut off too, whoever approved
+    /// them, each once it is acknowledged (`spec.acknowledge`, door `RejectApproved`). Here what Azure does not state does not hold.
+    /// Left out: only pending ones are rejected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub applies_to: Vec<Phase>,
+}
+
+impl DenyEntry {
+    /// True if it also rejects what is approved already.
+    pub fn applies_to_approved(&self) -> bool {
+        self.applies_to.contains(&Phase::Approved)
+    }
+}
+
+/// What a `reject` entry applies to: `Pending` requests, and with `Approved` also connections that are approved already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Requests that wait for a decision.
+    Pending,
+    /// Connections that are approved already.
+    Approved,
 }
 
 /// A private endpoint, by what ARM itself states of it. All that is stated must hold.
@@ -236,7 +283,7 @@ pub struct PrivateEndpointApprovalStatus {
     /// look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
-    /// The connections that matter to this policy: what it allows, and what waits.
+    /// The connections that matter to this policy: what waits, those for a person first, then what it allowed or rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -262,9 +309,14 @@ pub struct ConnectionReport {
     /// The sub-resources it is for, or `not stated` where ARM does not say.
     #[schemars(length(max = 256))]
     pub sub_resources: String,
-    /// `Allowed`, `Rejected`, `Held`, `ApproversMissing`, `OverLimit` or `Unmatched`.
+    /// What was decided: `Rejected` beats `Held` beats `Allowed`, over all policies on the target. `ApproversMissing` and
+    /// `OverLimit` are allowed by a policy and wait for people; `Unmatched` is named by none, and waits too.
     pub decision: DecisionWord,
-    /// Why, for people.
+    /// What decided so: an entry, for example `platform/lake allow[0] "hub"`, or people's decisions. Left out if nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub rule: Option<String>,
+    /// Why it was decided so, and what Azure said to it if it refused.
     #[schemars(length(max = 512))]
     pub why: String,
     /// When this operator first saw it, RFC 3339.

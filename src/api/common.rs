@@ -95,7 +95,7 @@ pub enum Door {
     SharedIdentity,
     /// The identity behind a name is another one than before. Value: the new identity.
     IdentityChanged,
-    /// Connections that are approved already are rejected. Value: the policy's name.
+    /// A connection that is approved already is cut off. Value: the id of the endpoint that loses it, in lower case.
     RejectApproved,
     /// Compute nodes get public addresses. Value: the compute's name.
     NodePublicIp,
@@ -181,5 +181,18 @@ impl NamespaceSelector {
         let by_label = !self.match_labels.is_empty()
             && self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
         by_name || by_label
+    }
+}
+
+/// Keeps what a field says of itself where its type, an optional enum, has a description of its own: the type's would win, and all
+/// fields of that type would read the same.
+pub(super) fn words_of_fields(schema: &mut schemars::Schema) {
+    let properties = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut);
+    for field in properties.into_iter().flat_map(serde_json::Map::values_mut) {
+        let says = field.get("description").is_some();
+        let kind = field.pointer_mut("/anyOf/0").and_then(serde_json::Value::as_object_mut);
+        if let Some(kind) = kind.filter(|_| says) {
+            kind.remove("description");
+        }
     }
 }

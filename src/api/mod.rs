@@ -5,6 +5,7 @@ pub mod common;
 pub mod condition;
 pub mod connection;
 pub mod decision;
+pub mod expression;
 pub mod ids;
 pub mod operation;
 pub mod outbound_rule;
@@ -40,4 +41,43 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         PrivateEndpointApproval::crd(),
         ApprovalDecision::crd(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn formats(value: &Value, found: &mut Vec<String>) {
+        if let (Some(format), Some(_)) = (value.get("format").and_then(Value::as_str), value.get("type")) {
+            found.push(format.to_owned());
+        }
+        let within: Vec<&Value> = match value {
+            Value::Object(members) => members.values().collect(),
+            Value::Array(items) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        within.into_iter().for_each(|value| formats(value, found));
+    }
+
+    #[test]
+    fn kubernetes_knows_every_format_and_warns_of_none() {
+        let mut found = Vec::new();
+        formats(&serde_json::to_value(definitions()).unwrap(), &mut found);
+        assert!(found.contains(&"int32".to_owned()), "{found:?}");
+        let unknown: Vec<_> =
+            found.iter().filter(|is| !["int32", "int64", "date-time"].contains(&is.as_str())).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn fields_of_one_type_are_explained_each_in_its_own_words() {
+        let policy = serde_json::to_value(PrivateEndpointApproval::crd()).unwrap();
+        let field = |name: &str| {
+            let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{name}/description");
+            policy.pointer(&path).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        assert!(field("onDelete").contains("this object is deleted"), "{}", field("onDelete"));
+        assert!(field("onExpiry").contains("`expiresAt` has passed"), "{}", field("onExpiry"));
+    }
 }

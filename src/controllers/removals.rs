@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::core::PartialObjectMeta;
 use kube::{Api, CustomResourceExt, ResourceExt};
 
-use crate::api::approval::{Aftermath, Mode};
+use crate::api::approval::{Aftermath, DenyEntry, Mode};
 use crate::api::common::{DeletionPolicy, Door, ManagementPolicy, acknowledged};
 use crate::api::connection::{AzureConnectionSpec, Verb};
 use crate::api::ids::ArmId;
@@ -51,15 +51,26 @@ pub fn withdraws(context: &Context, policy: &PrivateEndpointApproval) -> bool {
         && !Context::abandoned(policy)
 }
 
-/// True if `policy` may have to withdraw, now or one day, where its namespace may approve. Others neither open the breaker nor
-/// water down its share.
-fn may_withdraw(context: &Context, policy: &PrivateEndpointApproval, name: &str, spec: &AzureConnectionSpec) -> bool {
+/// True if the namespace of `policy` may approve on its target. Policies that may not neither open the breaker nor water down its
+/// share.
+fn may_approve(context: &Context, policy: &PrivateEndpointApproval, name: &str, spec: &AzureConnectionSpec) -> bool {
     let namespace = policy.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(name, spec, &namespace, &labels);
-    [policy.spec.on_delete, policy.spec.on_expiry].contains(&Some(Aftermath::Withdraw))
-        && ArmId::parse(&policy.spec.target.resource_id)
-            .is_ok_and(|target| fence.allows(Verb::Approve, &target).is_ok())
+    ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|target| fence.allows(Verb::Approve, &target).is_ok())
+}
+
+/// Under which name the connections that `policy` cuts off although it goes on wait, beside those that end with it.
+pub fn cut_key(policy: &PrivateEndpointApproval) -> String {
+    format!("{}/cut", policy.uid().unwrap_or_default())
+}
+
+/// True if `policy` cuts off what is approved already, once it is agreed on.
+pub fn cuts(policy: &PrivateEndpointApproval) -> bool {
+    policy.metadata.deletion_timestamp.is_none()
+        && policy.spec.mode != Some(Mode::DryRun)
+        && policy.spec.reject.iter().any(DenyEntry::applies_to_approved)
+        && policy.spec.acknowledge.iter().any(|entry| entry.door == Door::RejectApproved)
 }
 
 /// True if the workspace of `rule` is gone or going, as far as the index shows.
@@ -102,14 +113,21 @@ pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Bre
     }
     for policy in indexes.approvals.state() {
         let Ok(policy) = &policy.0 else { continue };
-        if policy.spec.connection_ref.name == name && may_withdraw(context, policy, name, spec) {
-            let ending = if withdraws(context, policy) {
-                context.endings.of(&policy.uid().unwrap_or_default())
-            } else {
-                Vec::new()
-            };
+        if policy.spec.connection_ref.name != name || !may_approve(context, policy, name, spec) {
+            continue;
+        }
+        let uid = policy.uid().unwrap_or_default();
+        // One that may have to withdraw one day counts among all.
+        let may_withdraw = [policy.spec.on_delete, policy.spec.on_expiry].contains(&Some(Aftermath::Withdraw));
+        if may_withdraw {
+            let ending = if withdraws(context, policy) { context.endings.of(&uid) } else { Vec::new() };
             all += ending.len().max(1);
             waiting.extend(ending);
+        }
+        if cuts(policy) {
+            let cut = context.endings.of(&cut_key(policy));
+            all += cut.len().max(1);
+            waiting.extend(cut);
         }
     }
     let recent = context.removals.within(name, context.pace.breaker_window, context.now());

@@ -4,44 +4,23 @@
 //! So nothing is approved for being pending: only what ARM itself states of the requesting endpoint counts, and what no policy
 //! allows stays as it is.
 
-use wildmatch::WildMatchPattern;
+mod cut;
+mod matching;
+mod narrow;
 
 use std::collections::BTreeMap;
 
-use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, EndpointMatch, Limits};
+use crate::api::approval::{AllowEntry, DecisionWord, DenyEntry, Limits};
 use crate::api::ids::ArmId;
-use crate::azure::private_link::{Connection, Dialect, Stated};
+use crate::azure::private_link::{Connection, Dialect};
 
 use super::decisions::{Ballot, Signature, Vote, names};
 use super::proof::Proof;
 use super::rules::ObjectKey;
-
-/// What is known about a statement. What ARM does not say is unknown, and unknown never allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// It holds.
-    Yes,
-    /// It does not.
-    No,
-    /// ARM does not say.
-    Unknown,
-}
-
-impl Truth {
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::No, _) | (_, Self::No) => Self::No,
-            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
-            (Self::Yes, Self::Yes) => Self::Yes,
-        }
-    }
-}
-
-impl From<bool> for Truth {
-    fn from(value: bool) -> Self {
-        if value { Self::Yes } else { Self::No }
-    }
-}
+pub use cut::{Cut, cut_off};
+pub use matching::Truth;
+use matching::{Facts, denies, names as entry_names};
+use narrow::holds;
 
 /// One policy in force on a target: its namespace holds the verb `approve` there.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +45,33 @@ pub struct Policy {
     pub own_subscriptions: Vec<String>,
 }
 
+/// An entry of a policy that decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The policy.
+    pub policy: ObjectKey,
+    /// Its list: `allow`, `reject` or `hold`.
+    pub list: &'static str,
+    /// Where in the list, counted from 0.
+    pub index: usize,
+    /// The entry's name, if it has one.
+    pub name: Option<String>,
+}
+
+impl Rule {
+    /// The entry within its policy, for example `allow[0] "hub"`.
+    pub fn entry(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!(" {name:?}"));
+        format!("{}[{}]{}", self.list, self.index, name.unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{} {}", self.policy.namespace, self.policy.name, self.entry())
+    }
+}
+
 /// What was decided about one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -75,97 +81,99 @@ pub struct Decision {
     pub policies: Vec<ObjectKey>,
     /// Why, for people.
     pub why: String,
+    /// The entry of each of these policies that decided so, the first that holds; empty if people did, or nobody.
+    pub rules: Vec<Rule>,
     /// The people who decided so; empty if the policies' entries did.
     pub people: Vec<Signature>,
 }
 
-/// What ARM states of one connection.
-struct Facts {
-    /// The endpoint that asks, if its id can be read.
-    endpoint: Option<ArmId>,
-    sub_resources: Stated,
-}
+impl Decision {
+    /// What decided, for people: entries, or the decisions of people; `None` if nothing did.
+    pub fn decided_by(&self) -> Option<String> {
+        let rules = self.rules.iter().map(ToString::to_string);
+        let people = self.people.iter().map(|one| format!("ApprovalDecision {} of {}", one.name, one.approver));
+        let all: Vec<String> = rules.chain(people).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
 
-/// Whether the endpoint that asks is the one that `wanted` describes.
-fn is_endpoint(wanted: &EndpointMatch, facts: &Facts, own_subscriptions: &[String]) -> Truth {
-    // Without an id that can be read nothing is known of who asks.
-    let Some(endpoint) = &facts.endpoint else { return Truth::Unknown };
-    // What is no private endpoint is nothing that a policy can mean.
-    if !endpoint.is("Microsoft.Network/privateEndpoints") {
-        return Truth::Unknown;
+    /// The entry of `policy` that decided, for example `allow[0]`.
+    pub fn entry_of(&self, policy: &ObjectKey) -> Option<String> {
+        self.rules.iter().find(|rule| rule.policy == *policy).map(Rule::entry)
     }
-    if let Some(id) = &wanted.id {
-        return ArmId::parse(id).is_ok_and(|id| id == *endpoint).into();
-    }
-    let is_own = |id: &str| own_subscriptions.iter().any(|own| own.eq_ignore_ascii_case(id));
-    let side = wanted.own_subscription.is_none_or(|own| own == is_own(endpoint.subscription()));
-    let subscription = match &wanted.subscription_id {
-        None => Truth::Yes,
-        Some(id) if !id.eq_ignore_ascii_case(endpoint.subscription()) => Truth::No,
-        // In subscriptions of others, managed networks' among them, names are chosen by whoever asks: that it lies there says
-        // nothing of who it is.
-        Some(id) if is_own(id) => Truth::Yes,
-        Some(_) => Truth::Unknown,
-    };
-    let same = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(is));
-    let pattern = wanted
-        .name_pattern
-        .as_deref()
-        .is_none_or(|pattern| WildMatchPattern::<'*', '?'>::new_case_insensitive(pattern).matches(endpoint.name()));
-    let names =
-        same(&wanted.resource_group, endpoint.resource_group()) && same(&wanted.name, endpoint.name()) && pattern;
-    Truth::from(side).and(subscription).and(names.into())
-}
-
-/// Whether the connection is for `wanted`: for nothing else (`every`), or for one of them at least.
-fn is_for(wanted: &[String], facts: &Facts, every: bool) -> Truth {
-    if wanted.is_empty() {
-        return Truth::Yes;
-    }
-    let Stated::Groups(groups) = &facts.sub_resources else { return Truth::Unknown };
-    let listed = |group: &String| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(group));
-    if every { groups.iter().all(listed) } else { groups.iter().any(listed) }.into()
 }
 
 impl Policy {
-    /// Only what is known to hold allows.
-    fn allows(&self, facts: &Facts) -> bool {
-        !self.expired
-            && self.allow.iter().any(|entry| {
-                // Own subscriptions alone name nobody.
-                let named = entry.private_endpoint.id.is_some() || entry.private_endpoint.subscription_id.is_some();
-                let endpoint = is_endpoint(&entry.private_endpoint, facts, &self.own_subscriptions);
-                named && endpoint.and(is_for(&entry.sub_resources, facts, true)) == Truth::Yes
-            })
+    fn rule(&self, list: &'static str, index: usize, name: Option<&String>) -> Rule {
+        Rule { policy: self.key.clone(), list, index, name: name.cloned() }
     }
 
-    /// What is not known not to hold denies.
-    fn denies(&self, entries: &[DenyEntry], facts: &Facts) -> bool {
-        entries.iter().any(|entry| {
-            let endpoint = entry
-                .private_endpoint
-                .as_ref()
-                .map_or(Truth::Yes, |wanted| is_endpoint(wanted, facts, &self.own_subscriptions));
-            endpoint.and(is_for(&entry.sub_resources, facts, false)) != Truth::No
+    /// Why the policy allows nothing, if one of its expressions cannot be read: what an entry was meant to exclude is not known
+    /// then, so none of its allow entries is believed. What it rejects and holds stays so.
+    fn fault(&self) -> Option<String> {
+        unreadable(&self.allow)
+    }
+
+    /// The first entry that allows: only what is known to hold does.
+    fn allows(&self, facts: &Facts) -> Option<Rule> {
+        if self.expired || self.fault().is_some() {
+            return None;
+        }
+        let allows = |entry: &&AllowEntry| {
+            let narrowed = entry.expression.as_ref().map_or(Truth::Yes, |expression| {
+                expression.meaning().map_or(Truth::Unknown, |test| holds(test, facts, &self.own_subscriptions))
+            });
+            entry_names(entry, facts, &self.own_subscriptions).and(narrowed) == Truth::Yes
+        };
+        let found = self.allow.iter().enumerate().find(|(_, entry)| allows(entry));
+        found.map(|(index, entry)| self.rule("allow", index, entry.name.as_ref()))
+    }
+
+    /// The first entry that denies: what is not known not to hold does.
+    fn denies(&self, list: &'static str, entries: &[DenyEntry], facts: &Facts) -> Option<Rule> {
+        let mut entries = entries.iter().enumerate();
+        let found = entries.find(|(_, entry)| denies(entry, facts, &self.own_subscriptions) != Truth::No);
+        found.map(|(index, entry)| self.rule(list, index, entry.name.as_ref()))
+    }
+
+    /// Why the policy does not allow what one of its entries names, if its expression is the reason.
+    fn narrowed_away(&self, facts: &Facts) -> Option<String> {
+        let entries = self.allow.iter().enumerate().filter(|_| !self.expired);
+        let mut named = entries.filter(|(_, entry)| entry_names(entry, facts, &self.own_subscriptions) == Truth::Yes);
+        if let Some(fault) = self.fault() {
+            return named.next().map(|_| format!("{}/{} allows nothing: {fault}", self.key.namespace, self.key.name));
+        }
+        named.find_map(|(index, entry)| {
+            let rule = self.rule("allow", index, entry.name.as_ref());
+            Some(match holds(entry.expression.as_ref()?.meaning().ok()?, facts, &self.own_subscriptions) {
+                Truth::Yes => return None,
+                Truth::No => format!("the expression of {rule} does not hold"),
+                Truth::Unknown => format!("the expression of {rule} asks for what Azure does not state"),
+            })
         })
     }
 }
 
+/// What is wrong with the first expression in `entries` that cannot be read, and where.
+pub fn unreadable(entries: &[AllowEntry]) -> Option<String> {
+    entries.iter().enumerate().find_map(|(index, entry)| {
+        let fault = entry.expression.as_ref()?.meaning().err()?;
+        Some(format!("allow[{index}].expression, {fault}"))
+    })
+}
+
 /// Decides about `connection` by all `policies` on its target: reject beats hold beats allow, and what nobody names stays
-/// pending. The order of policies and entries does not matter.
+/// pending. The order of policies and entries does not matter to the word; of several entries that hold, each policy's first is
+/// named.
 ///
 /// People decide for a policy and have its weight: one who rejects does so like an entry. If as many as it asks for approve, they
 /// lift its own hold and let in what no entry allows; another policy's hold is for that policy's people to lift, and no
 /// rejection is ever lifted.
 pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -> Decision {
-    let facts =
-        Facts { endpoint: ArmId::parse(&connection.endpoint).ok(), sub_resources: connection.sub_resources(dialect) };
-    let all = |holds: &dyn Fn(&Policy) -> bool| -> Vec<ObjectKey> {
-        policies.iter().filter(|policy| holds(policy)).map(|policy| policy.key.clone()).collect()
-    };
-    let by = |word, verb: &str, policies: Vec<ObjectKey>| {
-        let names: Vec<String> = policies.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
-        Decision { word, policies, why: format!("{verb} by {}", names.join(", ")), people: Vec::new() }
+    let facts = Facts::of(connection, dialect);
+    let by = |word, verb: &str, rules: Vec<Rule>| {
+        let named: Vec<String> = rules.iter().map(ToString::to_string).collect();
+        let policies = rules.iter().map(|rule| rule.policy.clone()).collect();
+        Decision { word, policies, why: format!("{verb} by {}", named.join(", ")), rules, people: Vec::new() }
     };
     let ballots: Vec<(&Policy, Ballot)> =
         policies.iter().map(|policy| (policy, Ballot::of(policy, connection))).collect();
@@ -173,41 +181,48 @@ pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -
         let signed: Vec<&(&Policy, Ballot)> = ballots.iter().filter(|(_, ballot)| !of(ballot).is_empty()).collect();
         let mut people: Vec<Signature> = signed.iter().flat_map(|(_, ballot)| of(ballot).to_vec()).collect();
         people.sort();
-        let verb = format!("{verb} by {}, asked", names(&people));
-        let decision = by(word, &verb, signed.iter().map(|(policy, _)| policy.key.clone()).collect());
-        (!people.is_empty()).then_some(Decision { people, ..decision })
+        let asking: Vec<ObjectKey> = signed.iter().map(|(policy, _)| policy.key.clone()).collect();
+        let askers: Vec<String> = asking.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
+        let why = format!("{verb} by {}, asked by {}", names(&people), askers.join(", "));
+        (!people.is_empty()).then_some(Decision { word, policies: asking, why, rules: Vec::new(), people })
     };
-    let rejecting = all(&|policy| policy.denies(&policy.reject, &facts));
+    let rejecting: Vec<Rule> =
+        policies.iter().filter_map(|policy| policy.denies("reject", &policy.reject, &facts)).collect();
     if !rejecting.is_empty() {
         return by(DecisionWord::Rejected, "rejected", rejecting);
     }
     if let Some(decision) = by_people(DecisionWord::Rejected, "rejected", Ballot::rejected_by) {
         return decision;
     }
-    let held =
-        |policy: &Policy, ballot: &Ballot| policy.denies(&policy.hold, &facts) && ballot.approved_by().is_empty();
-    let holding = ballots.iter().filter(|(policy, ballot)| held(policy, ballot));
-    let holding: Vec<ObjectKey> = holding.map(|(policy, _)| policy.key.clone()).collect();
+    let unlifted = ballots.iter().filter(|(_, ballot)| ballot.approved_by().is_empty());
+    let holding: Vec<Rule> = unlifted.filter_map(|(policy, _)| policy.denies("hold", &policy.hold, &facts)).collect();
     if !holding.is_empty() {
         return by(DecisionWord::Held, "held for a person", holding);
     }
     if let Some(decision) = by_people(DecisionWord::Allowed, "approved", Ballot::approved_by) {
         return decision;
     }
-    let allowing = all(&|policy| policy.allows(&facts) && policy.require_approvers.is_none());
-    if !allowing.is_empty() {
-        return by(DecisionWord::Allowed, "allowed", allowing);
+    let (alone, lacking): (Vec<&Policy>, Vec<&Policy>) =
+        policies.iter().partition(|policy| policy.require_approvers.is_none());
+    let allowing = |policies: Vec<&Policy>| -> Vec<Rule> {
+        policies.into_iter().filter_map(|policy| policy.allows(&facts)).collect()
+    };
+    let allowed = allowing(alone);
+    if !allowed.is_empty() {
+        return by(DecisionWord::Allowed, "allowed", allowed);
     }
-    let lacking = all(&|policy| policy.allows(&facts));
+    let lacking = allowing(lacking);
     if !lacking.is_empty() {
         return by(DecisionWord::ApproversMissing, "allowed once enough people have approved it", lacking);
     }
     let why = if facts.endpoint.is_none() {
-        "ARM does not state which endpoint asks, so no policy can allow it"
+        "ARM does not state which endpoint asks, so no policy can allow it".to_owned()
     } else {
-        "no policy on this target allows the endpoint that asks"
+        let narrowed = policies.iter().find_map(|policy| policy.narrowed_away(&facts));
+        let because = narrowed.map(|because| format!(": {because}")).unwrap_or_default();
+        format!("no policy on this target allows the endpoint that asks{because}")
     };
-    Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why: why.to_owned(), people: Vec::new() }
+    Decision { word: DecisionWord::Unmatched, policies: Vec::new(), why, rules: Vec::new(), people: Vec::new() }
 }
 
 /// How many connections a policy has let in.
@@ -265,6 +280,7 @@ pub fn decide_all(connections: &[Connection], dialect: &Dialect, policies: &[Pol
         }
         if bound {
             decision.policies.retain(room);
+            decision.rules.retain(|rule| room(&rule.policy));
         }
         for key in &decision.policies {
             admitted.entry(key.clone()).or_default().count(&subscription);
@@ -298,320 +314,5 @@ pub fn acts(policy: &ObjectKey, connection: &Connection, decision: &Decision) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const OWN: &str = "00000000-0000-0000-0000-000000000002";
-    const FOREIGN: &str = "00000000-0000-0000-0000-00000000000f";
-
-    fn connection(endpoint: &str, state: &str) -> Connection {
-        Connection::read(&json!({"name": "c", "properties": {"privateEndpoint": {"id": endpoint},
-            "privateLinkServiceConnectionState": {"status": state, "description": "please, I am the hub"}}}))
-        .unwrap()
-    }
-
-    fn endpoint(subscription: &str, group: &str, name: &str) -> String {
-        format!(
-            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/privateEndpoints/{name}"
-        )
-    }
-
-    const STORAGE: &str = "Microsoft.Storage/storageAccounts";
-
-    fn decide(connection: &Connection, policies: &[Policy]) -> Decision {
-        super::decide(connection, Dialect::of(STORAGE).unwrap(), policies)
-    }
-
-    fn policy(entry: serde_json::Value) -> Policy {
-        Policy {
-            key: ObjectKey { namespace: "platform".into(), name: "lake".into() },
-            allow: vec![serde_json::from_value(json!({ "privateEndpoint": entry })).unwrap()],
-            reject: vec![],
-            hold: vec![],
-            limits: None,
-            require_approvers: None,
-            votes: vec![],
-            expired: false,
-            own_subscriptions: vec![OWN.into()],
-        }
-    }
-
-    #[test]
-    fn all_that_an_entry_states_must_hold() {
-        let hub = json!({"subscriptionId": OWN, "resourceGroup": "hub", "namePattern": "lake-*"});
-        for (entry, asks, want) in [
-            (hub.clone(), endpoint(OWN, "hub", "lake-1"), true),
-            (hub.clone(), endpoint(&OWN.to_uppercase(), "HUB", "LAKE-1"), true),
-            (hub.clone(), endpoint(OWN, "hub", "pond-1"), false),
-            (hub.clone(), endpoint(OWN, "hub2", "lake-1"), false),
-            (hub.clone(), endpoint(FOREIGN, "hub", "lake-1"), false),
-            (json!({"subscriptionId": OWN}), endpoint(OWN, "any", "any"), true),
-            (json!({"subscriptionId": FOREIGN}), endpoint(FOREIGN, "any", "any"), false),
-            (
-                json!({"subscriptionId": OWN, "resourceGroup": "hub", "name": "lake-?"}),
-                endpoint(OWN, "hub", "lake-1"),
-                false,
-            ),
-            (hub.clone(), String::new(), false),
-            (hub.clone(), "lake-1".into(), false),
-            (
-                json!({"subscriptionId": OWN}),
-                format!("/subscriptions/{OWN}/resourceGroups/x/providers/Contoso.Fake/privateEndpoints/lake-1"),
-                false,
-            ),
-            (json!({"ownSubscription": true}), endpoint(OWN, "any", "any"), false),
-            (hub, format!("{}/../../../{FOREIGN}", endpoint(OWN, "hub", "lake-1")), false),
-        ] {
-            let decision = decide(&connection(&asks, "Pending"), &[policy(entry.clone())]);
-            assert_eq!(decision.word == DecisionWord::Allowed, want, "{entry} asked by {asks}: {}", decision.why);
-        }
-    }
-
-    #[test]
-    fn without_a_policy_everything_stays_pending() {
-        let decision = decide(&connection(&endpoint(OWN, "hub", "lake-1"), "Pending"), &[]);
-        assert_eq!(decision.word, DecisionWord::Unmatched);
-        let none = Policy { allow: vec![], ..policy(json!({"subscriptionId": OWN})) };
-        assert_eq!(decide(&connection(&endpoint(OWN, "hub", "x"), "Pending"), &[none]).word, DecisionWord::Unmatched);
-    }
-
-    #[test]
-    fn only_pending_ones_are_approved_and_only_by_a_policy_that_allows_them() {
-        let hub = policy(json!({"subscriptionId": OWN}));
-        let other = ObjectKey { namespace: "x".into(), name: "y".into() };
-        for (state, key, want) in [
-            ("Pending", &hub.key, true),
-            ("Approved", &hub.key, false),
-            ("Rejected", &hub.key, false),
-            ("Disconnected", &hub.key, false),
-            ("Pending", &other, false),
-        ] {
-            let connection = connection(&endpoint(OWN, "hub", "lake-1"), state);
-            let decision = decide(&connection, std::slice::from_ref(&hub));
-            assert_eq!(next(key, &[(connection, decision)], &[], |_| false).is_some(), want, "{state}");
-        }
-    }
-
-    #[test]
-    fn what_azure_refuses_or_never_carries_out_holds_up_no_other() {
-        let hub = policy(json!({"subscriptionId": OWN}));
-        let named = |name: &str| Connection { name: name.into(), ..connection(&endpoint(OWN, "hub", name), "Pending") };
-        let decided = decide_all(
-            &[named("a"), named("b"), named("c")],
-            Dialect::of(STORAGE).unwrap(),
-            std::slice::from_ref(&hub),
-        );
-        let asked = |name: &str, at: &str| Proof {
-            connection: name.into(),
-            endpoint: endpoint(OWN, "hub", name),
-            policy: "platform/lake".into(),
-            started_at: at.into(),
-            withdrawn_at: None,
-        };
-        let chosen = |asked: &[Proof], refused: &str| {
-            next(&hub.key, &decided, asked, |one| refused.contains(&one.name)).map(|(one, _)| one.name.clone())
-        };
-        assert_eq!(chosen(&[], "").as_deref(), Some("a"));
-        assert_eq!(chosen(&[], "a").as_deref(), Some("b"), "refused ones wait");
-        assert_eq!(chosen(&[asked("a", "1")], "").as_deref(), Some("b"), "what was not asked for goes first");
-        assert_eq!(chosen(&[asked("a", "2"), asked("b", "1")], "c").as_deref(), Some("b"), "the longest ago first");
-        assert_eq!(chosen(&[], "abc"), None);
-    }
-
-    fn entries(list: serde_json::Value) -> Vec<DenyEntry> {
-        serde_json::from_value(list).unwrap()
-    }
-
-    #[test]
-    fn reject_beats_hold_beats_allow_over_all_policies() {
-        let allow = policy(json!({"subscriptionId": OWN}));
-        let named = |name: &str| ObjectKey { namespace: "security".into(), name: name.into() };
-        let hold = Policy {
-            key: named("hold"),
-            allow: vec![],
-            hold: entries(json!([{"privateEndpoint": {"subscriptionId": OWN, "resourceGroup": "hub"}}])),
-            ..policy(json!({"subscriptionId": OWN}))
-        };
-        let reject = Policy {
-            key: named("reject"),
-            allow: vec![],
-            reject: entries(json!([{"privateEndpoint": {"id": endpoint(OWN, "hub", "lake-1")}}])),
-            ..policy(json!({"subscriptionId": OWN}))
-        };
-        let asks = |group: &str, name: &str| connection(&endpoint(OWN, group, name), "Pending");
-        for (connection, policies, word, by) in [
-            (asks("spoke", "lake-1"), vec![&allow, &hold, &reject], DecisionWord::Allowed, &allow),
-            (asks("hub", "lake-2"), vec![&allow, &hold, &reject], DecisionWord::Held, &hold),
-            (asks("hub", "lake-1"), vec![&allow, &hold, &reject], DecisionWord::Rejected, &reject),
-            (asks("HUB", "LAKE-1"), vec![&reject, &allow], DecisionWord::Rejected, &reject),
-            (asks("hub", "lake-1"), vec![&allow, &hold], DecisionWord::Held, &hold),
-        ] {
-            let mut policies: Vec<Policy> = policies.into_iter().cloned().collect();
-            let decision = decide(&connection, &policies);
-            assert_eq!((decision.word, &decision.policies), (word, &vec![by.key.clone()]), "{}", connection.endpoint);
-            policies.reverse();
-            assert_eq!(decide(&connection, &policies).word, word, "the order of policies does not matter");
-        }
-    }
-
-    #[test]
-    fn everybody_elses_subscriptions_can_be_denied_and_an_unreadable_requester_is() {
-        let strangers = Policy {
-            reject: entries(json!([{"privateEndpoint": {"ownSubscription": false}}])),
-            ..policy(json!({"subscriptionId": OWN}))
-        };
-        for (asks, word) in [
-            (endpoint(OWN, "hub", "lake-1"), DecisionWord::Allowed),
-            (endpoint(FOREIGN, "hub", "lake-1"), DecisionWord::Rejected),
-            (String::new(), DecisionWord::Rejected),
-        ] {
-            assert_eq!(decide(&connection(&asks, "Pending"), std::slice::from_ref(&strangers)).word, word, "{asks}");
-        }
-        // A name in a subscription of others is chosen by whoever asks, so it cannot be excluded that it is the one meant.
-        let named = Policy {
-            hold: entries(json!([{"privateEndpoint": {"subscriptionId": FOREIGN}}])),
-            ..policy(json!({"subscriptionId": OWN}))
-        };
-        let word = |asks: &str| decide(&connection(asks, "Pending"), std::slice::from_ref(&named)).word;
-        assert_eq!(word(&endpoint(FOREIGN, "hub", "x")), DecisionWord::Held);
-        assert_eq!(word(&endpoint(OWN, "hub", "x")), DecisionWord::Allowed);
-    }
-
-    #[test]
-    fn a_full_id_names_one_endpoint_wherever_it_lies() {
-        let partner = policy(json!({"id": endpoint(FOREIGN, "partner", "lake")}));
-        let word = |asks: String| decide(&connection(&asks, "Pending"), std::slice::from_ref(&partner)).word;
-        assert_eq!(word(endpoint(FOREIGN, "PARTNER", "lake")), DecisionWord::Allowed);
-        for twin in [
-            endpoint(FOREIGN, "partner2", "lake"),
-            endpoint(OWN, "partner", "lake"),
-            endpoint(FOREIGN, "partner", "lake2"),
-        ] {
-            assert_eq!(word(twin.clone()), DecisionWord::Unmatched, "{twin}");
-        }
-    }
-
-    #[test]
-    fn a_sub_resource_that_is_not_stated_never_allows_and_always_denies() {
-        let mut allow = policy(json!({"subscriptionId": OWN}));
-        allow.allow[0].sub_resources = vec!["sqlServer".into()];
-        let deny = Policy {
-            hold: entries(json!([{"subResources": ["sqlServer"]}])),
-            ..policy(json!({"subscriptionId": OWN}))
-        };
-        let sql = Dialect::of("Microsoft.Sql/servers").unwrap();
-        let storage = Dialect::of(STORAGE).unwrap();
-        for (dialect, stated, allowed, held) in [
-            (sql, json!(["SqlServer"]), true, true),
-            (sql, json!(["sqlServer", "other"]), false, true),
-            (sql, json!(["other"]), false, false),
-            (sql, json!([]), false, true),
-            // Storage states none: whatever such a member says there, the specification does not know it.
-            (storage, json!(["sqlServer"]), false, true),
-        ] {
-            let mut asks = connection(&endpoint(OWN, "hub", "x"), "Pending");
-            asks.properties.insert("groupIds".into(), stated.clone());
-            let word = |policy: &Policy| super::decide(&asks, dialect, std::slice::from_ref(policy)).word;
-            assert_eq!(word(&allow) == DecisionWord::Allowed, allowed, "{} {stated}", dialect.target_type);
-            assert_eq!(word(&deny) == DecisionWord::Held, held, "{} {stated}", dialect.target_type);
-        }
-    }
-
-    #[test]
-    fn limits_leave_the_rest_pending_and_count_what_is_approved_already() {
-        let all = |limits: serde_json::Value| Policy {
-            limits: Some(serde_json::from_value(limits).unwrap()),
-            ..policy(json!({"subscriptionId": OWN}))
-        };
-        let named = |name: &str, state: &str| {
-            let mut one = connection(&endpoint(OWN, "hub", name), state);
-            one.name = name.into();
-            one
-        };
-        let asked = [named("c", "Pending"), named("a", "Pending"), named("z", "Approved"), named("r", "Rejected")];
-        let words = |policies: &[Policy]| -> Vec<(String, DecisionWord)> {
-            let decided = decide_all(&asked, Dialect::of(STORAGE).unwrap(), policies);
-            decided.into_iter().filter(|(one, _)| one.is_pending()).map(|(one, d)| (one.name, d.word)).collect()
-        };
-        use DecisionWord::{Allowed, OverLimit};
-        let word = |a, c| vec![("a".to_owned(), a), ("c".to_owned(), c)];
-        assert_eq!(words(&[all(json!({"total": 1}))]), word(OverLimit, OverLimit));
-        assert_eq!(
-            words(&[all(json!({"total": 2}))]),
-            word(Allowed, OverLimit),
-            "the first by name gets the last place"
-        );
-        assert_eq!(words(&[all(json!({"perSubscription": 2}))]), word(Allowed, OverLimit));
-        assert_eq!(words(&[all(json!({"total": 3}))]), word(Allowed, Allowed));
-        let other = Policy {
-            key: ObjectKey { namespace: "platform".into(), name: "other".into() },
-            ..all(json!({"total": 2}))
-        };
-        assert_eq!(words(&[all(json!({"total": 1})), other]), word(Allowed, OverLimit), "another policy has room");
-    }
-
-    #[test]
-    fn an_expired_policy_allows_nothing_and_still_denies() {
-        let asks = connection(&endpoint(OWN, "hub", "lake-1"), "Pending");
-        let expired = Policy { expired: true, ..policy(json!({"subscriptionId": OWN})) };
-        assert_eq!(decide(&asks, std::slice::from_ref(&expired)).word, DecisionWord::Unmatched);
-        let hold = Policy { hold: entries(json!([{"subResources": ["blob"]}])), ..expired };
-        assert_eq!(decide(&asks, &[hold]).word, DecisionWord::Held);
-    }
-
-    proptest::proptest! {
-        /// Whatever policies there are, and in whatever order: an approval always has an entry that names the endpoint by what
-        /// ARM states, in a subscription of one's own or by its full id, and no entry against it.
-        #[test]
-        fn nothing_is_allowed_that_no_entry_allows(
-            asks in (0..3usize, 0..3usize, 0..3usize),
-            policies in proptest::collection::vec((0..3usize, (0..3usize, 0..4usize, 0..4usize), 0..4usize), 0..5),
-            turn in 0..5usize,
-        ) {
-            let (subscriptions, words) = ([OWN, FOREIGN, "00000000-0000-0000-0000-000000000003"], ["a", "b", "c"]);
-            let (subscription, group, name) = (subscriptions[asks.0], words[asks.1], words[asks.2]);
-            let entry = |(s, g, n): (usize, usize, usize)| {
-                let mut entry = json!({"subscriptionId": subscriptions[s]});
-                if let Some(group) = words.get(g) {
-                    entry["resourceGroup"] = json!(group);
-                    if let Some(name) = words.get(n) { entry["name"] = json!(name); }
-                }
-                entry
-            };
-            // The oracle reads the same entry once more, in other words.
-            let names = |(s, g, n): (usize, usize, usize)| {
-                let group_fits = words.get(g).is_none_or(|wanted| *wanted == group);
-                let name_fits = words.get(g).is_none() || words.get(n).is_none_or(|wanted| *wanted == name);
-                subscriptions[s] == subscription && group_fits && name_fits
-            };
-            let mut all: Vec<Policy> = Vec::new();
-            let (mut allowed, mut denied) = (false, false);
-            for (index, (what, selector, _)) in policies.iter().enumerate() {
-                let mut one = policy(json!({"subscriptionId": OWN}));
-                one.key.name = format!("p{index}");
-                one.allow.clear();
-                match what {
-                    0 => {
-                        one.allow = vec![serde_json::from_value(json!({"privateEndpoint": entry(*selector)})).unwrap()];
-                        allowed |= names(*selector) && subscription == OWN;
-                    }
-                    1 => {
-                        one.hold = entries(json!([{"privateEndpoint": entry(*selector)}]));
-                        denied |= names(*selector);
-                    }
-                    _ => {
-                        one.reject = entries(json!([{"privateEndpoint": entry(*selector)}]));
-                        denied |= names(*selector);
-                    }
-                }
-                all.push(one);
-            }
-            let asking = connection(&endpoint(subscription, group, name), "Pending");
-            let word = decide(&asking, &all).word;
-            proptest::prop_assert_eq!(word == DecisionWord::Allowed, allowed && !denied);
-            if !all.is_empty() { let by = turn % all.len(); all.rotate_left(by); }
-            proptest::prop_assert_eq!(decide(&asking, &all).word, word);
-        }
-    }
-}
+#[path = "approval/tests.rs"]
+mod tests;

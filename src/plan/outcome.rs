@@ -73,6 +73,8 @@ reasons! {
     Defined => ready("Defined");
     /// The policy decides on its target's connections.
     InForce => ready("InForce");
+    /// The policy decides and reports; with `mode: DryRun` it neither approves nor rejects.
+    DryRun => ready("DryRun");
     /// The credential works.
     Available => ready("Available");
     /// Azure shows what the person decided.

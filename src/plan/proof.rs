@@ -16,6 +16,9 @@ pub struct Proof {
     pub endpoint: String,
     /// Namespace and name of the policy.
     pub policy: String,
+    /// The policy's entry that decided, for example `allow[0]`; `None` if people did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// When the request was about to go out, RFC 3339.
     pub started_at: String,
     /// When a withdrawal was last sent, RFC 3339, if another endpoint turned out to be approved.
@@ -166,6 +169,7 @@ mod tests {
             connection: "c".into(),
             endpoint: OURS.into(),
             policy: "platform/lake".into(),
+            rule: None,
             started_at: at(0).to_string(),
             withdrawn_at: None,
         }

@@ -35,7 +35,8 @@ mod tests {
                 "privateLinkServiceConnectionState": {"status": state}}}))
             .unwrap()
         };
-        let decision = |word| Decision { word, policies: Vec::new(), why: String::new(), people: Vec::new() };
+        let decision =
+            |word| Decision { word, policies: Vec::new(), why: String::new(), rules: Vec::new(), people: Vec::new() };
         let approval = |name: &str, endpoint: &str, policy: &str| Approval {
             connection: name.into(),
             endpoint: endpoint.into(),

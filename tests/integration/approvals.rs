@@ -68,6 +68,10 @@ async fn reject_beats_hold_beats_allow_and_twins_get_nothing() {
     assert!(held["why"].as_str().unwrap_or_default().contains("/lake"), "the policy is named: {held}");
     let waiting = condition(&settled, "ConnectionsPending")["message"].as_str().unwrap_or_default().to_owned();
     assert!(twins.iter().all(|twin| waiting.contains(twin)), "{waiting}");
+    assert!(
+        waiting.starts_with("3 connections wait for a person: ") && waiting.contains("(held for a person by"),
+        "{waiting}"
+    );
     operator.stop().await;
 }
 
@@ -193,6 +197,7 @@ async fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     let operator = world.operator().await;
     let decided = world.until(&policy, "decided", |object| object["status"]["pending"] == 2).await;
     world.rest().await;
+    assert_eq!(condition(&decided, "Ready")["reason"], "DryRun");
     assert_eq!(reported(&decided, &ours)["decision"], "Allowed");
     assert_eq!(reported(&decided, &stranger)["decision"], "Rejected");
     assert!(world.writes().is_empty(), "{:?}", world.written());

@@ -512,6 +512,31 @@ async fn wrong_policies_are_refused_with_the_way_out() {
                 &["spec.reject[0]", "privateEndpoint, subResources or both"],
             ),
             wrong(
+                "approved ones cut off and let in again",
+                change("spec.reject", json!([{"subResources": ["dfs"], "appliesTo": ["Approved"]}])),
+                &["spec.reject[0]", "must hold Pending"],
+            ),
+            wrong(
+                "approved ones held",
+                change("spec.hold", json!([{"subResources": ["dfs"], "appliesTo": ["Pending", "Approved"]}])),
+                &["spec.hold", "appliesTo is for reject only"],
+            ),
+            wrong(
+                "an expression without an end",
+                change("spec.allow.0.expression", json!("true || ".repeat(80))),
+                &["spec.allow[0].expression", "512"],
+            ),
+            wrong(
+                "an expression that stands alone",
+                change("spec.allow", json!([{"privateEndpoint": {"ownSubscription": true}, "expression": "true"}])),
+                &["spec.allow[0]", "give id, or subscriptionId"],
+            ),
+            wrong(
+                "a name that would not fit into a line",
+                change("spec.allow.0.name", json!("two\nlines")),
+                &["spec.allow[0].name"],
+            ),
+            wrong(
                 "a group without a subscription",
                 change("spec.hold", json!([{"privateEndpoint": {"ownSubscription": false, "resourceGroup": "hub"}}])),
                 &["spec.hold[0].privateEndpoint", "subscriptionId: needed with a resource group"],
@@ -595,45 +620,27 @@ async fn right_manifests_are_accepted() {
                 "strangers rejected",
                 with(&approval, "spec.reject", json!([{"privateEndpoint": {"ownSubscription": false}}])),
             ),
+            (
+                "strangers cut off",
+                with(
+                    &with(
+                        &approval,
+                        "spec.reject",
+                        json!([{"name": "others", "privateEndpoint": {"ownSubscription": false},
+                        "appliesTo": ["Pending", "Approved"]}]),
+                    ),
+                    "spec.acknowledge",
+                    json!([{"door": "RejectApproved", "value": one}]),
+                ),
+            ),
+            (
+                "a narrowed entry",
+                with(&approval, "spec.allow.0.expression", json!("endpoint.name.startsWith('lake-')")),
+            ),
             ("a sub-resource held", with(&approval, "spec.hold", json!([{"subResources": ["dfs"]}]))),
             ("one endpoint by its id", with(&approval, "spec.allow", json!([{"privateEndpoint": {"id": one}}]))),
         ])
         .await;
-}
-
-/// Every YAML file in `examples/`, as it would be applied.
-#[tokio::test(flavor = "multi_thread")]
-async fn examples_are_accepted() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut files = Vec::new();
-    let mut folders = vec![folder];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                files.push(path);
-            }
-        }
-    }
-    let world = World::new().await;
-    let mut table = Vec::new();
-    for file in &files {
-        let text = std::fs::read_to_string(file).expect("text");
-        for document in text.split("\n---") {
-            let manifest: Value = serde_saphyr::from_str(document.trim_start_matches("---")).expect("YAML");
-            // What is not ours, such as namespaces and secrets, needs no test.
-            let ours = manifest["apiVersion"].as_str().is_some_and(|version| version.starts_with("aml-operator.io/"));
-            if ours {
-                let namespaced = manifest["metadata"]["namespace"].is_string();
-                // The namespaces of the examples do not exist here.
-                let team = world.team.as_str().into();
-                table.push(if namespaced { with(&manifest, "metadata.namespace", team) } else { manifest });
-            }
-        }
-    }
-    world.accepts(table.into_iter().map(|manifest| ("an example", manifest)).collect()).await;
 }
 
 /// The clusters of those who write with `kubectl create` or `apply` validate strictly; applying server-side always does.

@@ -12,7 +12,7 @@ use crate::support::{World, condition, control_plane, user};
 /// Name of the admission policy and its binding.
 const GUARD: &str = "approvaldecisions.aml-operator.io";
 /// All worlds share the admission policy: one test takes it away, and the others must not run meanwhile.
-static SHARED_GUARD: RwLock<()> = RwLock::const_new(());
+pub(crate) static SHARED_GUARD: RwLock<()> = RwLock::const_new(());
 
 fn request(world: &World, name: &str) -> String {
     let endpoint = World::endpoint(&world.subscription, "spoke", name);

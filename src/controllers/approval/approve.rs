@@ -60,6 +60,7 @@ pub(super) async fn reject(
         Err(verdict) => return Ok(Err(verdict)),
     };
     let name = name_of(&turn.key);
+    let rule = decision.entry_of(&turn.key);
     let request_id = match put(turn, &before, "Rejected", &format!("Rejected by policy {name}")).await {
         Ok(request_id) => request_id,
         Err(error) => return Ok(refused(turn, &before, &format!("rejecting {}", before.name), &error)),
@@ -67,9 +68,15 @@ pub(super) async fn reject(
     context.metrics.decided("rejected");
     info!(
         target: AUDIT, policy = name, target_id = %turn.target, connection = before.name,
-        requester = before.endpoint, request_id, people = names(&decision.people), "rejected"
+        requester = before.endpoint, request_id, rule, people = names(&decision.people), "rejected"
     );
-    let note = format!("rejected {} from {} on {}", before.name, clean(&before.endpoint, 512), turn.target);
+    let note = format!(
+        "rejected {} from {} on {} by {}",
+        before.name,
+        clean(&before.endpoint, 512),
+        turn.target,
+        clean(&decision.decided_by().unwrap_or(name), 256)
+    );
     context.events.publish(policy, false, "Rejected", &note).await;
     // Where a decision takes time, the next turn sees it still pending: it is looked at again when it had time to show.
     let shown = read(turn, &before.name).await.ok().flatten();
@@ -96,6 +103,7 @@ pub(super) async fn approve(
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),
         policy: name_of(&turn.key),
+        rule: decision.entry_of(&turn.key),
         // In full: cut to the second, it would seem to have rested up to a second longer than it has.
         started_at: context.now().to_string(),
         withdrawn_at: None,

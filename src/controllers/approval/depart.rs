@@ -9,7 +9,7 @@ use super::{Turn, allowed, blocked, decided, lane, list, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::ids::ArmId;
 use crate::azure::private_link::Dialect;
-use crate::controllers::removals::{definition_going, withdraws};
+use crate::controllers::removals::{cut_key, definition_going, withdraws};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
@@ -23,6 +23,7 @@ const KEPT: &str = "Azure keeps what was approved";
 async fn release(context: &Context, policy: &PrivateEndpointApproval, note: &str) -> Result<Outcome, Error> {
     context.release(policy, note).await?;
     context.endings.forget(&policy.uid().unwrap_or_default());
+    context.endings.forget(&cut_key(policy));
     Ok(Outcome::Done)
 }
 

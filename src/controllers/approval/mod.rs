@@ -1,6 +1,7 @@
 //! `PrivateEndpointApproval`: lists a target's connections, asks `decide()`, and approves one at a time, read before and after.
 
 mod approve;
+mod cut;
 mod depart;
 mod report;
 mod settle;
@@ -21,7 +22,7 @@ use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
-use crate::plan::approval::{Decision, Policy, acts, decide_all, next};
+use crate::plan::approval::{Decision, Policy, acts, decide_all, next, unreadable};
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
 use crate::plan::{Reason, Verdict};
@@ -34,6 +35,7 @@ use crate::runtime::status::{Basis, has_finalizer};
 use crate::telemetry::ConnectionsOnTarget;
 
 use approve::{approve, reject};
+use cut::cut;
 use report::report;
 use settle::settle;
 pub(crate) use votes::weigh;
@@ -198,6 +200,11 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
         // One at a time: the next one is looked for on a fresh list.
         return Ok(Outcome::Again(context.pace.lane));
     }
+    let cutting = match cut(turn, policy, &connections, &page.page, observes || held.is_some()).await? {
+        None => None,
+        Some(Ending::Again) => return Ok(Outcome::Again(context.pace.lane)),
+        Some(Ending::Waits(verdict) | Ending::Over(verdict)) => Some(verdict),
+    };
     let left = left(context, policy);
     let over = match left.filter(Duration::is_zero) {
         Some(_) => match expired(turn, policy, &decided, &mut page, held.is_some()).await? {
@@ -209,9 +216,22 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
             None
         }
     };
-    let verdict = held.or_else(|| refusals(turn, &decided)).or(over).unwrap_or_else(|| {
-        let word = if observes { "decides, and with DryRun neither approves nor rejects" } else { "decides" };
-        Verdict::new(Reason::InForce, format!("{word} on the connections of {}", turn.target))
+    let invalid = unreadable(&policy.spec.allow).map(|fault| {
+        let message = format!(
+            "nothing is allowed by this policy until it is corrected; what it rejects and holds stays so: {fault}"
+        );
+        Verdict::new(Reason::Invalid, message)
+    });
+    let verdict = held.or(invalid).or_else(|| refusals(turn, &decided)).or(cutting).or(over).unwrap_or_else(|| {
+        if observes {
+            let message = format!(
+                "decides on the connections of {}, and neither approves nor rejects: status.connections says what it would \
+                 do. Take spec.mode out to let it act",
+                turn.target
+            );
+            return Verdict::new(Reason::DryRun, message);
+        }
+        Verdict::new(Reason::InForce, format!("decides on the connections of {}", turn.target))
     });
     report(turn, policy, &decided, &page, verdict.clone()).await?;
     let uid = policy.uid().unwrap_or_default();

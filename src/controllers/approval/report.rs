@@ -23,8 +23,9 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
-    // What Azure said to the decision, if it refused it.
-    let refusal = waiting(turn, connection);
+    // What Azure said to the decision, if it refused it; what is over needs no such word.
+    let undone = connection.is_pending() || connection.is_approved();
+    let refusal = undone.then(|| waiting(turn, connection)).flatten();
     let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
     let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
@@ -36,6 +37,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
             Stated::Groups(groups) => clean(&groups.join(", "), 256),
         },
         decision: decision.word,
+        rule: decision.decided_by().map(|rule| clean(&rule, 512)),
         why: clean(&why, 512),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
         approved_by: connection.is_approved().then(|| match ours {
@@ -64,8 +66,12 @@ pub(super) async fn report(
     };
     let mut listed: Vec<&(Connection, Decision)> =
         decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
-    // What waits for a person comes first, so that it is never cut off by what is settled.
-    listed.sort_by_key(|entry| (!unmatched(entry), !entry.0.is_pending(), entry.0.name.clone()));
+    let against = |(connection, decision): &(Connection, Decision)| {
+        connection.is_approved() && decision.word == DecisionWord::Rejected
+    };
+    // What waits for a person comes first, and what is approved against a policy next, so that neither is ever dropped from the
+    // list for what is settled.
+    listed.sort_by_key(|entry| (!unmatched(entry), !against(entry), !entry.0.is_pending(), entry.0.name.clone()));
     let more = listed.len().saturating_sub(LISTED);
     let status = PrivateEndpointApprovalStatus {
         approved: count(&|(connection, decision)| connection.is_approved() && mine(decision)),
@@ -83,14 +89,22 @@ pub(super) async fn report(
         .iter()
         .filter(|entry| unmatched(entry))
         .take(5)
-        .map(|(connection, _)| format!("{} from {}", clean(&connection.name, 128), clean(&connection.endpoint, 256)))
+        .map(|(connection, decision)| {
+            let (name, endpoint) = (clean(&connection.name, 128), clean(&connection.endpoint, 256));
+            format!("{name} from {endpoint} ({})", clean(&decision.why, 256))
+        })
         .collect();
     let total = status.unmatched.unwrap_or_default();
     let (reason, message) = if waiting.is_empty() {
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
+        let (count, more) = match total.saturating_sub(i64::try_from(waiting.len()).unwrap_or(i64::MAX)) {
+            0 if total == 1 => ("1 connection waits".to_owned(), String::new()),
+            0 => (format!("{total} connections wait"), String::new()),
+            more => (format!("{total} connections wait"), format!("; and {more} more, see status.connections")),
+        };
         let text = format!(
-            "allowed by no policy, held by one, over a limit or short of approvers, so pending until a person decides ({total}): {}",
+            "{count} for a person: {}{more}. To let one in or turn it away, create an ApprovalDecision, or have a policy allow or reject it",
             waiting.join("; ")
         );
         ("DecisionNeeded", text)

@@ -117,9 +117,19 @@ pub(super) async fn approved(
     context.metrics.decided("approved");
     info!(
         target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection,
-        requester = proof.endpoint, request_id, people, "approved"
+        requester = proof.endpoint, request_id, rule = proof.rule, people, "approved"
     );
-    let note = format!("approved {} from {} on {}", proof.connection, clean(&proof.endpoint, 512), turn.target);
+    let by = match &proof.rule {
+        Some(rule) => format!("{} {rule}", proof.policy),
+        None => format!("{people}, asked by {}", proof.policy),
+    };
+    let note = format!(
+        "approved {} from {} on {} by {}",
+        proof.connection,
+        clean(&proof.endpoint, 512),
+        turn.target,
+        clean(&by, 256)
+    );
     context.events.publish(policy, false, "Approved", &note).await;
 }
 

@@ -8,13 +8,13 @@ use kube::ResourceExt;
 use tracing::info;
 
 use super::write::{read, refused, sent, take_back, unchanged, waiting};
-use super::{Turn, decided, name_of};
+use super::{Turn, decided, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::controllers::removals::{many_at_once, withdraws};
-use crate::plan::approval::Decision;
+use crate::plan::approval::{Decision, unreadable};
 use crate::plan::withdrawal::ending;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
@@ -98,6 +98,16 @@ pub(super) async fn withdraw(
             ..verdict
         });
     }
+    // What it allows is not known, so it cannot be told what nobody else allows.
+    let mut others = policies(turn, &page.page).into_iter().filter(|other| other.key != turn.key);
+    if let Some(other) = others.find(|other| unreadable(&other.allow).is_some()) {
+        let message = format!(
+            "policy {} has an expression that cannot be read, so nothing is withdrawn until it is corrected. It holds up {}; {keep}",
+            name_of(&other.key),
+            named(&ending)
+        );
+        return waits(Verdict::new(Reason::PolicyNotInForce, message));
+    }
     // What Azure refuses does not hold up the others.
     let Some(next) = ending.iter().find(|one| waiting(turn, one).is_none()) else {
         let refusal = waiting(turn, first).unwrap_or_else(|| Verdict::new(Reason::AzureBusy, "it is tried again"));
@@ -116,7 +126,6 @@ async fn send(
     connection: &Connection,
     page: &OpenPage,
 ) -> Result<Result<(), Verdict>, Error> {
-    let context = turn.context;
     unchanged(turn, policy).await?;
     let now = match read(turn, &connection.name).await {
         Ok(now) => now,
@@ -128,29 +137,67 @@ async fn send(
     if !now.is_of(&connection.endpoint) {
         return Ok(Ok(()));
     }
-    let doing = format!("withdrawing {}", now.name);
+    let removal = Removal {
+        doing: "withdrawing",
+        done: "withdrew",
+        event: "Withdrawn",
+        word: "withdrawn",
+        why: format!("Withdrawn: policy {name} has ended"),
+        rule: None,
+    };
+    remove(turn, policy, now, &removal).await
+}
+
+/// One approved connection that is taken from whoever has it.
+pub(super) struct Removal {
+    /// For messages, for example `withdrawing`.
+    pub(super) doing: &'static str,
+    /// For the event's note, for example `withdrew`.
+    pub(super) done: &'static str,
+    /// The event's reason.
+    pub(super) event: &'static str,
+    /// The word of the metrics and the audit log.
+    pub(super) word: &'static str,
+    /// What the target shows.
+    pub(super) why: String,
+    /// The entry that decided, if one did.
+    pub(super) rule: Option<String>,
+}
+
+/// Takes `now`, which was just read, from whoever has it: once nothing else works on it, counted for the breaker and recorded.
+pub(super) async fn remove(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    now: &Connection,
+    removal: &Removal,
+) -> Result<Result<(), Verdict>, Error> {
+    let context = turn.context;
+    let doing = format!("{} {}", removal.doing, now.name);
     if !now.is_settled(turn.dialect) {
         let message = format!("{doing}: Azure still works on it");
         return Ok(Err(Verdict::new(Reason::AzureBusy, message).after(Some(context.pace.poll))));
     }
-    let request_id = match take_back(turn, now, &format!("Withdrawn: policy {name} has ended")).await {
+    let request_id = match take_back(turn, now, &removal.why).await {
         Ok(request_id) => request_id,
         Err(error) => return Ok(refused(turn, now, &doing, &error)),
     };
     sent(turn, now, &doing);
     context.removals.note(&turn.connected.name, context.now());
-    context.metrics.decided("withdrawn");
+    context.metrics.decided(removal.word);
+    let name = name_of(&turn.key);
     info!(
         target: AUDIT, policy = name, target_id = %turn.target, connection = now.name, requester = now.endpoint, request_id,
-        "withdrawn"
+        rule = removal.rule, "{}", removal.word
     );
-    let note = format!("withdrew {} from {} on {}", now.name, clean(&now.endpoint, 512), turn.target);
-    context.events.publish(policy, false, "Withdrawn", &note).await;
+    let by = removal.rule.as_ref().map(|rule| format!(" by {name} {rule}")).unwrap_or_default();
+    let done = format!("{} {}", removal.done, now.name);
+    let note = format!("{done} from {} on {}{by}", clean(&now.endpoint, 512), turn.target);
+    context.events.publish(policy, false, removal.event, &note).await;
     Ok(Ok(()))
 }
 
 /// The connections for a message.
-fn named(connections: &[&Connection]) -> String {
+pub(super) fn named(connections: &[&Connection]) -> String {
     let listed: Vec<String> = connections
         .iter()
         .take(5)

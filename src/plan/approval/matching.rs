@@ -1,0 +1,120 @@
+//! Whether an entry of a policy holds for a connection, by what ARM states of it.
+
+use wildmatch::WildMatchPattern;
+
+use crate::api::approval::{AllowEntry, DenyEntry, EndpointMatch};
+use crate::api::ids::ArmId;
+use crate::azure::private_link::{Connection, Dialect, Stated};
+
+/// What is known about a statement. What ARM does not say is unknown, and unknown never allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// ARM does not say.
+    Unknown,
+}
+
+impl Truth {
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+}
+
+impl std::ops::Not for Truth {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(value: bool) -> Self {
+        if value { Self::Yes } else { Self::No }
+    }
+}
+
+/// What ARM states of one connection.
+pub(super) struct Facts {
+    /// The endpoint that asks, if its id can be read.
+    pub(super) endpoint: Option<ArmId>,
+    pub(super) sub_resources: Stated,
+}
+
+impl Facts {
+    pub(super) fn of(connection: &Connection, dialect: &Dialect) -> Self {
+        Self { endpoint: ArmId::parse(&connection.endpoint).ok(), sub_resources: connection.sub_resources(dialect) }
+    }
+
+    /// The private endpoint that asks. What is none is nothing that a policy can mean.
+    pub(super) fn private_endpoint(&self) -> Option<&ArmId> {
+        self.endpoint.as_ref().filter(|id| id.is("Microsoft.Network/privateEndpoints"))
+    }
+}
+
+pub(super) fn is_own(subscription: &str, own_subscriptions: &[String]) -> bool {
+    own_subscriptions.iter().any(|own| own.eq_ignore_ascii_case(subscription))
+}
+
+/// Whether the endpoint that asks is the one that `wanted` describes.
+fn is_endpoint(wanted: &EndpointMatch, facts: &Facts, own_subscriptions: &[String]) -> Truth {
+    // Without an id that can be read nothing is known of who asks.
+    let Some(endpoint) = facts.private_endpoint() else { return Truth::Unknown };
+    if let Some(id) = &wanted.id {
+        return ArmId::parse(id).is_ok_and(|id| id == *endpoint).into();
+    }
+    let is_own = |id: &str| is_own(id, own_subscriptions);
+    let side = wanted.own_subscription.is_none_or(|own| own == is_own(endpoint.subscription()));
+    let subscription = match &wanted.subscription_id {
+        None => Truth::Yes,
+        Some(id) if !id.eq_ignore_ascii_case(endpoint.subscription()) => Truth::No,
+        // In subscriptions of others, managed networks' among them, names are chosen by whoever asks: that it lies there says
+        // nothing of who it is.
+        Some(id) if is_own(id) => Truth::Yes,
+        Some(_) => Truth::Unknown,
+    };
+    let same = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(is));
+    let pattern = wanted
+        .name_pattern
+        .as_deref()
+        .is_none_or(|pattern| WildMatchPattern::<'*', '?'>::new_case_insensitive(pattern).matches(endpoint.name()));
+    let names =
+        same(&wanted.resource_group, endpoint.resource_group()) && same(&wanted.name, endpoint.name()) && pattern;
+    Truth::from(side).and(subscription).and(names.into())
+}
+
+/// Whether the connection is for `wanted`: for nothing else (`every`), or for one of them at least.
+fn is_for(wanted: &[String], facts: &Facts, every: bool) -> Truth {
+    if wanted.is_empty() {
+        return Truth::Yes;
+    }
+    let Stated::Groups(groups) = &facts.sub_resources else { return Truth::Unknown };
+    let listed = |group: &String| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(group));
+    if every { groups.iter().all(listed) } else { groups.iter().any(listed) }.into()
+}
+
+/// Whether what `entry` states in its fields holds; what its expression says comes on top.
+pub(super) fn names(entry: &AllowEntry, facts: &Facts, own_subscriptions: &[String]) -> Truth {
+    // Own subscriptions alone name nobody.
+    let named = entry.private_endpoint.id.is_some() || entry.private_endpoint.subscription_id.is_some();
+    let endpoint = is_endpoint(&entry.private_endpoint, facts, own_subscriptions);
+    Truth::from(named).and(endpoint).and(is_for(&entry.sub_resources, facts, true))
+}
+
+/// Whether all that `entry` states holds.
+pub(super) fn denies(entry: &DenyEntry, facts: &Facts, own_subscriptions: &[String]) -> Truth {
+    let wanted = entry.private_endpoint.as_ref();
+    let endpoint = wanted.map_or(Truth::Yes, |wanted| is_endpoint(wanted, facts, own_subscriptions));
+    endpoint.and(is_for(&entry.sub_resources, facts, false))
+}

@@ -1,0 +1,235 @@
+//! The examples, applied as their READMEs say: what teaches must not go stale.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arm_simulator::Seed;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::decisions::SHARED_GUARD;
+use crate::support::{CLIENT, OBJECT, TENANT, World, condition, control_plane, settings};
+
+/// Examples share names: a namespace `platform`, a connection `contoso`.
+static NAMES: Mutex<()> = Mutex::const_new(());
+/// Files beside the manifests: what the simulated Azure holds, what makes it a kustomization, and what a person creates later.
+const NOT_APPLIED: [&str; 3] = ["azure.yaml", "kustomization.yaml", "decision.yaml"];
+const OWN: &str = "00000000-0000-0000-0000-000000000002";
+const ANALYTICS: &str = "00000000-0000-0000-0000-000000000001";
+const PARTNER: &str = "00000000-0000-0000-0000-00000000000a";
+const STRANGER: &str = "99999999-9999-9999-9999-999999999999";
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The example `name` with every object marked as the test's, as a folder for `kubectl apply -k`. `connected` points its connection
+/// to the test's Azure; nothing else is changed.
+async fn overlay(world: &World, name: &str, connected: bool) -> String {
+    // A kustomization may only point below or beside itself.
+    let folder = control_plane().await.guard().folder().join(format!("{}-{name}", world.mark));
+    let copy = folder.join("example");
+    fs::create_dir_all(&copy).expect("a folder");
+    for entry in fs::read_dir(examples().join(name)).expect("the example") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), copy.join(entry.file_name())).expect("a copy");
+    }
+    let reached = world.connection_manifest()["spec"].clone();
+    let patch = json!([
+        {"op": "replace", "path": "/spec/cloud", "value": reached["cloud"]},
+        {"op": "add", "path": "/spec/customCloud", "value": reached["customCloud"]},
+        {"op": "replace", "path": "/spec/credential", "value": reached["credential"]},
+    ]);
+    let mut kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["example"],
+        "labels": [{"pairs": {"test": world.mark}}],
+    });
+    if connected {
+        kustomization["patches"] = json!([{"target": {"kind": "AzureConnection"}, "patch": patch.to_string()}]);
+    }
+    fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).expect("a kustomization");
+    folder.to_string_lossy().into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_can_be_applied_and_leaves_nothing_out() {
+    let _names = NAMES.lock().await;
+    let world = World::new().await;
+    let mut found = 0;
+    for entry in fs::read_dir(examples()).expect("examples") {
+        let path = entry.expect("an entry").path();
+        let kustomization: Value = serde_saphyr::from_str(&read(&path.join("kustomization.yaml"))).expect("YAML");
+        let listed = kustomization["resources"].as_array().cloned().unwrap_or_default();
+        for file in fs::read_dir(&path).expect("files") {
+            let file = file.expect("a file").file_name().to_string_lossy().into_owned();
+            let applied = listed.contains(&json!(file)) || NOT_APPLIED.contains(&file.as_str());
+            assert!(applied || !file.ends_with(".yaml"), "{file} of {} is not applied", path.display());
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = overlay(&world, &name, false).await;
+        let applied = control_plane().await.kubectl(&["apply", "--server-side", "-k", &folder]).await;
+        assert!(!applied.expect(&name).is_empty());
+        control_plane().await.kubectl(&["delete", "--wait=true", "-k", &folder]).await.expect(&name);
+        found += 1;
+    }
+    assert!(found >= 2, "the examples are found");
+}
+
+/// Azure, as the README of `approvals-only` describes it: the three targets, who asks, and the role that `role.json` defines.
+fn azure(seed: &mut Seed) {
+    let role: Value = serde_json::from_str(&read(&examples().join("approvals-only/role.json"))).expect("JSON");
+    let target = |kind: &str| format!("/subscriptions/{OWN}/resourceGroups/data-rg/providers/{kind}");
+    let targets =
+        ["Microsoft.Storage/storageAccounts/lake", "Microsoft.Sql/servers/orders", "Microsoft.KeyVault/vaults/keys"];
+    let asks = |target_of: usize, endpoint: String| {
+        let groups: &[&str] = if target_of == 1 { &["sqlServer"] } else { &[] };
+        json!({"target": target(targets[target_of]), "privateEndpointId": endpoint, "groupIds": groups})
+    };
+    *seed = serde_json::from_value(json!({
+        "servicePrincipals": [{"tenantId": TENANT, "clientId": CLIENT, "objectId": OBJECT, "secret": "not-a-secret"}],
+        "subscriptions": [{"subscriptionId": OWN, "tenantId": TENANT}],
+        "resourceGroups": [{"subscriptionId": OWN, "name": "data-rg", "location": "westeurope"}],
+        "resources": targets.map(|kind| json!({"id": target(kind), "location": "westeurope"})),
+        "roleDefinitions": [{"name": "aaaaaaaa-0000-0000-0000-000000000001", "roleName": role["Name"], "actions": role["Actions"]}],
+        "roleAssignments": targets.map(|kind| json!({"scope": target(kind), "role": role["Name"], "principalId": OBJECT})),
+        "connections": [
+            asks(0, World::endpoint(OWN, "hub-network", "lake-hub")),
+            asks(0, World::endpoint(ANALYTICS, "analytics-network", "notebooks")),
+            asks(0, World::endpoint(ANALYTICS, "analytics-network", "sandbox")),
+            asks(0, World::endpoint(STRANGER, "hub-network", "lake-hub")),
+            asks(1, World::endpoint(OWN, "hub-network", "orders-hub")),
+            asks(1, World::endpoint(OWN, "spoke-network", "orders-spoke")),
+            asks(2, World::endpoint(PARTNER, "partner-network", "contoso-keys")),
+            asks(2, World::endpoint(STRANGER, "partner-network", "contoso-keys")),
+        ],
+    }))
+    .expect("a seed");
+}
+
+/// What `kubectl get` prints of the policies, without their age: as the README has it, in its own spacing.
+async fn assert_the_readme_shows_the_policies() {
+    let shown = control_plane().await.kubectl(&["get", "amlpea", "-n", "platform"]).await.expect("kubectl answers");
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let readme = read(&examples().join("approvals-only/README.md"));
+    let readme: Vec<Vec<String>> = readme.lines().map(words).collect();
+    for line in shown.lines().map(words) {
+        let line = &line[..line.len() - 1];
+        assert!(readme.iter().any(|taught| taught.starts_with(line)), "the README does not show {line:?} of\n{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_only_does_what_its_readme_says() {
+    let _guard = SHARED_GUARD.read().await;
+    let _names = NAMES.lock().await;
+    let world = World::seeded(settings(), |seed, _| azure(seed)).await;
+    let kubectl =
+        async |args: &[&str]| control_plane().await.kubectl(args).await.unwrap_or_else(|error| panic!("{error}"));
+    let folder = overlay(&world, "approvals-only", true).await;
+    let operator = world.operator().await;
+    kubectl(&["apply", "--server-side", "-k", &folder]).await;
+
+    // First nothing is done, and all is said.
+    let policies = ["lake", "orders", "keys"]
+        .map(|name| json!({"kind": "PrivateEndpointApproval", "metadata": {"name": name, "namespace": "platform"}}));
+    for policy in &policies {
+        world.until_reason(policy, "DryRun").await;
+    }
+    let [lake, orders, keys] = &policies;
+    assert_eq!(
+        decisions(&world, lake).await,
+        ["Allowed lake-hub", "Allowed notebooks", "Held sandbox", "Rejected lake-hub"]
+    );
+    assert_eq!(decisions(&world, orders).await, ["Allowed orders-hub", "Unmatched orders-spoke"]);
+    assert_eq!(decisions(&world, keys).await, ["Allowed contoso-keys", "Unmatched contoso-keys"]);
+    assert_the_readme_shows_the_policies().await;
+    world.rest().await;
+    assert!(world.writes().is_empty(), "{:?}", world.written());
+
+    // Then they act.
+    for policy in ["lake", "orders", "keys"] {
+        let line_taken_out = r#"[{"op": "remove", "path": "/spec/mode"}]"#;
+        kubectl(&["patch", "amlpea", policy, "-n", "platform", "--type=json", "-p", line_taken_out]).await;
+    }
+    for (policy, approved, pending) in [(lake, 2, 1), (orders, 1, 1), (keys, 1, 1)] {
+        world
+            .until(policy, "in force", |policy| {
+                condition(policy, "Ready")["reason"] == "InForce"
+                    && policy["status"]["approved"] == approved
+                    && policy["status"]["pending"] == pending
+            })
+            .await;
+    }
+    assert_the_readme_shows_the_policies().await;
+    let sandbox = World::endpoint(ANALYTICS, "analytics-network", "sandbox");
+    assert_eq!(endpoints_in(&world, "Rejected"), [World::endpoint(STRANGER, "hub-network", "lake-hub")]);
+    assert!(endpoints_in(&world, "Pending").contains(&sandbox));
+
+    // At last alice decides: the file with the name that the status states. What she decides before the admission policy has
+    // settled is outdated, and says what to do about it.
+    let seen = world.read(lake).await.expect("the policy");
+    let asks = list(&seen).into_iter().find(|asks| asks["privateEndpoint"] == sandbox).expect("the sandbox asks");
+    let written = read(&examples().join("approvals-only/decision.yaml"));
+    let placeholder = "lake.00000000-0000-0000-0000-000000000000";
+    assert!(written.contains(placeholder));
+    let mut manifest: Value = serde_saphyr::from_str(&written).expect("YAML");
+    manifest["spec"]["connectionName"] = asks["name"].clone();
+    manifest["metadata"]["labels"]["test"] = world.mark.as_str().into();
+    let settled = ["Applied", "Outdated"].map(Value::from);
+    world
+        .eventually("her decision counts", async || {
+            let create = ["create", "--as", "alice@contoso.com", "-f", "-"];
+            control_plane().await.kubectl_with_input(&create, &manifest.to_string()).await.expect("alice may");
+            let told = world
+                .until(&manifest, "told", |decision| settled.contains(&condition(decision, "Ready")["reason"]))
+                .await;
+            let applied = condition(&told, "Ready")["reason"] == "Applied";
+            if !applied {
+                kubectl(&["delete", "--as", "alice@contoso.com", "amlpead", "sandbox", "-n", "platform"]).await;
+            }
+            applied
+        })
+        .await;
+    let seen = world.until(lake, "approved", |policy| policy["status"]["approved"] == 3).await;
+    let asks = list(&seen).into_iter().find(|asks| asks["privateEndpoint"] == sandbox).expect("the sandbox is listed");
+    assert_eq!(asks["approvedBy"], "alice@contoso.com");
+    assert_eq!(world.writes().len(), 6, "{:?}", world.written());
+
+    // Nothing that was approved goes with the policies.
+    kubectl(&["delete", "--wait=true", "-k", &folder]).await;
+    assert_eq!(endpoints_in(&world, "Approved").len(), 5);
+    operator.stop().await;
+}
+
+/// The endpoints whose connections are in `state` in Azure, on any target.
+fn endpoints_in(world: &World, state: &str) -> Vec<String> {
+    let shown = world.azure.state_json();
+    let connections = shown["privateEndpointConnections"].as_object().into_iter().flatten();
+    let of = |connection: &Value| connection["properties"]["privateEndpoint"]["id"].as_str().map(str::to_owned);
+    connections
+        .map(|(_, connection)| connection)
+        .filter(|connection| connection["properties"]["privateLinkServiceConnectionState"]["status"] == state)
+        .filter_map(of)
+        .collect()
+}
+
+/// The connections that a policy's status lists.
+fn list(policy: &Value) -> Vec<Value> {
+    policy["status"]["connections"].as_array().cloned().unwrap_or_default()
+}
+
+/// What a policy decided on each endpoint, by the endpoint's name.
+async fn decisions(world: &World, policy: &Value) -> Vec<String> {
+    let seen = world.read(policy).await.expect("the policy");
+    let short = |asks: &Value| {
+        let endpoint = asks["privateEndpoint"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        format!("{} {endpoint}", asks["decision"].as_str().unwrap_or_default())
+    };
+    let mut decisions: Vec<String> = list(&seen).iter().map(short).collect();
+    decisions.sort();
+    decisions
+}
