@@ -362,6 +362,33 @@ async fn while_arm_throttles_nothing_is_asked_and_nothing_is_lost() {
     operator.stop().await;
 }
 
+/// A provider that asks to leave one workspace alone says nothing about the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_that_azure_throttles_holds_up_no_other() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.secured(&[]).await;
+    let throttled = FaultAction::Status {
+        status: 429,
+        code: "TooManyRequests".into(),
+        message: "Too many requests on this workspace.".into(),
+        headers: vec![("Retry-After".into(), "600".into())],
+    };
+    world.azure.add_fault(Fault::once(throttled).path("/workspaces/other").always());
+    let mut other = world.workspace_manifest();
+    other["metadata"]["name"] = "other".into();
+    world.apply(other.clone()).await;
+    let told = world.until_reason(&other, "Throttled").await;
+    assert_eq!(condition(&told, "Reconciling")["status"], "True", "it is tried again when Azure allows");
+    let before = world.last_request();
+    let rule = world.fqdn("a", "a.example.org");
+    world.apply(rule.clone()).await;
+    world.until_reason(&rule, "Active").await;
+    let asked = world.azure.requests_since(before).iter().filter(|request| request.path.contains("/other")).count();
+    assert_eq!(asked, 0, "and not before");
+    operator.stop().await;
+}
+
 /// Workspaces that Azure is slow to show take up no place that a change needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_only_looked_at_again_holds_up_no_change() {

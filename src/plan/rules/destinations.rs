@@ -56,11 +56,14 @@ impl<'a> Destinations<'a> {
         if let Some(holder) = self.holders.get(&destination).filter(|holder| holder.key != declared.key) {
             return Some(Verdict::new(Reason::ManagedElsewhere, twice(&holder.key)));
         }
-        let endpoint = matches!(body, RuleBody::PrivateEndpoint { .. });
+        if !matches!(body, RuleBody::PrivateEndpoint { .. }) {
+            // Of other rules Azure takes a second one to the same place; it makes some service tags' itself.
+            return None;
+        }
         let others = self.shown.get(&destination).into_iter().flatten();
         others
             .filter(|name| !name.eq_ignore_ascii_case(&declared.azure_name))
-            .find_map(|name| in_azure(scene, scene.shown.get(name)?, endpoint))
+            .find_map(|name| in_azure(scene, scene.shown.get(name)?))
     }
 
     /// Names in each holder's message who else declares its destination.
@@ -99,8 +102,8 @@ fn has(scene: &Scene<'_>, declared: &Declared) -> bool {
     shown.and_then(|shown| shown.body.as_ref()).is_some_and(|shown| shown.destination() == body.destination())
 }
 
-/// What another rule in Azure with the same destination means.
-fn in_azure(scene: &Scene<'_>, shown: &ShownRule<'_>, endpoint: bool) -> Option<Verdict> {
+/// What another private-endpoint rule in Azure with the same destination means.
+fn in_azure(scene: &Scene<'_>, shown: &ShownRule<'_>) -> Option<Verdict> {
     let name = &shown.rule.name;
     if !shown.rule.is_user_defined() {
         return Some(Verdict::new(
@@ -110,10 +113,6 @@ fn in_azure(scene: &Scene<'_>, shown: &ShownRule<'_>, endpoint: bool) -> Option<
                  this object"
             ),
         ));
-    }
-    // Of other rules ARM takes a second one to the same place: nothing has to wait.
-    if !endpoint {
-        return None;
     }
     let waits =
         || Verdict::new(Reason::Updating, format!("waiting until the rule {name} with this destination is removed"));
