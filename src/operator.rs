@@ -71,6 +71,8 @@ impl Operator {
         let (decisions, decisions_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
         let indexes = Indexes::new(connections, workspaces, rules, approvals, decisions, namespaces);
+        let counted = indexes.clone();
+        self.metrics.count_objects_by(move || counted.census());
         let (connection_asked, connections_asked) = unbounded_channel();
         let (workspace_asked, workspaces_asked) = unbounded_channel();
         let (rule_asked, rules_asked) = unbounded_channel();
@@ -106,6 +108,7 @@ impl Operator {
             memories: Default::default(),
             removals: Default::default(),
             attempts: Default::default(),
+            requesters: Default::default(),
             endings: Default::default(),
             failures: Default::default(),
         });

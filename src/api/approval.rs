@@ -92,6 +92,12 @@ pub struct PrivateEndpointApprovalSpec {
     #[schemars(length(min = 2, max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')").message("gracePeriod: must be hours, minutes and seconds, for example 1h, 1h30m or 0s"))]
     pub grace_period: Option<String>,
+    /// What becomes of a connection that this policy approved and whose requesting endpoint, which the operator can read, still
+    /// waits two minutes later. `Alarm` (default): an event, and the condition ConnectionsDoubtful. `Withdraw`: it is withdrawn as
+    /// well. An endpoint that leads to another target, or was turned away by its own side, always loses its connection; one that
+    /// the operator cannot read is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unproven: Option<OnUnproven>,
     /// Your word for each approved connection that is cut off, as the condition asks for it: door `RejectApproved`, and as value the
     /// id of the endpoint that loses its connection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -124,6 +130,33 @@ pub enum Aftermath {
     Keep,
     /// It is taken back after the grace period.
     Withdraw,
+}
+
+/// What becomes of an approved connection whose requesting endpoint stays silent: `Alarm` (default) says so, `Withdraw` takes the
+/// approval back as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnUnproven {
+    /// It stays approved, and people are told.
+    #[default]
+    Alarm,
+    /// It is taken back.
+    Withdraw,
+}
+
+/// What the requesting endpoint says of an approval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RequesterSide {
+    /// Not known yet: it was not read, or still waits.
+    #[default]
+    Waiting,
+    /// It leads to the target and is approved.
+    Confirmed,
+    /// It cannot be read, or does not name its target by id.
+    Unprovable,
+    /// It leads to the target and still waits, two minutes after the approval.
+    Silent,
+    /// It leads elsewhere, or is not approved although the target says so.
+    Contradicted,
 }
 
 /// How many connections a policy may let in. Those that are approved already count, whoever approved them, if the policy allows
@@ -268,7 +301,8 @@ pub struct PrivateEndpointApprovalStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Ready is True while the policy is in force; ConnectionsPending says whether any connection waits for a person.
+    /// Ready is True while the policy is in force; ConnectionsPending says whether any connection waits for a person,
+    /// ConnectionsDoubtful whether one is approved that should not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -283,7 +317,8 @@ pub struct PrivateEndpointApprovalStatus {
     /// look at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<i64>,
-    /// The connections that matter to this policy: what waits, those for a person first, then what it allowed or rejected.
+    /// The connections that matter to this policy: first those for a person (what waits for one, and what somebody else approved
+    /// although no policy allows it), then what else waits, then what this policy allowed, approved or rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -330,6 +365,11 @@ pub struct ConnectionReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub approved_at: Option<String>,
+    /// What the requesting endpoint itself shows, if this operator approved the connection: `Confirmed`, `Waiting`, `Silent` (still
+    /// waiting after two minutes), `Contradicted` (it leads elsewhere or is not approved, so the approval is taken back) or
+    /// `Unprovable` (the operator may not read it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<RequesterSide>,
 }
 
 /// What was decided about a connection: `Rejected` beats `Held` beats `Allowed`, over all policies on the target; `Unmatched` is

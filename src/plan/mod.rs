@@ -10,11 +10,14 @@ pub mod cover;
 pub mod decisions;
 pub mod destination;
 pub mod fence;
+#[cfg(test)]
+mod histories;
 pub mod intent;
 pub mod names;
 pub mod outcome;
 pub mod ownership;
 pub mod proof;
+pub mod requester;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;

@@ -139,6 +139,9 @@ reasons! {
     /// The ledger's page of the target cannot be read, or is gone: lost memory means hold.
     LedgerDamaged => waiting("LedgerDamaged", Requeue::Slow);
 
+    /// The ledger's page of the target has no room for another approval.
+    LedgerFull => waiting("LedgerFull", Requeue::Slow);
+
     /// The admission policy that vouches for decisions is not in force as this version expects it: no decision counts.
     GuardMissing => waiting("GuardMissing", Requeue::Slow);
     /// The PrivateEndpointApproval does not exist.

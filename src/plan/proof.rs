@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::approval::RequesterSide;
 use crate::azure::private_link::{Connection, Dialect};
 
 /// An approval that was about to be written, kept in the ledger until its end is known.
@@ -41,6 +42,9 @@ pub struct Approval {
     /// ARM's request id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What the requester's side said of it.
+    #[serde(default)]
+    pub side: RequesterSide,
 }
 
 impl Proof {
@@ -75,6 +79,8 @@ pub struct Waits {
     pub settling: Duration,
     /// For how long an approval that never showed may still take effect.
     pub late: Duration,
+    /// For how long the requester's side may go on waiting after an approval.
+    pub silence: Duration,
 }
 
 /// How an approval under proof stands.
@@ -96,7 +102,7 @@ pub enum Proven {
 }
 
 /// How long ago `at` was; nothing if it cannot be read or lies ahead.
-fn age(at: &str, now: Timestamp) -> Duration {
+pub(super) fn age(at: &str, now: Timestamp) -> Duration {
     at.parse::<Timestamp>().ok().and_then(|at| now.duration_since(at).try_into().ok()).unwrap_or_default()
 }
 
@@ -157,8 +163,12 @@ mod tests {
 
     const OURS: &str = "/ours";
     const THEIRS: &str = "/theirs";
-    const WAITS: Waits =
-        Waits { rest: Duration::from_secs(90), settling: Duration::from_secs(3600), late: Duration::from_secs(86400) };
+    const WAITS: Waits = Waits {
+        rest: Duration::from_secs(90),
+        settling: Duration::from_secs(3600),
+        late: Duration::from_secs(86400),
+        silence: Duration::from_secs(120),
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -261,6 +271,7 @@ mod tests {
             policy: "platform/lake".into(),
             at: at(0).to_string(),
             request_id: None,
+            side: RequesterSide::Waiting,
         };
         for (connections, second, want) in [
             (vec![shown("/OURS", "Approved", "Succeeded")], 500, true),

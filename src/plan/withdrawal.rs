@@ -6,9 +6,24 @@ use crate::azure::private_link::Connection;
 use super::approval::Decision;
 use super::proof::Approval;
 
-/// The connections that end with `policy`, by name: approved, last approved by it according to the ledger, for the same
-/// endpoint, and allowed by no policy in force. `decided` must not count the policy itself.
-pub fn ending<'a>(policy: &str, approvals: &[Approval], decided: &'a [(Connection, Decision)]) -> Vec<&'a Connection> {
+/// What ends with a policy, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ends<'a> {
+    /// What has to be withdrawn.
+    pub surely: Vec<&'a Connection>,
+    /// What somebody's decision would keep, if anything vouched for it. That nothing does is no reason to cut a connection off.
+    pub perhaps: Vec<&'a Connection>,
+}
+
+/// The connections that end with `policy`: approved, last approved by it according to the ledger, for the same
+/// endpoint, and allowed by no policy in force. `decided` must not count the policy itself; `believed` is the same as if every
+/// person's approval counted whose only fault is that the admission policy does not vouch for it.
+pub fn ending<'a>(
+    policy: &str,
+    approvals: &[Approval],
+    decided: &'a [(Connection, Decision)],
+    believed: &[(Connection, Decision)],
+) -> Ends<'a> {
     let ours = |connection: &Connection| {
         approvals.iter().rev().find(|approval| approval.is_of(connection)).is_some_and(|last| last.policy == policy)
     };
@@ -20,12 +35,21 @@ pub fn ending<'a>(policy: &str, approvals: &[Approval], decided: &'a [(Connectio
         .map(|(connection, _)| connection)
         .collect();
     ending.sort_by(|a, b| a.name.cmp(&b.name));
-    ending
+    let kept = |connection: &Connection| {
+        believed.iter().any(|(believed, decision)| {
+            believed.name == connection.name
+                && believed.is_of(&connection.endpoint)
+                && decision.word == DecisionWord::Allowed
+        })
+    };
+    let (perhaps, surely) = ending.into_iter().partition(|connection| kept(connection));
+    Ends { surely, perhaps }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::approval::RequesterSide;
     use serde_json::json;
 
     #[test]
@@ -43,6 +67,7 @@ mod tests {
             policy: policy.into(),
             at: String::new(),
             request_id: None,
+            side: RequesterSide::Waiting,
         };
         let approvals = [
             approval("b", "/B", "ns/ends"),
@@ -67,7 +92,15 @@ mod tests {
             (connection("stranger", "/h", "Approved"), decision(Unmatched)),
             (connection("held", "/i", "Approved"), decision(Held)),
         ];
-        let names: Vec<&str> = ending("ns/ends", &approvals, &decided).iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["a", "b", "held"]);
+        let names = |ends: &[&Connection]| -> Vec<String> { ends.iter().map(|one| one.name.clone()).collect() };
+        let ends = ending("ns/ends", &approvals, &decided, &decided);
+        assert_eq!((names(&ends.surely), names(&ends.perhaps)), (["a", "b", "held"].map(String::from).into(), vec![]));
+        let believed = [
+            (connection("a", "/A", "Approved"), decision(Allowed)),
+            (connection("b", "/other", "Approved"), decision(Allowed)),
+        ];
+        let ends = ending("ns/ends", &approvals, &decided, &believed);
+        assert_eq!(names(&ends.perhaps), ["a"], "somebody's decision would keep it, and nothing vouches for that");
+        assert_eq!(names(&ends.surely), ["b", "held"]);
     }
 }

@@ -19,6 +19,7 @@ use super::kind::Kind;
 use super::lane::Lanes;
 use super::ledger::Ledger;
 use super::pace::Pace;
+use super::requesters::Requesters;
 use super::status::{Basis, StatusWriter, WriteError};
 use crate::api::condition::{self, ConditionDraft, READY};
 use crate::api::{ABANDON, RECONCILE_AT};
@@ -90,6 +91,8 @@ pub struct Context {
     pub removals: Removals,
     /// What was tried on connections lately.
     pub attempts: Attempts,
+    /// What requesting endpoints said lately.
+    pub requesters: Requesters,
     /// Which connections wait to be withdrawn.
     pub endings: Endings,
     /// How often in a row each object failed.

@@ -12,9 +12,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::kind::Kind;
 use super::streams::Guarded;
+use crate::api::condition::{ConditionStatus, READY, find};
 use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::plan::rules::ObjectKey;
+use crate::telemetry::ObjectCount;
 
 /// All objects of the kinds, and the namespaces.
 #[derive(Clone)]
@@ -120,6 +122,30 @@ impl Indexes {
             .collect();
         rules.sort_by_cached_key(age);
         rules
+    }
+
+    /// How many objects there are, by kind and Ready condition; those that cannot be read are `Unknown`.
+    pub fn census(&self) -> Vec<ObjectCount> {
+        fn of<K: Kind>(store: &Store<Guarded<K>>) -> impl Iterator<Item = ObjectCount> {
+            let mut counts = [("True", 0), ("False", 0), ("Unknown", 0)];
+            for object in store.state() {
+                let status = object.0.as_ref().ok().and_then(Kind::status);
+                let ready = status.and_then(|status| find(K::conditions(status), READY)).map(|ready| ready.status);
+                let place = match ready {
+                    Some(ConditionStatus::True) => 0,
+                    Some(ConditionStatus::False) => 1,
+                    _ => 2,
+                };
+                counts[place].1 += 1;
+            }
+            counts.into_iter().map(|(ready, count)| (K::NAME, ready, count))
+        }
+        of(&self.connections)
+            .chain(of(&self.workspaces))
+            .chain(of(&self.rules))
+            .chain(of(&self.approvals))
+            .chain(of(&self.decisions))
+            .collect()
     }
 
     /// True if every OutboundRule in the cluster can be read; one that cannot may stand for any rule.

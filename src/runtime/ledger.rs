@@ -18,8 +18,11 @@ use crate::plan::signatures::Signatures;
 
 /// The key in the Secret.
 const KEY: &str = "ledger.json";
-/// How many approvals a page keeps, of each sort: more connections than any target has.
+/// How many records of each sort a page holds: as many connections as Azure lets a private link resource have.
 const KEPT: usize = 1000;
+/// How many bytes a page may have. Kubernetes takes a Secret of 1 MiB at the most; what is left lets an approval that is under way be
+/// recorded.
+const ROOM: usize = 1_000_000;
 
 /// A connection that a target has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,18 @@ pub struct Seen {
     pub endpoint: String,
     /// When it was first seen, RFC 3339.
     pub at: String,
+    /// It was seen when it was not approved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited: bool,
+    /// Since when it is approved although nothing explains it, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained: Option<String>,
+}
+
+impl Seen {
+    fn is(&self, one: &Connection) -> bool {
+        self.connection == one.name && one.is_of(&self.endpoint)
+    }
 }
 
 /// What the ledger holds of one target.
@@ -45,7 +60,7 @@ pub struct Page {
     /// Approvals that did not show in time and may still take effect, oldest first; the oldest fall off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<Proof>,
-    /// Approvals carried out that still stand, oldest first; the oldest fall off.
+    /// Approvals carried out that still stand, oldest first. None falls off: see [`Page::is_full`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
     /// Whose decisions the approvals rest on.
@@ -60,27 +75,82 @@ impl Page {
     /// Notes what the target shows now: what is new is seen from `now` on, what is gone is forgotten. Past [`KEPT`] the latest
     /// are not noted, so that a flood cannot make the page grow without end.
     pub fn see(&mut self, connections: &[Connection], now: &str) {
-        let is = |seen: &Seen, one: &Connection| {
-            seen.connection == one.name && seen.endpoint.eq_ignore_ascii_case(&one.endpoint)
-        };
-        self.seen.retain(|seen| connections.iter().any(|one| is(seen, one)));
-        let new: Vec<Seen> = connections
-            .iter()
-            .filter(|one| !self.seen.iter().any(|seen| is(seen, one)))
-            .map(|one| Seen { connection: one.name.clone(), endpoint: one.endpoint.clone(), at: now.to_owned() })
-            .collect();
-        self.seen.extend(new);
+        self.seen.retain(|seen| connections.iter().any(|one| seen.is(one)));
+        for one in connections {
+            let waits = !one.is_approved();
+            match self.seen.iter_mut().find(|seen| seen.is(one)) {
+                Some(seen) => seen.waited |= waits,
+                None => self.seen.push(Seen {
+                    connection: one.name.clone(),
+                    endpoint: one.endpoint.clone(),
+                    at: now.to_owned(),
+                    waited: waits,
+                    unexplained: None,
+                }),
+            }
+        }
         self.seen.truncate(KEPT);
+        // Here too, so that a page without room for all looks the same each time, and is not written for nothing.
+        self.fit();
     }
 
     /// When a connection was first seen.
     pub fn first_seen(&self, one: &Connection) -> Option<&str> {
-        let seen = self
-            .seen
-            .iter()
-            .find(|seen| seen.connection == one.name && seen.endpoint.eq_ignore_ascii_case(&one.endpoint));
-        seen.map(|seen| seen.at.as_str())
+        self.seen.iter().find(|seen| seen.is(one)).map(|seen| seen.at.as_str())
     }
+
+    /// Notes whether anything explains that `one` is approved. True if from now on nothing does: it was seen waiting before, and
+    /// now it is approved. What was approved at first sight was so before anybody looked, and says nothing.
+    pub fn explain(&mut self, one: &Connection, allowed: bool, now: &str) -> bool {
+        let ours = self.approvals.iter().any(|approval| approval.is_of(one))
+            || self.proofs.iter().chain(&self.asked).any(|proof| proof.is_for(one));
+        let Some(seen) = self.seen.iter_mut().find(|seen| seen.is(one)) else { return false };
+        if !one.is_approved() || allowed || ours || !seen.waited {
+            seen.unexplained = None;
+            return false;
+        }
+        let news = seen.unexplained.is_none();
+        seen.unexplained.get_or_insert_with(|| now.to_owned());
+        news
+    }
+
+    /// True if `one` is approved and nothing explains it.
+    pub fn is_unexplained(&self, one: &Connection) -> bool {
+        self.seen.iter().any(|seen| seen.is(one) && seen.unexplained.is_some())
+    }
+
+    /// True if no further approval can be recorded. None is forgotten to make room: what is not recorded could not be withdrawn.
+    pub fn is_full(&self) -> bool {
+        let without = Self { seen: Vec::new(), asked: Vec::new(), ..self.clone() };
+        self.approvals.len() + self.proofs.len() >= KEPT || size(&without) >= ROOM
+    }
+
+    /// Makes the page fit: what only tells how long somebody waits goes first, the latest of it; then what was asked for and never
+    /// showed, the oldest of it.
+    fn fit(&mut self) {
+        let overflow = self.asked.len().saturating_sub(KEPT);
+        self.asked.drain(..overflow);
+        let mut over = size(self).saturating_sub(ROOM);
+        while over > 0
+            && let Some(dropped) = self.seen.pop()
+        {
+            // With its comma, so that no more goes than has to.
+            over = over.saturating_sub(size(&dropped) + 1);
+        }
+        let mut forgotten = 0;
+        while over > 0
+            && let Some(dropped) = self.asked.get(forgotten)
+        {
+            over = over.saturating_sub(size(dropped) + 1);
+            forgotten += 1;
+        }
+        self.asked.drain(..forgotten);
+    }
+}
+
+/// How many bytes `value` has as JSON.
+fn size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |text| text.len())
 }
 
 /// A page as it was read, with the version that guards its next write.
@@ -184,10 +254,7 @@ impl Ledger {
     /// # Errors
     /// [`WriteError::Outdated`] if somebody did.
     pub async fn save(&self, target: &ArmId, open: &mut OpenPage) -> Result<(), LedgerError> {
-        let overflow = open.page.approvals.len().saturating_sub(KEPT);
-        open.page.approvals.drain(..overflow);
-        let overflow = open.page.asked.len().saturating_sub(KEPT);
-        open.page.asked.drain(..overflow);
+        open.page.fit();
         let content =
             serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
         let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);
@@ -220,5 +287,96 @@ impl Ledger {
         };
         open.secret = Some(written);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::approval::RequesterSide;
+    use crate::plan::proof::Approval;
+    use serde_json::json;
+
+    /// Ids as long as Azure allows: 90 characters for a group, 80 for an endpoint.
+    fn endpoint(number: usize) -> String {
+        let (group, name) = ("g".repeat(90), format!("{number:080}"));
+        format!(
+            "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/{group}/providers/Microsoft.Network/privateEndpoints/{name}"
+        )
+    }
+
+    fn connection(number: usize, state: &str) -> Connection {
+        let name = format!("{number:080}.00000000-0000-0000-0000-000000000001");
+        Connection::read(&json!({"name": name, "properties": {"privateEndpoint": {"id": endpoint(number)},
+            "privateLinkServiceConnectionState": {"status": state}}}))
+        .unwrap()
+    }
+
+    fn approval(number: usize) -> Approval {
+        Approval {
+            connection: connection(number, "Approved").name,
+            endpoint: endpoint(number),
+            // As long as Kubernetes allows.
+            policy: format!("{}/{}", "n".repeat(63), "p".repeat(253)),
+            at: "2026-01-01T00:00:00Z".into(),
+            request_id: Some("00000000-0000-0000-0000-000000000001".into()),
+            side: RequesterSide::Contradicted,
+        }
+    }
+
+    #[test]
+    fn a_thousand_approvals_with_the_longest_names_fit_and_what_only_tells_gives_way() {
+        let connections: Vec<Connection> = (0..1000).map(|number| connection(number, "Approved")).collect();
+        let mut page = Page { target: endpoint(0), ..Page::default() };
+        page.see(&connections, "2026-01-01T00:00:00Z");
+        page.approvals = (0..999).map(approval).collect();
+        assert!(!page.is_full());
+        page.approvals.push(approval(999));
+        page.fit();
+        let (bytes, seen) = (size(&page), page.seen.len());
+        println!("1,000 approvals and {seen} first sights: {bytes} bytes");
+        assert!(bytes <= ROOM && ROOM < 1 << 20, "{bytes}");
+        let before = page.seen.clone();
+        page.see(&connections, "2026-01-02T00:00:00Z");
+        assert!(page.seen == before, "nothing new to write");
+        assert_eq!(page.approvals.len(), 1000, "what may have to be withdrawn is never cut off");
+        assert!(page.is_full(), "there is no room for another");
+    }
+
+    #[test]
+    fn a_page_is_full_when_another_approval_would_not_fit() {
+        let mut page = Page { target: endpoint(0), ..Page::default() };
+        let one = connection(0, "Pending");
+        let people: Vec<_> = (0..10_000)
+            .map(|number| crate::plan::decisions::Signature {
+                approver: format!("{number:0256}"),
+                name: "d".into(),
+                uid: "u".into(),
+            })
+            .collect();
+        assert!(!page.is_full());
+        page.signatures.sign(&people, &one, "2026-01-01T00:00:00Z");
+        assert!(page.is_full(), "people's names fill it");
+    }
+
+    #[test]
+    fn what_somebody_else_approved_after_it_waited_is_unexplained_until_a_policy_allows_it() {
+        let mut page = Page::default();
+        let look = |page: &mut Page, state: &str, allowed: bool| {
+            let one = connection(1, state);
+            page.see(std::slice::from_ref(&one), "2026-01-01T00:00:00Z");
+            (page.explain(&one, allowed, "2026-01-02T00:00:00Z"), page.is_unexplained(&one))
+        };
+        assert_eq!(look(&mut page, "Approved", false), (false, false), "it was so before anybody looked");
+        assert_eq!(look(&mut page, "Rejected", false), (false, false));
+        assert_eq!(look(&mut page, "Approved", true), (false, false));
+        assert_eq!(look(&mut page, "Approved", false), (true, true));
+        assert_eq!(look(&mut page, "Approved", false), (false, true), "told once");
+        assert_eq!(look(&mut page, "Approved", true), (false, false));
+        page.approvals = vec![approval(1)];
+        assert_eq!(look(&mut page, "Approved", false), (false, false), "ours");
+        page.approvals.clear();
+        assert_eq!(look(&mut page, "Pending", false), (false, false));
+        assert_eq!(look(&mut page, "Approved", false), (true, true));
     }
 }

@@ -16,6 +16,7 @@ pub mod lane;
 pub mod lease;
 pub mod ledger;
 pub mod pace;
+pub mod requesters;
 pub mod shutdown;
 pub mod status;
 pub mod streams;

@@ -23,6 +23,8 @@ pub struct Pace {
     pub settling: Duration,
     /// How long an approval that never showed is still expected to take effect.
     pub late: Duration,
+    /// How long after an approval the requester's side may still show that it waits.
+    pub silence: Duration,
     /// From the end of a policy to the withdrawal of what it approved, where the policy does not say.
     pub withdrawal_grace: Duration,
     /// Between two tries of a rule that ARM refused.
@@ -60,6 +62,7 @@ impl Default for Pace {
             rest: seconds(90),
             settling: seconds(3600),
             late: seconds(24 * 3600),
+            silence: seconds(120),
             withdrawal_grace: seconds(3600),
             rule_retry: seconds(600),
             role_recheck: seconds(60),
@@ -79,7 +82,7 @@ impl Default for Pace {
 impl Pace {
     /// How long proofs of approvals take.
     pub fn proofs(&self) -> Waits {
-        Waits { rest: self.rest, settling: self.settling, late: self.late }
+        Waits { rest: self.rest, settling: self.settling, late: self.late, silence: self.silence }
     }
 
     /// The same with all waits multiplied by `factor`, which is for trying things out against a simulator. The limit on
@@ -95,6 +98,7 @@ impl Pace {
             rest: by(self.rest),
             settling: by(self.settling),
             late: by(self.late),
+            silence: by(self.silence),
             withdrawal_grace: by(self.withdrawal_grace),
             rule_retry: by(self.rule_retry),
             role_recheck: by(self.role_recheck),

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
@@ -93,6 +93,12 @@ pub struct AzureAnswer<'a> {
     pub elapsed: Duration,
 }
 
+/// How many objects there are of a kind with a Ready condition (`True`, `False`, or `Unknown` where nothing was said yet).
+pub type ObjectCount = (&'static str, &'static str, usize);
+
+/// Counts all objects.
+type Census = Box<dyn Fn() -> Vec<ObjectCount> + Send + Sync>;
+
 /// The operator's metrics. Clones share one set.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -114,6 +120,7 @@ struct Inner {
     connections: ConnectionGauges,
     status_writes: Counters<1>,
     objects: Gauges<2>,
+    census: OnceLock<Census>,
     providers: Vocabulary,
     codes: Vocabulary,
     subscriptions: Vocabulary,
@@ -192,6 +199,7 @@ impl Metrics {
             connections: ConnectionGauges::registered(r),
             status_writes: add(r, "aml_operator_status_writes", "Writes of an object's status.", Family::default()),
             objects: add(r, "aml_operator_objects", "Objects by kind and Ready condition.", Family::default()),
+            census: OnceLock::new(),
             providers: Vocabulary::of(40),
             codes: Vocabulary::of(150),
             subscriptions: Vocabulary::of(200),
@@ -275,10 +283,9 @@ impl Metrics {
         self.0.status_writes.get_or_create(&[("kind", kind.into())]).inc();
     }
 
-    /// There are `count` objects of `kind` whose Ready condition is `ready` (`True`, `False` or `Unknown`).
-    pub fn objects(&self, kind: &'static str, ready: &'static str, count: usize) {
-        let labels = [("kind", kind.into()), ("ready", ready.into())];
-        self.0.objects.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Has `census` count the objects each time somebody asks for the metrics. The first one counts for the life of the process.
+    pub fn count_objects_by(&self, census: impl Fn() -> Vec<ObjectCount> + Send + Sync + 'static) {
+        drop(self.0.census.set(Box::new(census)));
     }
 
     /// Everything counted so far as OpenMetrics 1.0 text.
@@ -286,6 +293,10 @@ impl Metrics {
     /// # Errors
     /// A metric could not be written down.
     pub fn encode(&self) -> Result<String, fmt::Error> {
+        for (kind, ready, count) in self.0.census.get().map(|census| census()).unwrap_or_default() {
+            let labels = [("kind", kind.into()), ("ready", ready.into())];
+            self.0.objects.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         let mut page = String::new();
         text::encode(&mut page, &self.0.registry)?;
         Ok(page)
@@ -449,8 +460,7 @@ mod tests {
         metrics.drifted("AmlWorkspace");
         metrics.decided("Approved");
         metrics.status_written("AmlWorkspace");
-        metrics.objects("AmlWorkspace", "True", 3);
-        metrics.objects("AmlWorkspace", "True", 2);
+        metrics.count_objects_by(|| vec![("AmlWorkspace", "True", 2)]);
         metrics.kubernetes_request(&Method::PATCH, Some(StatusCode::CONFLICT));
 
         has(&metrics, "aml_operator_leader 1");

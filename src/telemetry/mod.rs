@@ -7,5 +7,5 @@ mod server;
 
 pub use connections::ConnectionsOnTarget;
 pub use logs::{AUDIT, LogFormat, LogsError, init as init_logs};
-pub use metrics::{AzureAnswer, Metrics, ReconcileResult, ThrottleKind};
+pub use metrics::{AzureAnswer, Metrics, ObjectCount, ReconcileResult, ThrottleKind};
 pub use server::{Readiness, router, serve};

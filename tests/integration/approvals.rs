@@ -1,7 +1,11 @@
 //! Private endpoint connections, decided by policy and by nothing else.
 
+use std::time::Duration;
+
+use arm_simulator::{Fault, FaultAction};
 use serde_json::{Value, json};
 
+use crate::attacks::LIST;
 use crate::support::{World, condition};
 
 const FOREIGN: &str = "00000000-0000-0000-0000-00000000000f";
@@ -96,9 +100,8 @@ async fn a_rejection_of_one_team_holds_against_the_allowance_of_another() {
     operator.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_hundred_requests_exactly_the_matching_ones_are_approved_with_one_write_each() {
-    let world = World::new().await;
+/// 200 requests on the lake, and the second of two policies: what becomes of each request, and that policy.
+fn two_hundred(world: &World) -> (Vec<(String, String)>, Value) {
     let mut expected = Vec::new();
     for number in 0..200 {
         // Half is for one policy, a quarter for the other, the rest is nobody's.
@@ -115,10 +118,18 @@ async fn of_two_hundred_requests_exactly_the_matching_ones_are_approved_with_one
     let mut spoke = world.approval_manifest();
     spoke["metadata"]["name"] = json!("spoke");
     spoke["spec"]["allow"] = json!([{"privateEndpoint": {"subscriptionId": world.subscription, "resourceGroup": "spoke", "namePattern": "pond-*"}}]);
+    (expected, spoke)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hundred_requests_exactly_the_matching_ones_are_approved_with_one_write_each() {
+    let world = World::new().await;
+    let (expected, spoke) = two_hundred(&world);
     world.apply(world.connection_manifest()).await;
     world.apply(world.approval_manifest()).await;
     world.apply(spoke.clone()).await;
     let operator = world.operator().await;
+    world.eventually("half of them are approved", async || approved(&world) > 75).await;
     world.eventually("all that match are approved", async || states(&world) == expected).await;
     let policy = world.until(&world.approval_manifest(), "counted", |object| object["status"]["pending"] == 50).await;
     assert_eq!(policy["status"]["approved"], 100);
@@ -130,6 +141,115 @@ async fn of_two_hundred_requests_exactly_the_matching_ones_are_approved_with_one
     paths.sort();
     paths.dedup();
     assert_eq!(paths.len(), 150, "each was written once");
+    operator.stop().await;
+}
+
+/// One write in five is answered and has no effect, because something superseded it, or is told to come later: the same end.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hundred_requests_the_same_are_approved_when_a_fifth_of_the_answers_is_superseded_or_throttled() {
+    let mut world = World::new().await;
+    world.pace.rest = Duration::from_millis(400);
+    let (expected, spoke) = two_hundred(&world);
+    let superseded = FaultAction::FailOperation { code: "OperationSuperseded".into(), message: String::new() };
+    world.azure.add_fault(Fault::once(superseded).method("PUT").path(LIST).always().every(10));
+    let throttled = FaultAction::Status {
+        status: 429,
+        code: "TooManyRequests".into(),
+        message: String::new(),
+        headers: vec![("Retry-After".into(), "1".into()), ("x-ms-retry-after-ms".into(), "20".into())],
+    };
+    world.azure.add_fault(Fault::once(throttled).method("PUT").path(LIST).always().skip(5).every(10));
+    world.apply(world.connection_manifest()).await;
+    world.apply(world.approval_manifest()).await;
+    world.apply(spoke.clone()).await;
+    let operator = world.operator().await;
+    world.eventually("half of them are approved", async || approved(&world) > 75).await;
+    world.eventually("all that match are approved", async || states(&world) == expected).await;
+    world.until(&spoke, "counted", |object| object["status"]["approved"] == 50).await;
+    world.rest().await;
+    assert_eq!(states(&world), expected);
+    let writes = world.writes();
+    let refused = writes.iter().filter(|write| write.status == Some(429)).count();
+    // The first, the eleventh and so on.
+    let without_effect = writes.len().div_ceil(10);
+    assert!(refused > 10 && without_effect > 10, "{refused} {without_effect}");
+    assert_eq!(writes.len() - refused - without_effect, 150, "what took effect was written once");
+    let matching: Vec<&String> = expected.iter().filter(|(_, state)| state == "Approved").map(|(id, _)| id).collect();
+    let named = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = written_for(&world);
+    assert!(names.iter().all(|name| matching.iter().any(|id| named(id) == *name)), "{names:?}");
+    // One at a time: while an approval takes its time in Azure, no other is sent.
+    let taken: Vec<i64> = writes.iter().filter(|write| write.status != Some(429)).map(|write| write.at).collect();
+    assert!(taken.windows(2).all(|pair| pair[1] - pair[0] >= 50), "{taken:?}");
+    operator.stop().await;
+}
+
+/// How many connections on the lake are approved.
+fn approved(world: &World) -> usize {
+    states(world).iter().filter(|(_, state)| state == "Approved").count()
+}
+
+/// The names of the endpoints whose connections were written.
+fn written_for(world: &World) -> Vec<String> {
+    let state = world.azure.state_json();
+    let endpoint_of = |path: &str| {
+        let endpoint = &state["privateEndpointConnections"][path.to_lowercase()]["properties"]["privateEndpoint"]["id"];
+        endpoint.as_str().and_then(|id| id.rsplit('/').next()).unwrap_or_default().to_owned()
+    };
+    world.writes().iter().map(|write| endpoint_of(&write.path)).collect()
+}
+
+/// A thousand connections with names as long as Azure allows, all of them approved by this operator or waiting: the status stays
+/// small, its counts are right, what waits comes first, and the ledger holds every approval.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_connections_fit_into_the_status_and_the_ledger() {
+    let world = World::new().await;
+    let group = "g".repeat(90);
+    let endpoint = |number: usize| World::endpoint(&world.subscription, &group, &format!("{number:080}"));
+    let name = |number: usize| format!("{number:080}.00000000-0000-0000-0000-{number:012}");
+    let stranger = |number: usize| World::endpoint(FOREIGN, &group, &format!("{number:080}"));
+    let connections: Vec<Value> = (0..1000)
+        .map(|number| {
+            let (endpoint, status) =
+                if number < 940 { (endpoint(number), "Approved") } else { (stranger(number), "Pending") };
+            json!({"target": world.lake(), "privateEndpointId": endpoint, "name": name(number), "status": status})
+        })
+        .collect();
+    let seed = json!({ "connections": connections });
+    world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the connections are raised");
+    let mut policy = world.approval_manifest();
+    policy["metadata"]["name"] = json!("p".repeat(63));
+    policy["spec"]["allow"] =
+        json!([{"privateEndpoint": {"subscriptionId": world.subscription, "resourceGroup": group}}]);
+    let by = format!("{}/{}", world.platform, "p".repeat(63));
+    let approvals: Vec<Value> = (0..940)
+        .map(|number| {
+            json!({"connection": name(number), "endpoint": endpoint(number), "policy": by, "at": "2026-01-01T00:00:00Z",
+                "requestId": "00000000-0000-0000-0000-000000000001", "side": "Unprovable"})
+        })
+        .collect();
+    world.plant(json!({ "approvals": approvals })).await;
+    world.apply(world.connection_manifest()).await;
+    world.apply(policy.clone()).await;
+    let operator = world.operator().await;
+    let full = world.until(&policy, "counted", |object| object["status"]["pending"] == 60).await;
+    let status = &full["status"];
+    assert_eq!((&status["approved"], &status["unmatched"]), (&json!(940), &json!(60)));
+    assert_eq!(status["moreConnections"], 900);
+    let listed = status["connections"].as_array().cloned().unwrap_or_default();
+    let waiting = listed.iter().take_while(|one| one["state"] == "Pending").count();
+    assert_eq!((listed.len(), waiting), (100, 60), "what waits for a person comes first");
+    let bytes = status.to_string().len();
+    println!("status of 1,000 connections: {bytes} bytes, the object {} bytes", full.to_string().len());
+    assert!(bytes < 256 * 1024, "{bytes}");
+    let page = world.page().await;
+    println!("ledger page of 1,000 connections: {} bytes", page.to_string().len());
+    assert_eq!(
+        page["approvals"].as_array().map(Vec::len),
+        Some(940),
+        "nothing that may have to be withdrawn is cut off"
+    );
+    assert!(world.writes().is_empty(), "{:?}", world.written());
     operator.stop().await;
 }
 

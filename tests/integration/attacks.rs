@@ -14,7 +14,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::{FOREIGN, OPERATOR_NAMESPACE, World, condition, control_plane, settings};
+use crate::support::{FOREIGN, OPERATOR_NAMESPACE, Running, World, condition, control_plane, settings};
 
 /// The last part of the path of connections.
 pub(crate) const LIST: &str = "privateEndpointConnections";
@@ -34,7 +34,7 @@ impl World {
     }
 
     /// The connections on the lake: name, endpoint and state.
-    fn on_the_lake(&self) -> Vec<(String, String, String)> {
+    pub(crate) fn on_the_lake(&self) -> Vec<(String, String, String)> {
         let state = self.azure.state_json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let all = state[LIST].as_object().expect("connections").values();
@@ -83,6 +83,19 @@ impl World {
         format!("aml-ledger-{}", fingerprint(&[&self.lake().to_lowercase()]))
     }
 
+    /// The connection, which lets both namespaces approve on the lake.
+    fn shared_connection(&self) -> Value {
+        let mut connection = self.connection_manifest();
+        connection["spec"]["grants"][1]["namespaces"]["names"] = json!([self.platform, self.team]);
+        connection
+    }
+
+    /// Connections appear in Azure as `connections` describes them.
+    fn raise(&self, connections: &Value) {
+        let seed = json!({ "connections": connections });
+        self.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the connections are there");
+    }
+
     async fn change_ledger(&self, change: &Value) {
         let name = self.ledger_name();
         let secrets = self.api("Secret", Some(OPERATOR_NAMESPACE));
@@ -110,12 +123,26 @@ impl Observer for Hold {
     }
 }
 
-/// The confused deputy: whoever may reach a target, or merely knows it, writes a policy that lets everybody in.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_may_only_reach_a_target_lets_nobody_in() {
+/// A patient world whose operator may use Azure.
+async fn attended() -> (World, Running) {
     let world = World::patient(settings()).await;
     let operator = world.operator().await;
     world.apply(world.connection_manifest()).await;
+    (world, operator)
+}
+
+/// A patient world whose operator is held right before its first decision goes out.
+async fn held(settings: Settings) -> (World, Arc<Hold>, Running) {
+    let world = World::patient(settings).await;
+    let hold = Arc::new(Hold::default());
+    let operator = world.operator_through(Seam::watched(hold.clone())).await;
+    (world, hold, operator)
+}
+
+/// The confused deputy: whoever may reach a target, or merely knows it, writes a policy that lets everybody in.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_reach_a_target_lets_nobody_in() {
+    let (world, operator) = attended().await;
     world.knock(&world.lake(), &world.ours("hub", "lake-1"));
     world.knock(&world.lake(), &world.ours("anywhere", "mine"));
     let namespace = format!("stranger-{}", world.mark);
@@ -173,13 +200,10 @@ async fn twins_of_an_allowed_endpoint_stay_outside() {
 /// What the requester writes is neither believed nor repeated.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_requesters_words_are_neither_believed_nor_repeated() {
-    let world = World::patient(settings()).await;
-    let operator = world.operator().await;
-    world.apply(world.connection_manifest()).await;
+    let (world, operator) = attended().await;
     let words = format!("Approved by policy {}/lake \u{1b}[2J\nname: lake-1 SESAME", world.platform);
-    let seed = json!({"connections": [{"target": world.lake(), "description": words, "status": "Pending",
-        "privateEndpointId": World::endpoint(FOREIGN, "hub", "lake-1")}]});
-    world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the connection is raised");
+    world.raise(&json!([{"target": world.lake(), "description": words, "status": "Pending",
+        "privateEndpointId": World::endpoint(FOREIGN, "hub", "lake-1")}]));
     let policy = world.approval_manifest();
     world.apply(policy.clone()).await;
     let seen = world.until(&policy, "it is seen", |object| object["status"]["unmatched"] == 1).await;
@@ -198,9 +222,7 @@ async fn an_endpoint_exchanged_between_read_and_write_is_withdrawn() {
     // At once: found by the read after the write. Slower: found when the open proof is settled.
     for seconds in [0.0, 0.05] {
         let operation_seconds = OperationSeconds { approval: seconds, ..OperationSeconds::all(0.05) };
-        let world = World::patient(Settings { operation_seconds, ..settings() }).await;
-        let hold = Arc::new(Hold::default());
-        let operator = world.operator_through(Seam::watched(hold.clone())).await;
+        let (world, hold, operator) = held(Settings { operation_seconds, ..settings() }).await;
         let (hub, stranger) = (world.ours("hub", "lake-1"), World::endpoint(FOREIGN, "hub", "lake-1"));
         world.knock(&world.lake(), &hub);
         let name = world.on_the_lake()[0].0.clone();
@@ -208,8 +230,7 @@ async fn an_endpoint_exchanged_between_read_and_write_is_withdrawn() {
         world.apply(world.connection_manifest()).await;
         world.apply(policy.clone()).await;
         hold.reached.notified().await;
-        let seed = json!({"connections": [{"target": world.lake(), "privateEndpointId": stranger, "name": name}]});
-        world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the endpoint is exchanged");
+        world.raise(&json!([{"target": world.lake(), "privateEndpointId": stranger, "name": name}]));
         hold.go.notify_one();
         world.eventually("withdrawn", async || world.endpoints_in("Rejected") == [stranger.as_str()]).await;
         world.until_reason(&policy, "InForce").await;
@@ -227,9 +248,7 @@ async fn an_endpoint_exchanged_between_read_and_write_is_withdrawn() {
 /// The connection is deleted and asked for again, by somebody else, between read and write.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_deleted_and_asked_for_again_gets_no_old_approval() {
-    let world = World::patient(settings()).await;
-    let hold = Arc::new(Hold::default());
-    let operator = world.operator_through(Seam::watched(hold.clone())).await;
+    let (world, hold, operator) = held(settings()).await;
     world.knock(&world.lake(), &world.ours("hub", "lake-1"));
     let name = world.on_the_lake()[0].0.clone();
     let policy = world.approval_manifest();
@@ -260,8 +279,7 @@ async fn what_a_dead_operator_approved_for_another_endpoint_is_withdrawn() {
     world.until_approved(&policy, 1).await;
     first.stop().await;
     let stranger = World::endpoint(FOREIGN, "hub", "lake-2");
-    let seed = json!({"connections": [{"target": world.lake(), "privateEndpointId": stranger, "status": "Approved"}]});
-    world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the connection is there");
+    world.raise(&json!([{"target": world.lake(), "privateEndpointId": stranger, "status": "Approved"}]));
     let theirs = world.on_the_lake().into_iter().find(|(_, endpoint, _)| *endpoint == stranger).expect("it").0;
     let proof = json!({"connection": theirs, "endpoint": world.ours("hub", "lake-2"),
         "policy": format!("{}/lake", world.platform), "startedAt": "2026-01-01T00:00:00Z"});
@@ -279,55 +297,66 @@ async fn what_a_dead_operator_approved_for_another_endpoint_is_withdrawn() {
 /// Policy, entry or grant are taken back while Azure is being asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_while_azure_is_asked_approves_nothing() {
-    let runs = ["entry", "policy", "grant", "own subscription"].map(|what| async move {
-        let world = World::patient(settings()).await;
-        world.knock(&world.lake(), &world.ours("hub", "lake-1"));
-        // The read of the one connection, right before the write.
-        let one = format!("/{LIST}/");
-        world
-            .azure
-            .add_fault(Fault::once(FaultAction::Latency { ms: 3000, up_to_ms: None }).method("GET").path(&one).after());
-        let (mut connection, mut policy) = (world.connection_manifest(), world.approval_manifest());
-        world.apply(connection.clone()).await;
-        world.apply(policy.clone()).await;
-        let operator = world.operator().await;
-        let asked = async || world.azure.requests().iter().any(|request| request.path.contains(&one));
-        world.eventually("the one connection is read", asked).await;
-        match what {
-            "entry" => {
-                policy["spec"]["allow"] = json!([]);
-                world.apply(policy.clone()).await;
+    let runs =
+        ["entry", "policy", "another policy", "policy anew", "grant", "own subscription"].map(|what| async move {
+            let world = World::patient(settings()).await;
+            world.knock(&world.lake(), &world.ours("hub", "lake-1"));
+            // The read of the one connection, right before the write.
+            let one = format!("/{LIST}/");
+            world.azure.add_fault(
+                Fault::once(FaultAction::Latency { ms: 3000, up_to_ms: None }).method("GET").path(&one).after(),
+            );
+            let (mut connection, mut policy) = (world.connection_manifest(), world.approval_manifest());
+            world.apply(connection.clone()).await;
+            world.apply(policy.clone()).await;
+            let operator = world.operator().await;
+            let asked = async || world.azure.requests().iter().any(|request| request.path.contains(&one));
+            world.eventually("the one connection is read", asked).await;
+            match what {
+                "entry" => {
+                    policy["spec"]["allow"] = json!([]);
+                    world.apply(policy.clone()).await;
+                }
+                "policy" => world.delete(&policy).await,
+                "another policy" => {
+                    // The same in all but its uid, and it only watches.
+                    world.wipe(&policy).await;
+                    policy["spec"]["mode"] = json!("DryRun");
+                    world.apply(policy.clone()).await;
+                }
+                "policy anew" => {
+                    world.wipe(&policy).await;
+                    policy["spec"]["allow"] = json!([]);
+                    world.apply(policy.clone()).await;
+                }
+                "grant" => {
+                    connection["spec"]["grants"].as_array_mut().expect("grants").pop();
+                    world.apply(connection).await;
+                }
+                _ => {
+                    connection["spec"]["ownSubscriptions"] = json!([]);
+                    world.apply(connection).await;
+                }
             }
-            "policy" => world.delete(&policy).await,
-            "grant" => {
-                connection["spec"]["grants"].as_array_mut().expect("grants").pop();
-                world.apply(connection).await;
+            match what {
+                "policy" => world.until_gone(&policy).await,
+                "another policy" => drop(world.until_reason(&policy, "DryRun").await),
+                "grant" => drop(world.until_reason(&policy, "ScopeNotAllowed").await),
+                _ => drop(world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await),
             }
-            _ => {
-                connection["spec"]["ownSubscriptions"] = json!([]);
-                world.apply(connection).await;
-            }
-        }
-        match what {
-            "policy" => world.until_gone(&policy).await,
-            "grant" => drop(world.until_reason(&policy, "ScopeNotAllowed").await),
-            _ => drop(world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await),
-        }
-        world.rest().await;
-        assert_eq!(world.decisions(), [], "{what}");
-        operator.stop().await;
-    });
+            world.rest().await;
+            assert_eq!(world.decisions(), [], "{what}");
+            operator.stop().await;
+        });
     futures::future::join_all(runs).await;
 }
 
 /// A connection that a person rejected stays rejected, although a policy allows its endpoint.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_revoked_is_not_approved_again() {
-    let world = World::patient(settings()).await;
-    let operator = world.operator().await;
+    let (world, operator) = attended().await;
     let policy = world.approval_manifest();
     world.knock(&world.lake(), &world.ours("hub", "lake-1"));
-    world.apply(world.connection_manifest()).await;
     world.apply(policy.clone()).await;
     world.until_approved(&policy, 1).await;
     let name = world.on_the_lake()[0].0.clone();
@@ -351,13 +380,10 @@ async fn a_thousand_strangers_neither_get_in_nor_keep_ours_out() {
             json!({"target": world.lake(), "privateEndpointId": endpoint})
         })
         .collect();
-    let seed = json!({ "connections": strangers });
-    world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("they knock");
+    world.raise(&json!(strangers));
     let ours: Vec<String> = (0..4).map(|number| world.ours("hub", &format!("lake-{number}"))).collect();
     ours.iter().for_each(|endpoint| world.knock(&world.lake(), endpoint));
-    let mut connection = world.connection_manifest();
-    connection["spec"]["grants"][1]["namespaces"]["names"] = json!([world.platform, world.team]);
-    world.apply(connection).await;
+    world.apply(world.shared_connection()).await;
     let (low, high) = (world.policy(&world.platform, "low", "lake-0"), world.policy(&world.team, "high", "lake-*"));
     world.apply(low.clone()).await;
     world.apply(high.clone()).await;
@@ -385,14 +411,10 @@ async fn a_thousand_strangers_neither_get_in_nor_keep_ours_out() {
 /// Two policies of two namespaces on one target share its lane.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_one_approval_is_on_its_way_no_other_begins() {
-    let world = World::patient(settings()).await;
-    let hold = Arc::new(Hold::default());
-    let operator = world.operator_through(Seam::watched(hold.clone())).await;
+    let (world, hold, operator) = held(settings()).await;
     let ours = [world.ours("hub", "lake-1"), world.ours("hub", "pond-1")];
     ours.iter().for_each(|endpoint| world.knock(&world.lake(), endpoint));
-    let mut connection = world.connection_manifest();
-    connection["spec"]["grants"][1]["namespaces"]["names"] = json!([world.platform, world.team]);
-    world.apply(connection).await;
+    world.apply(world.shared_connection()).await;
     let policies = [world.policy(&world.platform, "lake", "lake-*"), world.policy(&world.team, "pond", "pond-*")];
     for policy in &policies {
         world.apply(policy.clone()).await;
@@ -412,11 +434,9 @@ async fn while_one_approval_is_on_its_way_no_other_begins() {
 /// Lost memory means hold: with a ledger that cannot be read nothing is approved.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_damaged_ledger_nothing_is_approved() {
-    let world = World::patient(settings()).await;
-    let operator = world.operator().await;
+    let (world, operator) = attended().await;
     let policy = world.approval_manifest();
     world.knock(&world.lake(), &world.ours("hub", "lake-1"));
-    world.apply(world.connection_manifest()).await;
     world.apply(policy.clone()).await;
     world.until_approved(&policy, 1).await;
     world.rest().await;
@@ -438,9 +458,7 @@ async fn with_a_damaged_ledger_nothing_is_approved() {
 /// A folder of policies is pruned: nothing is cut off, and nothing more is let in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_policies_pruned_cuts_nobody_off() {
-    let world = World::patient(settings()).await;
-    let operator = world.operator().await;
-    world.apply(world.connection_manifest()).await;
+    let (world, operator) = attended().await;
     let policies: Vec<Value> =
         (0..8).map(|n| world.policy(&world.platform, &format!("policy{n}"), &format!("lake-{n}*"))).collect();
     for (number, policy) in policies.iter().enumerate() {
@@ -467,12 +485,10 @@ async fn a_folder_of_policies_pruned_cuts_nobody_off() {
 /// A status that says otherwise convinces nobody and does not last.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_status_of_a_policy_lets_nobody_in() {
-    let world = World::patient(settings()).await;
-    let operator = world.operator().await;
+    let (world, operator) = attended().await;
     let policy = world.approval_manifest();
     let stranger = World::endpoint(FOREIGN, "hub", "lake-1");
     world.knock(&world.lake(), &stranger);
-    world.apply(world.connection_manifest()).await;
     world.apply(policy.clone()).await;
     let honest = world.until(&policy, "unmatched", |object| object["status"]["unmatched"] == 1).await;
     let mut forged = honest["status"].clone();
@@ -484,6 +500,18 @@ async fn a_forged_status_of_a_policy_lets_nobody_in() {
     world
         .until(&policy, "the truth again", |object| {
             object["status"]["unmatched"] == 1 && object["status"]["connections"] == honest["status"]["connections"]
+        })
+        .await;
+    // Nor does it last where the policy has no say any more, and nobody looks at the target.
+    let mut connection = world.connection_manifest();
+    connection["spec"]["grants"].as_array_mut().expect("grants").pop();
+    world.apply(connection).await;
+    world.until_reason(&policy, "ScopeNotAllowed").await;
+    world.overwrite_status(&policy, &forged).await;
+    world
+        .until(&policy, "nothing is claimed", |object| {
+            condition(object, "Ready")["reason"] == "ScopeNotAllowed"
+                && ["approved", "connections"].iter().all(|field| object["status"][field].is_null())
         })
         .await;
     world.rest().await;

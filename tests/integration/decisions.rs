@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -271,5 +272,88 @@ async fn without_the_admission_policy_nobodys_decision_counts_and_those_from_tha
         creates(who, &anew, false).await.expect("they may");
     }
     world.until(&lake, "approved", |policy| reported(policy, &endpoint)["state"] == "Approved").await;
+    operator.stop().await;
+}
+
+/// What a decision came to is told on it, Azure's refusal too; and it is used up in the very write that records its approval.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_tells_what_azure_refused_and_is_used_up_with_the_record_of_its_approval() {
+    let _guard = SHARED_GUARD.read().await;
+    let (mut world, lake, endpoint) = world_with(|world| policy(world, "lake", &json!({}))).await;
+    world.pace.slow = Duration::from_secs(2);
+    let refusal =
+        arm_simulator::Fault::status(403, "AuthorizationFailed").method("PUT").path("/privateEndpointConnections/");
+    world.azure.add_fault(refusal);
+    let operator = world.operator().await;
+    guarded(&world, &lake, &endpoint).await;
+    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.kube.clone(), "aml-operator");
+    let params = kube::api::WatchParams::default().fields(&format!("metadata.name={}", world.ledger_name()));
+    let versions = secrets.watch(&params, "0").await.expect("a watch").boxed();
+    let alices = decision(&world, &lake, "alice", &endpoint).await;
+    creates("alice", &alices, false).await.expect("alice may");
+    let refused = world.until_reason(&alices, "AuthorizationFailed").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("approving") && message.contains("AuthorizationFailed"), "{message}");
+    world.until_reason(&alices, "Applied").await;
+    let pages = versions.filter_map(async |event| match event {
+        Ok(kube::core::WatchEvent::Added(secret) | kube::core::WatchEvent::Modified(secret)) => {
+            let data = secret.data.unwrap_or_default().remove("ledger.json")?;
+            serde_json::from_slice::<Value>(&data.0).ok()
+        }
+        _ => None,
+    });
+    let mut recorded = std::pin::pin!(pages.skip_while(|page| std::future::ready(page["approvals"].is_null())));
+    let first = recorded.next().await.expect("the approval is recorded");
+    assert_eq!(first["signatures"][0]["spent"], true, "{first}");
+    assert!(first["proofs"].is_null(), "{first}");
+    operator.stop().await;
+}
+
+/// One policy goes and takes along what it approved, and only the people of another keep it: while nothing vouches for them, nobody
+/// is cut off on the ground that their decision does not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_admission_policy_nothing_is_withdrawn_that_people_decided_to_keep() {
+    let _guard = SHARED_GUARD.write().await;
+    let (world, lake, waiting) = world_with(|world| policy(world, "lake", &json!({}))).await;
+    let kept = World::endpoint(&world.subscription, "hub", "lake-kept");
+    world.knock(&world.lake(), &kept);
+    let mut going = world.approval_manifest();
+    going["metadata"]["name"] = json!("going");
+    going["spec"]["onDelete"] = json!("Withdraw");
+    going["spec"]["gracePeriod"] = json!("0s");
+    world.apply(going.clone()).await;
+    let operator = world.operator().await;
+    guarded(&world, &lake, &waiting).await;
+    world.until_approved(&going, 1).await;
+    let by_lakes_people = async || {
+        let mut keeps = decision(&world, &going, "alice", &kept).await;
+        keeps["spec"]["policyRef"]["name"] = json!("lake");
+        keeps
+    };
+    let (first, second) = (by_lakes_people().await, by_lakes_people().await);
+    creates("alice", &first, false).await.expect("alice may");
+    world.until_reason(&first, "Applied").await;
+
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(world.kube.clone());
+    bindings.delete(GUARD, &Default::default()).await.expect("the binding goes");
+    world.until(&lake, "told", |policy| condition(policy, "GuardMissing")["status"] == "True").await;
+    world.delete(&going).await;
+    let held = world.until_reason(&going, "GuardMissing").await;
+    let message = condition(&held, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains(&kept) && message.contains("ApprovalDecision"), "{message}");
+    world.rest().await;
+    assert_eq!(world.endpoints_in("Approved"), [kept.as_str()]);
+
+    // It is back: the old decision still counts for nothing, and still nobody is cut off for that.
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/aml-operator/files/guard");
+    control_plane().await.kubectl(&["apply", "--server-side", "-f", chart]).await.expect("the guard");
+    world.until_reason(&first, "Outdated").await;
+    world.rest().await;
+    assert_eq!(world.endpoints_in("Approved"), [kept.as_str()]);
+    guarded(&world, &lake, &waiting).await;
+    creates("alice", &second, false).await.expect("alice may");
+    world.until_gone(&going).await;
+    assert_eq!(world.endpoints_in("Approved"), [kept]);
+    assert_eq!(world.writes().len(), 1, "{:?}", world.written());
     operator.stop().await;
 }

@@ -1,10 +1,11 @@
 //! The roles of `docs/security/azure-roles.md`: they suffice, one action less does not, and none leads to Owner.
 
+use aml_operator::azure::authorization::APPROVER_ROLE;
 use arm_simulator::Seed;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{OBJECT, World, condition, settings};
+use crate::support::{OBJECT, TENANT, World, condition, settings};
 
 const PAGE: &str = include_str!("../../docs/security/azure-roles.md");
 
@@ -155,4 +156,82 @@ async fn with_all_roles_together_the_operator_can_give_nobody_a_role() {
     let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{}", uuid::Uuid::new_v4());
     let (status, answer) = world.ask_azure(reqwest::Method::PUT, &path, "2022-04-01", Some(&body)).await;
     assert_eq!((status, &answer["error"]["code"]), (403, &json!("AuthorizationFailed")), "{answer}");
+}
+
+/// The condition on the page.
+fn page_condition() -> String {
+    let text = PAGE.split("```text").nth(1).and_then(|rest| rest.split("```").next());
+    text.expect("the page has a condition").trim().to_owned()
+}
+
+/// An application, and a person.
+const GUEST: &str = "22222222-2222-2222-2222-00000000000a";
+const PERSON: &str = "22222222-2222-2222-2222-00000000000b";
+/// The version of the API that assigns roles.
+const AUTHORIZATION: &str = "2022-04-01";
+
+/// A world in which the caller may assign roles on the test's group by `role`, and a guest and a person are known.
+async fn world_of_roles(actions: &[String], role: &str, condition: Option<&str>) -> World {
+    World::seeded(settings(), |seed, subscription| {
+        let group = format!("/subscriptions/{subscription}/resourceGroups/rg");
+        let principal = |id: &str, type_: &str| json!({"tenantId": TENANT, "clientId": format!("{id}-client"), "objectId": id, "type": type_});
+        let more: Seed = serde_json::from_value(json!({
+            "servicePrincipals": [principal(GUEST, "ServicePrincipal"), principal(PERSON, "User")],
+            "roleDefinitions": [{"name": "aaaaaaaa-0000-0000-0000-000000000002", "roleName": "assigner", "actions": actions}],
+            "roleAssignments": [{"scope": group, "role": role, "principalId": OBJECT, "condition": condition}],
+        }))
+        .expect("a seed");
+        seed.service_principals.extend(more.service_principals);
+        seed.role_definitions = more.role_definitions;
+        seed.role_assignments = more.role_assignments;
+    })
+    .await
+}
+
+/// Asks for role `role` on the lake for `principal`; the status answered.
+async fn assign(world: &World, path: &str, role: &str, principal: &str, type_: &str) -> u16 {
+    let role =
+        format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}", world.subscription);
+    let body = json!({"properties": {"roleDefinitionId": role, "principalId": principal, "principalType": type_}});
+    world.ask_azure(reqwest::Method::PUT, path, AUTHORIZATION, Some(&body)).await.0
+}
+
+/// Gives the approver role, looks at the assignment and takes it back; true if all of that is allowed.
+async fn hands_on(world: &World) -> bool {
+    let path = format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", world.lake(), uuid::Uuid::new_v4());
+    let given = assign(world, &path, APPROVER_ROLE, GUEST, "ServicePrincipal").await;
+    let seen = world.ask_azure(reqwest::Method::GET, &path, AUTHORIZATION, None).await.0;
+    let taken = world.ask_azure(reqwest::Method::DELETE, &path, AUTHORIZATION, None).await.0;
+    given == 201 && seen == 200 && taken == 200
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_the_approver_role_by_the_condition_cannot_reach_owner() {
+    let (actions, condition) = (role("aml-operator role assignments"), page_condition());
+    for missing in &actions {
+        let rest: Vec<String> = actions.iter().filter(|action| *action != missing).cloned().collect();
+        let world = world_of_roles(&rest, "assigner", Some(&condition)).await;
+        assert!(!hands_on(&world).await, "{missing} is not needed");
+    }
+    for (by, condition) in [
+        ("assigner", Some(&condition)),
+        ("Role Based Access Control Administrator", Some(&condition)),
+        ("assigner", None),
+    ] {
+        let world = world_of_roles(&actions, by, condition.map(String::as_str)).await;
+        assert!(hands_on(&world).await, "{by} does not suffice");
+        for (what, role, principal, type_) in [
+            ("Owner", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", OBJECT, "ServicePrincipal"),
+            ("User Access Administrator", "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9", OBJECT, "ServicePrincipal"),
+            ("its own role", "aaaaaaaa-0000-0000-0000-000000000002", OBJECT, "ServicePrincipal"),
+            ("Owner for a guest", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", GUEST, "ServicePrincipal"),
+            ("the approver role for a person", APPROVER_ROLE, PERSON, "User"),
+        ] {
+            let path =
+                format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", world.lake(), uuid::Uuid::new_v4());
+            let status = assign(&world, &path, role, principal, type_).await;
+            // It is the condition that refuses: without it every one of these goes through.
+            assert_eq!(status, if condition.is_some() { 403 } else { 201 }, "{what} by {by}, {condition:?}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ async fn slow(seconds: f64) -> World {
 
 impl World {
     /// Writes the ledger's page of the lake, whatever is there.
-    async fn plant(&self, page: Value) {
+    pub(crate) async fn plant(&self, page: Value) {
         let mut page = page;
         page["target"] = json!(self.lake());
         let secret = json!({
@@ -30,14 +30,14 @@ impl World {
         secrets.patch(&self.ledger_name(), &params, &Patch::Apply(&secret)).await.expect("the page is planted");
     }
 
-    async fn page(&self) -> Value {
+    pub(crate) async fn page(&self) -> Value {
         let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
             kube::Api::namespaced(self.kube.clone(), OPERATOR_NAMESPACE);
         let secret = secrets.get(&self.ledger_name()).await.expect("the page");
         serde_json::from_slice(&secret.data.expect("data")["ledger.json"].0).expect("JSON")
     }
 
-    fn seed_connection(&self, endpoint: &str, name: &str, status: &str) {
+    pub(crate) fn seed_connection(&self, endpoint: &str, name: &str, status: &str) {
         let seed = json!({"connections": [
             {"target": self.lake(), "privateEndpointId": endpoint, "name": name, "status": status}]});
         self.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the connection is there");

@@ -469,9 +469,13 @@ impl World {
     pub(crate) async fn wipe(&self, manifest: &Value) {
         let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
         let api = self.api_of(manifest);
+        // Deleted first: from then on nobody can put a finalizer back.
+        api.delete(name, &Default::default()).await.expect("the deletion is accepted");
         let none = json!({"metadata": {"finalizers": null}});
-        api.patch(name, &PatchParams::default(), &Patch::Merge(&none)).await.expect("the finalizers are taken off");
-        let _ = api.delete(name, &Default::default()).await;
+        match api.patch(name, &PatchParams::default(), &Patch::Merge(&none)).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            taken => drop(taken.expect("the finalizers are taken off")),
+        }
         self.until_gone(manifest).await;
     }
 

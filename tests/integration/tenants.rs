@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{OPERATOR_NAMESPACE, World, condition, control_plane};
 
 /// A namespace that no grant names, with a tenant in it.
 async fn stranger(world: &World) -> String {
@@ -123,4 +123,27 @@ async fn strangers_deletions_do_not_open_the_breaker() {
     }
     assert!(world.rules_in_azure().is_empty());
     operator.stop().await;
+}
+
+/// A credential is a Secret of the operator's namespace and of no other; elsewhere the operator may not even read one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_a_tenants_namespace_is_no_credential() {
+    let world = World::new().await;
+    let name = format!("theirs-{}", world.mark);
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": world.team},
+        "stringData": {"secret": "not-a-secret"}});
+    world.apply(secret).await;
+    let operator = world.operator().await;
+    let mut connection = world.connection_manifest();
+    connection["spec"]["credential"]["clientSecret"]["secretRef"]["name"] = json!(name);
+    world.apply(connection.clone()).await;
+    let refused = world.until_reason(&connection, "ConnectionNotReady").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains(&name) && message.contains("operator's namespace"), "{message}");
+    operator.stop().await;
+    let account = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:aml-operator");
+    for (namespace, may) in [(OPERATOR_NAMESPACE, true), (world.team.as_str(), false)] {
+        let asked = ["auth", "can-i", "get", "secrets", "--namespace", namespace, "--as", &account];
+        assert_eq!(control_plane().await.kubectl(&asked).await.is_ok(), may, "{namespace}");
+    }
 }

@@ -1,5 +1,8 @@
 //! A policy ends and says that what it approved ends with it.
 
+use std::time::Duration;
+
+use arm_simulator::Fault;
 use serde_json::{Value, json};
 
 use crate::support::{World, condition};
@@ -171,5 +174,53 @@ async fn with_its_namespace_gone_a_policy_cuts_nobody_off() {
     world.until_gone(&policy).await;
     world.rest().await;
     assert_eq!(world.endpoints_in("Approved").len(), 1);
+    operator.stop().await;
+}
+
+/// A server that decides once on a connection: it is withdrawn by deletion, and nobody else's is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_decided_once_is_withdrawn_by_deletion() {
+    let mut world = World::new().await;
+    world.pace.slow = Duration::from_secs(3);
+    let server = world.id("Microsoft.Sql/servers", "sql");
+    let (ours, persons) = (world.ours("hub", "lake-ours"), world.ours("hub", "lake-person"));
+    let connections: Vec<Value> = [(&ours, "ours", "Pending"), (&persons, "persons", "Approved")]
+        .into_iter()
+        .map(|(endpoint, name, status)| json!({"target": server, "privateEndpointId": endpoint, "name": name, "status": status}))
+        .collect();
+    let seed = json!({"resources": [{"id": server, "location": "westeurope"}], "connections": connections});
+    world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the server is there");
+    let mut connection = world.connection_manifest();
+    connection["spec"]["grants"][1]["scope"] = json!(server);
+    world.apply(connection).await;
+    let mut policy = world.withdrawing("sql", "lake-*", "1s");
+    policy["spec"]["target"]["resourceId"] = json!(server);
+    // What the server says to a second decision, here to the first.
+    let refusal = Fault::status(400, "PrivateEndpointConnectionStatusNotPending").method("PUT").path("/ours");
+    world.azure.add_fault(refusal);
+    let operator = world.operator().await;
+    world.apply(policy.clone()).await;
+    world
+        .until(&policy, "the refusal is told", |object| {
+            message(object).contains("approving ours")
+                && message(object).contains("PrivateEndpointConnectionStatusNotPending")
+        })
+        .await;
+    // One is the person's: it was approved before, and the policy allows it.
+    world.until_approved(&policy, 2).await;
+    world.delete(&policy).await;
+    world.until_gone(&policy).await;
+    world.rest().await;
+    let state = world.azure.state_json();
+    let left: Vec<&Value> = state["privateEndpointConnections"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(id, _)| id.starts_with(&server.to_lowercase()))
+        .map(|(_, connection)| &connection["properties"]["privateEndpoint"]["id"])
+        .collect();
+    assert_eq!(left, [&json!(persons)]);
+    let sent: Vec<String> = world.decisions().into_iter().map(|(name, state)| format!("{state} {name}")).collect();
+    assert_eq!(sent, ["Approved ours", "Approved ours", "DELETE ours"]);
     operator.stop().await;
 }

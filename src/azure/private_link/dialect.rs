@@ -45,8 +45,8 @@ pub struct Dialect {
     pub listing: Listing,
     /// Whether the sub-resource is stated.
     pub sub_resource: SubResource,
-    /// `provisioningState` of a connection at rest.
-    pub settled: &'static str,
+    /// `provisioningState` of a connection at rest, each of them.
+    pub settled: &'static [&'static str],
     /// Whether a decision is answered before it took effect: the state is then read until it shows.
     pub slow: bool,
     /// How an approval is taken back.
@@ -55,6 +55,10 @@ pub struct Dialect {
     pub source: &'static str,
 }
 
+const SUCCEEDED: &[&str] = &["Succeeded"];
+/// Where no enumeration can be relied on, both words that azure-cli 2.91.0 waits for, whatever the provider.
+const EITHER: &[&str] = &["Succeeded", "Ready"];
+
 /// What most providers have in common, so that each row says only what is its own.
 const COMMON: Dialect = Dialect {
     target_type: "",
@@ -62,7 +66,7 @@ const COMMON: Dialect = Dialect {
     actions_field: Some("actionsRequired"),
     listing: Listing::Children,
     sub_resource: SubResource::NotStated,
-    settled: "Succeeded",
+    settled: SUCCEEDED,
     slow: false,
     withdrawal: Withdrawal::Reject,
     source: SPECIFICATION,
@@ -85,7 +89,11 @@ const DIALECTS: &[Dialect] = &[
     Dialect {
         target_type: "Microsoft.MachineLearningServices/registries",
         api_version: "2022-10-01-preview",
+        // Only the registry's own document is specified (2024-10-01): there a connection has groupIds, and its state another name.
+        // A state under that name is not read here, so that such a connection is neither pending nor approved: nothing is done.
+        sub_resource: SubResource::GroupIds,
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
@@ -102,7 +110,7 @@ const DIALECTS: &[Dialect] = &[
         target_type: "Microsoft.Sql/servers",
         api_version: "2021-11-01",
         sub_resource: SubResource::GroupIds,
-        settled: "Ready",
+        settled: &["Ready"],
         slow: true,
         // 400 PrivateEndpointConnectionStatusNotPending is documented: it decides once.
         withdrawal: Withdrawal::Delete,
@@ -126,6 +134,7 @@ const DIALECTS: &[Dialect] = &[
         target_type: "Microsoft.Search/searchServices",
         api_version: "2020-08-01",
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
@@ -141,6 +150,7 @@ const DIALECTS: &[Dialect] = &[
         api_version: "2021-06-01-preview",
         actions_field: None,
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
@@ -149,6 +159,7 @@ const DIALECTS: &[Dialect] = &[
         target_type: "Microsoft.DataFactory/factories",
         api_version: "2018-06-01",
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
@@ -163,6 +174,7 @@ const DIALECTS: &[Dialect] = &[
         target_type: "Microsoft.ApiManagement/service",
         api_version: "2021-08-01",
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
@@ -170,22 +182,34 @@ const DIALECTS: &[Dialect] = &[
         target_type: "Microsoft.DBforPostgreSQL/flexibleServers",
         api_version: "2024-08-01",
         sub_resource: SubResource::GroupIds,
+        // The enumeration says Succeeded; every example of the same version shows Ready.
+        settled: EITHER,
         slow: true,
         ..COMMON
     },
     Dialect {
         target_type: "Microsoft.DBforMySQL/flexibleServers",
-        api_version: "2022-09-30-privatepreview",
-        listing: Listing::Member("2022-09-30-privatepreview"),
+        // The version of azure-cli, 2022-09-30-privatepreview, has no list and states no groups.
+        api_version: "2023-06-30",
+        sub_resource: SubResource::GroupIds,
+        settled: EITHER,
         slow: true,
+        source: "OpenAPI specification of private endpoint connections of this version",
+        ..COMMON
+    },
+    Dialect {
+        target_type: "Microsoft.Cache/Redis",
+        api_version: "2021-06-01",
+        slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
-    Dialect { target_type: "Microsoft.Cache/Redis", api_version: "2021-06-01", slow: true, source: CLIENT, ..COMMON },
     Dialect {
         target_type: "Microsoft.Insights/privateLinkScopes",
         api_version: "2019-10-17-preview",
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },
@@ -196,6 +220,7 @@ const DIALECTS: &[Dialect] = &[
         api_version: "2019-08-01",
         listing: Listing::Member("2019-08-01"),
         slow: true,
+        settled: EITHER,
         source: CLIENT,
         ..COMMON
     },

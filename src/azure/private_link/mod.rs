@@ -80,8 +80,8 @@ impl Connection {
     /// async-api-reference: the terminal states).
     pub fn is_settled(&self, dialect: &Dialect) -> bool {
         let state = self.properties.get("provisioningState").and_then(Value::as_str);
-        let ends = [dialect.settled, "Failed", "Canceled"];
-        state.is_none_or(|state| ends.iter().any(|end| state.eq_ignore_ascii_case(end)))
+        let mut ends = dialect.settled.iter().chain(&["Failed", "Canceled"]);
+        state.is_none_or(|state| ends.any(|end| state.eq_ignore_ascii_case(end)))
     }
 
     /// True if it is for `endpoint`.

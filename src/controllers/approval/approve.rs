@@ -5,7 +5,7 @@ use tracing::info;
 
 use super::settle::{approved, withdraw};
 use super::votes::confirm;
-use super::write::{put, read, refused, sent, unchanged};
+use super::write::{is_current, put, read, refused, sent, unchanged};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
@@ -38,6 +38,7 @@ async fn before(
     let still = before.filter(|before| {
         let again = decide(before, turn.dialect, &policies(turn, page));
         before.is_pending()
+            && is_current(turn, policy)
             && before.is_of(&connection.endpoint)
             && again.word == decision.word
             && again.people == decision.people
@@ -99,6 +100,14 @@ pub(super) async fn approve(
         Ok(before) => before,
         Err(verdict) => return Ok(Err(verdict)),
     };
+    if page.page.is_full() {
+        let message = format!(
+            "approving {}: the ledger's page of this target has no room for another approval, and without a record it could not be \
+             withdrawn. Reject or delete connections on the target that nobody needs",
+            before.name
+        );
+        return Ok(Err(Verdict::new(Reason::LedgerFull, message)));
+    }
     let mut proof = Proof {
         connection: before.name.clone(),
         endpoint: before.endpoint.clone(),

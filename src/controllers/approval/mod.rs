@@ -3,7 +3,9 @@
 mod approve;
 mod cut;
 mod depart;
+mod notice;
 mod report;
+mod requester;
 mod settle;
 mod votes;
 mod withdraw;
@@ -23,6 +25,7 @@ use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
 use crate::plan::approval::{Decision, Policy, acts, decide_all, next, unreadable};
+use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
 use crate::plan::{Reason, Verdict};
@@ -36,10 +39,12 @@ use crate::telemetry::ConnectionsOnTarget;
 
 use approve::{approve, reject};
 use cut::cut;
+use notice::notice;
 use report::report;
+use requester::{hear, withdraw_unproven};
 use settle::settle;
 pub(crate) use votes::weigh;
-use votes::{guard_condition, spend, tell_blocked, votes};
+use votes::{believed_votes, guard_condition, spend, tell_blocked, votes};
 use withdraw::{Ending, expired};
 use write::waiting;
 
@@ -68,11 +73,16 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
         Ok(admitted) => admitted,
         Err(verdict) => return blocked(&context, &mut policy, verdict).await,
     };
-    let Some(_lane) = context.lanes.enter(lane(&target)) else {
-        return Ok(Outcome::Again(context.pace.lane));
-    };
     let turn = Turn { context: &context, connected: &connected, target: &target, dialect, key: key_of(&policy) };
-    attend(&turn, &mut policy).await
+    let outcome = {
+        let Some(_lane) = context.lanes.enter(lane(&target)) else {
+            return Ok(Outcome::Again(context.pace.lane));
+        };
+        attend(&turn, &mut policy).await?
+    };
+    // Approvals go first: requesters are asked once the turn has nothing else to do.
+    let busy = outcome == Outcome::Again(context.pace.lane);
+    Ok(if !busy && requester::ask(&turn).await { Outcome::Again(context.pace.lane) } else { outcome })
 }
 
 /// The lane of a target's connections: provisioning and rules of the same resource must not hold up approvals.
@@ -120,6 +130,11 @@ fn left(context: &Context, policy: &PrivateEndpointApproval) -> Option<Duration>
 
 /// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
 fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
+    policies_with(turn, |policy| votes(turn.context, policy, turn.target, page))
+}
+
+/// The same, with the votes that `votes` finds for each.
+fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Vec<Vote>) -> Vec<Policy> {
     let context = turn.context;
     let mut policies: Vec<Policy> = Vec::new();
     for object in context.indexes.approvals.state() {
@@ -138,7 +153,7 @@ fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
                 hold: policy.spec.hold.clone(),
                 limits: policy.spec.limits.clone(),
                 require_approvers: policy.spec.require_approvers,
-                votes: votes(context, policy, turn.target, page),
+                votes: votes(policy),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
                 own_subscriptions: connected.spec.own_subscriptions.clone(),
             });
@@ -180,7 +195,13 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     if spend(context, &mut page.page) {
         context.ledger.save(turn.target, &mut page).await?;
     }
+    let follows = hear(turn, policy, &connections, &mut page).await?;
     let decided = decided(turn, &connections, &page.page);
+    notice(turn, policy, &decided, &mut page).await?;
+    if let Some(verdict) = withdraw_unproven(turn, policy, &connections, &page).await? {
+        report(turn, policy, &decided, &page, verdict.clone()).await?;
+        return Ok(Outcome::Reported(verdict));
+    }
     let held = if policy.spec.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
     } else {
@@ -235,7 +256,7 @@ async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result
     });
     report(turn, policy, &decided, &page, verdict.clone()).await?;
     let uid = policy.uid().unwrap_or_default();
-    let again = context.requeue(&uid, &verdict).min(context.pace.connections);
+    let again = context.requeue(&uid, &verdict).min(if follows { context.pace.poll } else { context.pace.connections });
     Ok(Outcome::Again(left.filter(|left| !left.is_zero()).map_or(again, |left| again.min(left))))
 }
 
@@ -313,10 +334,18 @@ fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Con
     decide_all(connections, turn.dialect, &policies(turn, page))
 }
 
-/// Reports a verdict that stops before a decision; what was known stays.
+/// What would be decided if every person's approval counted whose only fault is that the guard does not vouch for it.
+fn believed(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
+    let policies = policies_with(turn, |policy| believed_votes(turn.context, policy, turn.target, page));
+    decide_all(connections, turn.dialect, &policies)
+}
+
+/// Reports a verdict that stops before a decision. What was known stays, except of a target that the policy has no say on: what a
+/// status claims to know of that was written by somebody else, or holds no more.
 async fn blocked(context: &Context, policy: &mut PrivateEndpointApproval, verdict: Verdict) -> Result<Outcome, Error> {
     tell_blocked(context, policy, &verdict);
-    let status = policy.status.clone().unwrap_or_default();
+    let no_say = matches!(verdict.reason, Reason::ScopeNotAllowed | Reason::UnsupportedTarget | Reason::Invalid);
+    let status = policy.status.clone().filter(|_| !no_say).unwrap_or_default();
     context
         .report(policy, status, &verdict, guard_condition(context, policy).into_iter().collect(), Basis::Version)
         .await?;

@@ -1,8 +1,9 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
-use super::Turn;
+use super::notice::doubtful;
 use super::votes::{guard_condition, tell};
 use super::write::waiting;
+use super::{Turn, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
@@ -23,10 +24,15 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
+    let why = if page.page.is_unexplained(connection) {
+        format!("approved by somebody else; {}", decision.why)
+    } else {
+        decision.why.clone()
+    };
     // What Azure said to the decision, if it refused it; what is over needs no such word.
     let undone = connection.is_pending() || connection.is_approved();
     let refusal = undone.then(|| waiting(turn, connection)).flatten();
-    let why = refusal.map_or_else(|| decision.why.clone(), |verdict| format!("{}; {}", decision.why, verdict.message));
+    let why = refusal.map_or_else(|| why.clone(), |verdict| format!("{why}; {}", verdict.message));
     let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
         name: clean(&connection.name, 256),
@@ -39,6 +45,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         decision: decision.word,
         rule: decision.decided_by().map(|rule| clean(&rule, 512)),
         why: clean(&why, 512),
+        proven: ours.map(|approval| approval.side),
         first_seen: page.page.first_seen(connection).unwrap_or_default().to_owned(),
         approved_by: connection.is_approved().then(|| match ours {
             Some(approval) if people.is_empty() => clean(&approval.policy, 160),
@@ -64,14 +71,24 @@ pub(super) async fn report(
     let unmatched = |(connection, decision): &(Connection, Decision)| {
         connection.is_pending() && !matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
     };
-    let mut listed: Vec<&(Connection, Decision)> =
-        decided.iter().filter(|(connection, decision)| connection.is_pending() || mine(decision)).collect();
+    let name = name_of(&turn.key);
+    let approved_here = |connection: &Connection| {
+        connection.is_approved()
+            && page.page.approvals.iter().any(|approval| approval.policy == name && approval.is_of(connection))
+    };
+    let unexplained = |connection: &Connection| page.page.is_unexplained(connection);
+    let matters = |(connection, decision): &&(Connection, Decision)| {
+        connection.is_pending() || mine(decision) || unexplained(connection) || approved_here(connection)
+    };
+    let mut listed: Vec<&(Connection, Decision)> = decided.iter().filter(matters).collect();
     let against = |(connection, decision): &(Connection, Decision)| {
         connection.is_approved() && decision.word == DecisionWord::Rejected
     };
-    // What waits for a person comes first, and what is approved against a policy next, so that neither is ever dropped from the
-    // list for what is settled.
-    listed.sort_by_key(|entry| (!unmatched(entry), !against(entry), !entry.0.is_pending(), entry.0.name.clone()));
+    // What waits for a person comes first, and what is approved against a policy or without one next, so that none of it is ever
+    // dropped from the list for what is settled.
+    listed.sort_by_cached_key(|entry| {
+        (!unmatched(entry), !against(entry), !unexplained(&entry.0), !entry.0.is_pending(), entry.0.name.clone())
+    });
     let more = listed.len().saturating_sub(LISTED);
     let status = PrivateEndpointApprovalStatus {
         approved: count(&|(connection, decision)| connection.is_approved() && mine(decision)),
@@ -116,7 +133,7 @@ pub(super) async fn report(
         message,
     };
     tell(turn, policy, decided, &page.page, &verdict);
-    let mut more = vec![pending];
+    let mut more = vec![pending, doubtful(decided, &page.page)];
     more.extend(guard_condition(turn.context, policy));
     turn.context.report(policy, status, &verdict, more, Basis::Version).await?;
     Ok(())

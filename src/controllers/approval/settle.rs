@@ -7,7 +7,7 @@ use super::votes::spend;
 use super::write::{take_back, under_way};
 use super::{Turn, policies};
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::DecisionWord;
+use crate::api::approval::{DecisionWord, RequesterSide};
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
@@ -110,6 +110,7 @@ pub(super) async fn approved(
         policy: proof.policy.clone(),
         at: rfc3339(context.now()),
         request_id: request_id.clone(),
+        side: RequesterSide::Waiting,
     });
     // At once: the record goes as soon as the connection is cut, and whoever cut it must not be overruled by the same decision.
     spend(context, page);

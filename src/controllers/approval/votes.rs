@@ -6,6 +6,7 @@ use super::write::waiting;
 use super::{Turn, policies, refusals};
 use crate::api::approval::Mode;
 use crate::api::condition::{ConditionDraft, ConditionStatus};
+use crate::api::decision::Choice;
 use crate::api::ids::ArmId;
 use crate::api::{ApprovalDecision, PrivateEndpointApproval};
 use crate::azure::private_link::Connection;
@@ -27,8 +28,19 @@ pub(crate) fn weigh(
     decision: &ApprovalDecision,
     spent: bool,
 ) -> Result<Vote, Verdict> {
+    weigh_by(&context.guard.seen(), context, policy, target, decision, spent)
+}
+
+fn weigh_by(
+    guard: &Guard,
+    context: &Context,
+    policy: &PrivateEndpointApproval,
+    target: &ArmId,
+    decision: &ApprovalDecision,
+    spent: bool,
+) -> Result<Vote, Verdict> {
     let standards = Standards {
-        guard: &context.guard.seen(),
+        guard,
         settling: context.pace.guard_settling,
         policy_created: policy.metadata.creation_timestamp.as_ref().map(|time| time.0),
         target,
@@ -36,8 +48,9 @@ pub(crate) fn weigh(
     admit(decision, standards, spent)
 }
 
-/// All decisions that count for `policy`, with their objects.
+/// All decisions that count for `policy`, with their objects, if `guard` vouches for them.
 fn weighed(
+    guard: &Guard,
     context: &Context,
     policy: &PrivateEndpointApproval,
     target: &ArmId,
@@ -46,7 +59,7 @@ fn weighed(
     let decisions = context.indexes.decisions_of(&key_of(policy)).into_iter();
     let weighed = decisions.filter_map(|decision| {
         let spent = page.signatures.is_spent(&decision.uid().unwrap_or_default());
-        let vote = weigh(context, policy, target, &decision, spent).ok()?;
+        let vote = weigh_by(guard, context, policy, target, &decision, spent).ok()?;
         Some((decision, vote))
     });
     weighed.collect()
@@ -54,7 +67,19 @@ fn weighed(
 
 /// All votes for `policy`.
 pub(super) fn votes(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId, page: &Page) -> Vec<Vote> {
-    weighed(context, policy, target, page).into_iter().map(|(_, vote)| vote).collect()
+    weighed(&context.guard.seen(), context, policy, target, page).into_iter().map(|(_, vote)| vote).collect()
+}
+
+/// All approvals for `policy`, whatever vouches for them. They let nobody in, but may keep a connection from being cut off: a guard
+/// that is missing says nothing about what people decided.
+pub(super) fn believed_votes(
+    context: &Context,
+    policy: &PrivateEndpointApproval,
+    target: &ArmId,
+    page: &Page,
+) -> Vec<Vote> {
+    let all = weighed(&Guard::InForce { since: jiff::Timestamp::MIN }, context, policy, target, page);
+    all.into_iter().map(|(_, vote)| vote).filter(|vote| vote.choice == Choice::Approve).collect()
 }
 
 /// Makes sure, right before anything is written on the word of people, that the guard is in force and that they stand by it.
@@ -112,7 +137,7 @@ pub(super) fn tell(
     // A policy that says what Azure refused goes on with the others.
     let goes_on = || refusals(turn, decided).is_some_and(|refusal| refusal == *verdict);
     let moves = object.spec.mode != Some(Mode::DryRun) && (acts || goes_on());
-    for (decision, vote) in weighed(context, object, turn.target, page) {
+    for (decision, vote) in weighed(&context.guard.seen(), context, object, turn.target, page) {
         let mut became = standing(&vote, &policy, decided);
         if became.reason == Reason::Updating {
             let on = decided.iter().find(|(connection, _)| vote.is_on(connection));

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
-use super::write::{read, refused, sent, take_back, unchanged, waiting};
-use super::{Turn, decided, name_of, policies};
+use super::write::{is_current, read, refused, sent, take_back, unchanged, waiting};
+use super::{Turn, believed, decided, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::controllers::removals::{many_at_once, withdraws};
 use crate::plan::approval::{Decision, unreadable};
-use crate::plan::withdrawal::ending;
+use crate::plan::withdrawal::{Ends, ending};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
@@ -76,11 +76,22 @@ pub(super) async fn withdraw(
 ) -> Result<Ending, Error> {
     let context = turn.context;
     let uid = policy.uid().unwrap_or_default();
-    let ending = ending(&name_of(&turn.key), &page.page.approvals, decided);
-    if context.endings.post(&uid, ending.iter().map(|connection| connection.name.clone()).collect()) {
+    let connections: Vec<Connection> = decided.iter().map(|(connection, _)| connection.clone()).collect();
+    let believed = believed(turn, &connections, &page.page);
+    let Ends { surely: ending, perhaps } = ending(&name_of(&turn.key), &page.page.approvals, decided, &believed);
+    let all = ending.iter().chain(&perhaps);
+    if context.endings.post(&uid, all.map(|connection| connection.name.clone()).collect()) {
         context.triggers.connection(&turn.connected.name);
     }
     let Some(first) = ending.first() else {
+        if !perhaps.is_empty() {
+            let message = format!(
+                "people decided to keep {}, and the admission policy does not vouch for that: see the ApprovalDecisions on it, and \
+                 make them again or delete them; {keep}",
+                named(&perhaps)
+            );
+            return Ok(Ending::Waits(Verdict::new(Reason::GuardMissing, message)));
+        }
         let verdict = Verdict::new(Reason::Deleting, "what it approved is withdrawn");
         return Ok(Ending::Over(verdict));
     };
@@ -126,15 +137,21 @@ async fn send(
     connection: &Connection,
     page: &OpenPage,
 ) -> Result<Result<(), Verdict>, Error> {
+    let context = turn.context;
     unchanged(turn, policy).await?;
     let now = match read(turn, &connection.name).await {
         Ok(now) => now,
         Err(verdict) => return Ok(Err(verdict)),
     };
     let name = name_of(&turn.key);
-    let again = decided(turn, now.as_slice(), &page.page);
-    let Some(now) = ending(&name, &page.page.approvals, &again).first().copied() else { return Ok(Ok(())) };
-    if !now.is_of(&connection.endpoint) {
+    // The guard is looked at anew: whether people's decisions count must not be old news when somebody is cut off.
+    if context.guard.look().await? {
+        context.tell_of_guard();
+    }
+    let (again, believed) = (decided(turn, now.as_slice(), &page.page), believed(turn, now.as_slice(), &page.page));
+    let ends = ending(&name, &page.page.approvals, &again, &believed);
+    let Some(now) = ends.surely.first().copied() else { return Ok(Ok(())) };
+    if !now.is_of(&connection.endpoint) || !is_current(turn, policy) {
         return Ok(Ok(()));
     }
     let removal = Removal {

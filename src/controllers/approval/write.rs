@@ -36,6 +36,17 @@ pub(super) async fn unchanged(turn: &Turn<'_>, policy: &PrivateEndpointApproval)
     if same && granted { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
+/// Whether `policy` is still the one of its name, in the same edition, as far as the watch shows: to be asked after Azure has
+/// answered, which may take long. Another one under the same name has the same say in a decision, and may not be meant to act.
+pub(super) fn is_current(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> bool {
+    turn.context.indexes.policy(&turn.key).is_some_and(|known| {
+        known
+            .0
+            .as_ref()
+            .is_ok_and(|known| known.uid() == policy.uid() && known.metadata.generation == policy.metadata.generation)
+    })
+}
+
 pub(super) fn path(turn: &Turn<'_>, name: &str) -> String {
     format!("{}/privateEndpointConnections/{name}", turn.target)
 }

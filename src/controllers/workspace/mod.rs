@@ -119,14 +119,6 @@ async fn in_lane(
         return blocked(context, workspace, verdict).await;
     }
     let observes = workspace.spec.management_policy == Some(ManagementPolicy::Observe);
-    if !observes && !has_finalizer(workspace) {
-        if workspace.status.is_none() {
-            let verdict = Verdict::new(Reason::Pending, "seen for the first time");
-            context.report(workspace, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
-        }
-        context.status.finalizer(workspace, true).await?;
-        return Ok(Outcome::Again(context.pace.lane));
-    }
     let connected = match Connected::find(&context.indexes, &context.clients, &workspace.spec.connection_ref.name) {
         Ok(connected) => connected,
         Err(verdict) => return blocked(context, workspace, verdict).await,
@@ -136,6 +128,15 @@ async fn in_lane(
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
     if let Err(verdict) = check(&workspace.spec, id, &fence) {
         return blocked(context, workspace, verdict).await;
+    }
+    // Only now: an object that was never let through has nothing in Azure to come back for, and its deletion must not ask there.
+    if !observes && !has_finalizer(workspace) {
+        if workspace.status.is_none() {
+            let verdict = Verdict::new(Reason::Pending, "seen for the first time");
+            context.report(workspace, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
+        }
+        context.status.finalizer(workspace, true).await?;
+        return Ok(Outcome::Again(context.pace.lane));
     }
     let turn = Turn { context, id, owner, connected: &connected, fence, priority };
     attend(&turn, workspace, memory, observes || connected.is_read_only()).await

@@ -143,29 +143,33 @@ fn has_say(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRuleObject,
 /// Whether `principal` may approve on `target`, by the assignments on and above it, groups included.
 async fn approver(turn: &Turn<'_>, principal: &str, target: &ArmId, memory: &mut Memory) -> RoleCheck {
     let client = &turn.connected.client;
-    let path = format!("{target}/providers/Microsoft.Authorization/roleAssignments?$filter=assignedTo('{principal}')");
+    let Some(path) = authorization::assignments_path(target, principal) else { return RoleCheck::Unknown };
     let Ok(assignments) = client.list(&path, authorization::API_VERSION, turn.priority).await else {
         return RoleCheck::Unknown;
     };
     let action = approval_action(target);
     let mut unread = false;
     for assignment in assignments {
-        let Some(role) = assignment["properties"]["roleDefinitionId"].as_str() else { continue };
-        let cached = memory.definitions.get(role).filter(|(_, at)| {
+        let stated = assignment["properties"]["roleDefinitionId"].as_str();
+        let Some(role) = stated.and_then(|stated| authorization::definition_path(target, stated)) else {
+            unread = true;
+            continue;
+        };
+        let cached = memory.definitions.get(&role).filter(|(_, at)| {
             let age: std::time::Duration = turn.context.now().duration_since(*at).try_into().unwrap_or_default();
             age < turn.context.pace.role_memory
         });
         let definition = match cached {
             Some((definition, _)) => definition.clone(),
             None => {
-                let read = client.get(role, authorization::API_VERSION, turn.priority).await;
+                let read = client.get(&role, authorization::API_VERSION, turn.priority).await;
                 let Some(definition) = read.ok().and_then(|value| {
                     serde_json::from_value::<authorization::RoleDefinition>(value["properties"].clone()).ok()
                 }) else {
                     unread = true;
                     continue;
                 };
-                memory.definitions.insert(role.to_owned(), (definition.clone(), turn.context.now()));
+                memory.definitions.insert(role, (definition.clone(), turn.context.now()));
                 definition
             }
         };

@@ -1,0 +1,89 @@
+//! What somebody else approved although no policy in force allows it: told, and never withdrawn by itself, for it may well be right.
+
+use tracing::warn;
+
+use super::Turn;
+use crate::api::PrivateEndpointApproval;
+use crate::api::approval::{DecisionWord, RequesterSide};
+use crate::api::condition::{ConditionDraft, ConditionStatus, rfc3339};
+use crate::azure::error::clean;
+use crate::azure::private_link::Connection;
+use crate::plan::approval::Decision;
+use crate::runtime::driver::Error;
+use crate::runtime::ledger::{OpenPage, Page};
+use crate::telemetry::AUDIT;
+
+/// Notes and tells what is approved from now on without an explanation.
+pub(super) async fn notice(
+    turn: &Turn<'_>,
+    policy: &PrivateEndpointApproval,
+    decided: &[(Connection, Decision)],
+    page: &mut OpenPage,
+) -> Result<(), Error> {
+    let context = turn.context;
+    let (before, now) = (page.page.seen.clone(), rfc3339(context.now()));
+    for (connection, decision) in decided {
+        if !page.page.explain(connection, decision.word == DecisionWord::Allowed, &now) {
+            continue;
+        }
+        context.metrics.decided("unexplained");
+        warn!(
+            target: AUDIT, target_id = %turn.target, connection = connection.name, requester = connection.endpoint,
+            "unexplained"
+        );
+        let note = format!(
+            "somebody else approved {} from {} on {}, and no policy allows it",
+            clean(&connection.name, 256),
+            clean(&connection.endpoint, 512),
+            turn.target
+        );
+        context.events.publish(policy, true, "ApprovedElsewhere", &note).await;
+    }
+    if page.page.seen != before {
+        context.ledger.save(turn.target, page).await?;
+    }
+    Ok(())
+}
+
+/// The condition about connections that are approved and perhaps should not be.
+pub(super) fn doubtful(decided: &[(Connection, Decision)], page: &Page) -> ConditionDraft {
+    let draft = |status: bool, reason: &str, message: String| ConditionDraft {
+        type_: "ConnectionsDoubtful",
+        status: ConditionStatus::from(status),
+        reason: reason.to_owned(),
+        message,
+    };
+    let named = |connections: &[&Connection]| {
+        let few = connections.iter().take(5);
+        let few: Vec<String> =
+            few.map(|one| format!("{} from {}", clean(&one.name, 128), clean(&one.endpoint, 256))).collect();
+        format!("({}): {}", connections.len(), few.join("; "))
+    };
+    let all = || decided.iter().map(|(connection, _)| connection).filter(|connection| connection.is_approved());
+    let unproven = |connection: &&Connection| {
+        let ours = page.approvals.iter().rev().find(|approval| approval.is_of(connection));
+        ours.is_some_and(|ours| matches!(ours.side, RequesterSide::Silent | RequesterSide::Contradicted))
+    };
+    let unproven: Vec<&Connection> = all().filter(unproven).collect();
+    let elsewhere: Vec<&Connection> = all().filter(|connection| page.is_unexplained(connection)).collect();
+    let mut said = Vec::new();
+    if !unproven.is_empty() {
+        said.push(format!(
+            "approved here, and the requesting endpoint does not bear it out {}. Ask who runs it; spec.onUnproven: Withdraw takes \
+             back what stays silent",
+            named(&unproven)
+        ));
+    }
+    if !elsewhere.is_empty() {
+        said.push(format!(
+            "approved by somebody else, and no policy allows it {}. If it is right, write a policy that allows it; if not, reject or \
+             delete it in Azure, whose activity log says who approved it",
+            named(&elsewhere)
+        ));
+    }
+    match (unproven.is_empty(), elsewhere.is_empty()) {
+        (true, true) => draft(false, "NoneDoubtful", "no approved connection is in doubt".to_owned()),
+        (false, _) => draft(true, "Unproven", said.join(". ")),
+        (true, false) => draft(true, "ApprovedElsewhere", said.join(". ")),
+    }
+}
