@@ -4,8 +4,10 @@
 use kube::Resource;
 
 use super::Memory;
+use crate::api::condition::{Condition, READY, find};
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::azure::client::Priority;
+use crate::plan::Reason;
 use crate::runtime::context::Context;
 use crate::runtime::indexes::key_of;
 use crate::runtime::status::has_finalizer;
@@ -43,7 +45,7 @@ pub(super) fn urgency(context: &Context, workspace: &AmlWorkspace, memory: &Memo
             workspace,
             status.and_then(|status| status.observed_generation),
             status.and_then(|status| status.last_handled_reconcile_at.as_deref()),
-        ),
+        ) || status.is_some_and(|status| on_its_way(&status.conditions)),
         under_way: !memory.operations.is_empty() || memory.last_write.is_some(),
         first: !memory.informed,
     };
@@ -60,7 +62,15 @@ fn rule_is_news(rule: &OutboundRule) -> bool {
         rule,
         status.and_then(|status| status.observed_generation),
         status.and_then(|status| status.last_handled_reconcile_at.as_deref()),
-    )
+    ) || status.is_some_and(|status| on_its_way(&status.conditions))
+}
+
+/// True if what is said of an object is that it waits for a turn, or for what a turn began: its generation was seen, but whoever
+/// applied it still waits.
+fn on_its_way(conditions: &[Condition]) -> bool {
+    const ON_ITS_WAY: [Reason; 5] =
+        [Reason::Pending, Reason::Creating, Reason::Updating, Reason::Provisioning, Reason::Deleting];
+    find(conditions, READY).is_some_and(|ready| ON_ITS_WAY.iter().any(|reason| reason.word() == ready.reason))
 }
 
 /// True if `object` says something that its status does not answer to.
@@ -107,6 +117,13 @@ mod tests {
         assert!(rule(1, None, None, None) && rule(2, None, Some(1), None));
         assert!(rule(1, Some("now"), Some(1), None) && rule(1, Some("now"), Some(1), Some("then")));
         assert!(!rule(1, None, Some(1), None) && !rule(1, Some("now"), Some(1), Some("now")));
+        let said = |reason: &str| {
+            let time = "2026-01-01T00:00:00Z";
+            let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": "", "lastTransitionTime": time});
+            on_its_way(&[serde_json::from_value(ready).unwrap()])
+        };
+        assert!(said("Pending") && said("Updating"), "seen, and still waited for");
+        assert!(!said("Active") && !said("AzureUnavailable") && !said("EgressNotAllowed"));
         let long = "x".repeat(300);
         assert!(!rule(1, Some(&long), Some(1), Some(&long[..256])), "a token that was cut is the same");
     }
