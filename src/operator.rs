@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::controllers;
+use crate::plan::targets::Targets;
 use crate::runtime::board::{Board, Standings};
 use crate::runtime::calm::Calm;
 use crate::runtime::connections::Clients;
@@ -110,6 +111,7 @@ impl Operator {
             attempts: Default::default(),
             requesters: Default::default(),
             endings: Default::default(),
+            sights: Default::default(),
             failures: Default::default(),
         });
         let kube = &self.kube;
@@ -158,6 +160,9 @@ impl Operator {
                 tell_departing(&told);
                 if let Ok(rule) = &rule.0 {
                     told.triggers.workspace(&workspace_key(rule));
+                    if let Some(endpoint) = &rule.spec.private_endpoint {
+                        told.ask_policies_on(&endpoint.resource_id);
+                    }
                     if let Some(connection) = told.indexes.connection_of(rule) {
                         told.triggers.connection(&connection);
                     }
@@ -170,8 +175,12 @@ impl Operator {
             selector,
             approvals_writer,
             own.clone(),
-            move |approval: &Guarded<PrivateEndpointApproval>, _| {
+            move |approval: &Guarded<PrivateEndpointApproval>, change| {
                 tell_departing(&told);
+                match change {
+                    Change::Present => told.sights.ask(&key_of(approval)),
+                    Change::Gone => told.sights.forget(&key_of(approval)),
+                }
                 if let Ok(policy) = &approval.0 {
                     told.triggers.connection(&policy.spec.connection_ref.name);
                     tell_policies_on(&told, policy);
@@ -193,7 +202,7 @@ impl Operator {
                 }
                 let Ok(decision) = &decision.0 else { return };
                 let key = policy_key(decision);
-                told.triggers.approval(&key);
+                told.ask_policy(&key);
                 if let Some(Ok(policy)) = told.indexes.policy(&key).as_ref().map(|policy| policy.0.as_ref()) {
                     tell_policies_on(&told, policy);
                 }
@@ -303,15 +312,18 @@ fn tell_departing(context: &Context) {
     }
 }
 
-/// Asks the other policies on the same target to look again: they decide together.
+/// Asks the other policies on the same targets to look again: they decide together.
 fn tell_policies_on(context: &Context, policy: &PrivateEndpointApproval) {
+    let Ok(targets) = Targets::of(&policy.spec.target) else { return };
     for other in context.indexes.approvals.state() {
-        let same = |other: &PrivateEndpointApproval| {
-            other.spec.target.resource_id.eq_ignore_ascii_case(&policy.spec.target.resource_id)
-                && key_of(other) != key_of(policy)
-        };
-        if other.0.as_ref().is_ok_and(same) {
-            context.triggers.approval(&key_of(other.as_ref()));
+        let Ok(other) = &other.0 else { continue };
+        if key_of(other) != key_of(policy) && Targets::of(&other.spec.target).is_ok_and(|others| others.meets(&targets))
+        {
+            match &targets {
+                Targets::One(target) => context.sights.ask_on(&key_of(other), target),
+                Targets::Group { .. } => context.sights.ask(&key_of(other)),
+            }
+            context.triggers.approval(&key_of(other));
         }
     }
 }
@@ -340,6 +352,6 @@ fn tell_namespace(context: &Context, name: &str) {
         }
     }
     for policy in context.indexes.approvals.state().iter().filter(|object| here(object.meta())) {
-        context.triggers.approval(&key_of(policy.as_ref()));
+        context.ask_policy(&key_of(policy.as_ref()));
     }
 }

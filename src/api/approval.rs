@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::common::{Acknowledgement, ConnectionRef, ResourceRef, words_of_fields};
+use super::common::{Acknowledgement, ConnectionRef, words_of_fields};
 use super::condition::Condition;
 use super::expression::Expression;
 
@@ -31,6 +31,8 @@ use super::expression::Expression;
     printcolumn(name = "Pending", type_ = "integer", json_path = ".status.pending"),
     printcolumn(name = "Unmatched", type_ = "integer", json_path = ".status.unmatched"),
     printcolumn(name = "Target", type_ = "string", json_path = ".spec.target.resourceId", priority = "1"),
+    printcolumn(name = "Group", type_ = "string", json_path = ".spec.target.resourceGroupId", priority = "1"),
+    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.targets", priority = "1"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = "1"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: at most 63 characters, so that it fits into owner tags"),
@@ -38,14 +40,13 @@ use super::expression::Expression;
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = words_of_fields)]
 #[x_kube(
-    validation = Rule::new("self.target.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$') && !self.target.resourceId.matches('/[.]+(/|$)')").message("target.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"),
     validation = Rule::new("self.target == oldSelf.target").message("target cannot change: delete this policy and create another"),
 )]
 pub struct PrivateEndpointApprovalSpec {
     /// The connection to Azure. A grant must give this namespace the verb `approve` on the target.
     pub connection_ref: ConnectionRef,
-    /// The resource whose connections are decided on. Cannot change.
-    pub target: ResourceRef,
+    /// Whose connections are decided on: one resource, or all resources of a type in a resource group. Cannot change.
+    pub target: Target,
     /// Who is approved. A connection is approved if all that at least one entry states holds and no policy on the target rejects
     /// or holds it; without an entry nothing is approved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -112,6 +113,34 @@ pub struct PrivateEndpointApprovalSpec {
     pub suspend: bool,
 }
 
+/// The resources whose connections a policy decides on: `resourceId`, or `resourceGroupId` with `resourceType`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.resourceId) != (has(self.resourceGroupId) || has(self.resourceType))").message("target: give resourceId, or resourceGroupId with resourceType"),
+    validation = Rule::new("has(self.resourceGroupId) == has(self.resourceType)").message("target: resourceGroupId and resourceType need each other"),
+    validation = Rule::new("!has(self.resourceId) || (self.resourceId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[A-Za-z0-9.]+(/[A-Za-z0-9]+/[A-Za-z0-9._()-]+)+$') && !self.resourceId.matches('/[.]+(/|$)'))").message("target.resourceId: must be a full ARM id, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"),
+    validation = Rule::new("!has(self.resourceGroupId) || (self.resourceGroupId.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+$') && !self.resourceGroupId.matches('/[.]+$'))").message("target.resourceGroupId: must be the full ARM id of a resource group, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/data-rg"),
+)]
+pub struct Target {
+    /// Full ARM id of one resource, for example
+    /// `/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub resource_id: Option<String>,
+    /// Full ARM id of a resource group, for example
+    /// `/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/data-rg`. The policy decides on each resource of
+    /// `resourceType` in it for itself, also on those created later. At most 100; more are named in the condition Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub resource_group_id: Option<String>,
+    /// Type of the resources in `resourceGroupId`, for example `Microsoft.Storage/storageAccounts`. Those that no grant lets
+    /// this namespace `approve` on are skipped; the condition TargetsSkipped names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 128), regex(pattern = r"^[A-Za-z0-9.]+/[A-Za-z0-9]+$"))]
+    pub resource_type: Option<String>,
+}
+
 /// Whether a policy acts. `Enforce` (default) approves and rejects; `DryRun` decides and reports only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
@@ -167,11 +196,11 @@ pub enum RequesterSide {
     validation = Rule::new("has(self.total) || has(self.perSubscription)").message("limits: give total, perSubscription or both"),
 )]
 pub struct Limits {
-    /// On the target, in total.
+    /// On each target, in total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub total: Option<u16>,
-    /// On the target, from any one subscription of requesting endpoints.
+    /// On each target, from any one subscription of requesting endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub per_subscription: Option<u16>,
@@ -302,15 +331,19 @@ pub struct PrivateEndpointApprovalStatus {
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
     /// Ready is True while the policy is in force; ConnectionsPending says whether any connection waits for a person,
-    /// ConnectionsDoubtful whether one is approved that should not be.
+    /// ConnectionsDoubtful whether one is approved that should not be; TargetsSkipped is there while no grant covers some resources of
+    /// the group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Connections on the target that are approved and that this policy allows.
+    /// How many resources the policy decides on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<i64>,
+    /// Connections on all targets that are approved and that this policy allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<i64>,
-    /// Connections on the target that are pending.
+    /// Connections on all targets that are pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<i64>,
     /// Pending ones that no policy allows or rejects, that one holds, that are over a limit or that lack approvers: a person has to
@@ -321,7 +354,7 @@ pub struct PrivateEndpointApprovalStatus {
     /// although no policy allows it), then what else waits, then what this policy allowed, approved or rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["target".into(), "name".into()]))]
     pub connections: Vec<ConnectionReport>,
     /// How many more there are than the list holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -332,6 +365,9 @@ pub struct PrivateEndpointApprovalStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionReport {
+    /// ARM id of the target.
+    #[schemars(length(min = 1, max = 1024))]
+    pub target: String,
     /// Name of the connection on the target.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,

@@ -47,7 +47,8 @@ pub struct ApprovalDecisionSpec {
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("self.matches('^/[sS]ubscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/[rR]esource[gG]roups/[A-Za-z0-9._()-]+/providers/[mM]icrosoft[.][nN]etwork/[pP]rivate[eE]ndpoints/[A-Za-z0-9._-]+$')").message("privateEndpointId: must be the full ARM id of a private endpoint, for example /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub/providers/Microsoft.Network/privateEndpoints/lake"))]
     pub private_endpoint_id: String,
-    /// The resource whose connection it is. Left out: the policy's target. Given, it must be the policy's target.
+    /// The resource whose connection it is. Left out: the policy's target. It is needed if the policy's target is a resource
+    /// group, since two resources may have connections of the same name; then it must be one that the policy covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ResourceRef>,
     /// What is decided.

@@ -107,6 +107,12 @@ impl ArmId {
     }
 }
 
+impl AsRef<str> for ArmId {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
 impl PartialEq for ArmId {
     fn eq(&self, other: &Self) -> bool {
         self.text.eq_ignore_ascii_case(&other.text)
@@ -141,6 +147,16 @@ pub fn covers(scope: &str, id: &ArmId) -> bool {
     let id: Vec<&str> = id.as_str().trim_start_matches('/').split('/').collect();
     scope.len() <= id.len()
         && scope.iter().zip(&id).all(|(want, is)| !want.is_empty() && (*want == "*" || want.eq_ignore_ascii_case(is)))
+}
+
+/// True if `scope`, as for [`covers`], covers `path` or lies below it, so that some ids below `path` are covered.
+pub fn meets(scope: &str, path: &str) -> bool {
+    let (Some(scope), Some(path)) = (scope.strip_prefix('/'), path.strip_prefix('/')) else { return false };
+    let (scope, path) = (scope.trim_end_matches('/'), path.trim_end_matches('/'));
+    scope
+        .split('/')
+        .zip(path.split('/'))
+        .all(|(want, is)| !want.is_empty() && !is.is_empty() && (want == "*" || want.eq_ignore_ascii_case(is)))
 }
 
 #[cfg(test)]
@@ -207,6 +223,23 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(covers(&scope, &id), want, "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_scope_meets_what_lies_above_and_below_it() {
+        let path = format!("/subscriptions/{SUB}/resourceGroups/data/providers/Microsoft.Storage/storageAccounts");
+        for (scope, want) in [
+            (format!("/subscriptions/{SUB}"), true),
+            (format!("{path}/lake"), true),
+            (format!("{}/", path.to_uppercase()), true),
+            (format!("/subscriptions/{SUB}/resourceGroups/*/providers/Microsoft.Storage"), true),
+            (format!("/subscriptions/{SUB}/resourceGroups/data2"), false),
+            (format!("/subscriptions/{SUB}/resourceGroups/data/providers/Microsoft.Sql/servers/orders"), false),
+            ("/".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(meets(&scope, &path), want, "{scope}");
         }
     }
 

@@ -6,7 +6,8 @@ use kube::ResourceExt;
 
 use super::approval::weigh;
 use crate::api::ApprovalDecision;
-use crate::api::ids::ArmId;
+use crate::plan::decisions::target_of;
+use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
@@ -41,12 +42,13 @@ fn judge(context: &Context, decision: &ApprovalDecision) -> Option<Verdict> {
         return Some(Verdict::new(Reason::PolicyMissing, message));
     };
     let readable = object.0.as_ref().ok().filter(|policy| policy.metadata.deletion_timestamp.is_none());
-    let target = readable.and_then(|policy| Some((policy, ArmId::parse(&policy.spec.target.resource_id).ok()?)));
-    let Some((policy, target)) = target else {
+    let targets = readable.and_then(|policy| Some((policy, Targets::of(&policy.spec.target).ok()?)));
+    let Some((policy, targets)) = targets else {
         let message = format!("the PrivateEndpointApproval {:?} cannot be understood or is being deleted", key.name);
         return Some(Verdict::new(Reason::PolicyNotInForce, message));
     };
-    if let Err(verdict) = weigh(context, policy, &target, decision, false) {
+    let judged = weigh(context, policy, decision, false).and_then(|_| target_of(decision, &targets));
+    if let Err(verdict) = judged {
         return Some(verdict);
     }
     let known = context.standings.read(&decision.uid().unwrap_or_default());

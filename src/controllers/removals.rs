@@ -7,12 +7,12 @@ use kube::{Api, CustomResourceExt, ResourceExt};
 use crate::api::approval::{Aftermath, DenyEntry, Mode};
 use crate::api::common::{DeletionPolicy, Door, ManagementPolicy, acknowledged};
 use crate::api::connection::{AzureConnectionSpec, Verb};
-use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, OutboundRule, PrivateEndpointApproval};
 use crate::plan::Verdict;
 use crate::plan::breaker::{Breaker, check};
 use crate::plan::fence::Fence;
 use crate::plan::outcome::Reason;
+use crate::plan::targets::Targets;
 use crate::runtime::context::Context;
 use crate::runtime::indexes::{Indexes, admits, key_of, workspace_key};
 use crate::runtime::status::has_finalizer;
@@ -57,7 +57,7 @@ fn may_approve(context: &Context, policy: &PrivateEndpointApproval, name: &str, 
     let namespace = policy.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(name, spec, &namespace, &labels);
-    ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|target| fence.allows(Verb::Approve, &target).is_ok())
+    Targets::of(&policy.spec.target).is_ok_and(|targets| fence.allows_some(Verb::Approve, targets.path()).is_ok())
 }
 
 /// Under which name the connections that `policy` cuts off although it goes on wait, beside those that end with it.

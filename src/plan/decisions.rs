@@ -17,6 +17,7 @@ use crate::azure::private_link::Connection;
 
 use super::approval::{Decision, Policy};
 use super::outcome::{Reason, Verdict};
+use super::targets::Targets;
 
 /// Whether the admission policy that vouches for decisions is in force, exactly as this version expects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,8 +141,28 @@ pub struct Standards<'a> {
     pub settling: Duration,
     /// When the policy was created.
     pub policy_created: Option<Timestamp>,
-    /// The policy's target.
-    pub target: &'a ArmId,
+}
+
+/// The resource whose connection `decision` is on, for a policy with these `targets`.
+///
+/// # Errors
+/// If it names none of them, or none although there may be several.
+pub fn target_of(decision: &ApprovalDecision, targets: &Targets) -> Result<ArmId, Verdict> {
+    let invalid = |message: String| Verdict::new(Reason::Invalid, message);
+    match (&decision.spec.target, targets) {
+        (None, Targets::One(target)) => Ok(target.clone()),
+        (None, Targets::Group { path, .. }) => Err(invalid(format!(
+            "target: needed, because the policy decides on all of {path}; delete this decision and create another that names the \
+             target, as the policy's status.connections lists it"
+        ))),
+        (Some(named), _) => {
+            let named = ArmId::parse(&named.resource_id).ok().filter(|named| targets.covers(named));
+            let message = || {
+                format!("target: the policy's target is {}; delete this decision and create another", targets.path())
+            };
+            named.ok_or_else(|| invalid(message()))
+        }
+    }
 }
 
 /// Admits a decision as a vote; `spent` says whether an approval was carried out by it. The error is why it does not count.
@@ -164,12 +185,6 @@ pub fn admit(decision: &ApprovalDecision, standards: Standards<'_>, spent: bool)
     }
     if standards.policy_created.is_none_or(|policy| created < policy) {
         return outdated("this was decided before the policy was created, so for another one of that name");
-    }
-    let target = decision.spec.target.as_ref();
-    if target.is_some_and(|target| ArmId::parse(&target.resource_id).ok().as_ref() != Some(standards.target)) {
-        let message =
-            format!("target: the policy's target is {}; delete this decision and create another", standards.target);
-        return Err(Verdict::new(Reason::Invalid, message));
     }
     Ok(Vote {
         signature: Signature {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::connection::{AzureConnectionSpec, Grant, Verb};
-use crate::api::ids::{ArmId, covers};
+use crate::api::ids::{ArmId, covers, meets};
 use crate::api::workspace::{IsolationMode, PublicNetworkAccess};
 
 use super::cover;
@@ -51,6 +51,26 @@ impl<'a> Fence<'a> {
                 self.namespace,
                 verb.as_str(),
                 verb.as_str()
+            ),
+        ))
+    }
+
+    /// Whether the namespace may `verb` on anything at or below `path`: on what exactly is asked of each id found there.
+    ///
+    /// # Errors
+    /// With the verdict to report if no grant says so.
+    pub fn allows_some(&self, verb: Verb, path: &str) -> Result<(), Verdict> {
+        if self.grants.iter().any(|grant| grant.verbs.contains(&verb) && meets(&grant.scope, path)) {
+            return Ok(());
+        }
+        Err(Verdict::new(
+            Reason::ScopeNotAllowed,
+            format!(
+                "AzureConnection {:?} does not let namespace {:?} {verb} anything below {path}. A platform administrator can \
+                 add a grant with that scope (or a path above it) and verbs: [{verb}]",
+                self.connection,
+                self.namespace,
+                verb = verb.as_str(),
             ),
         ))
     }

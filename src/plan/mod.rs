@@ -13,6 +13,7 @@ pub mod fence;
 #[cfg(test)]
 mod histories;
 pub mod intent;
+pub mod looks;
 pub mod names;
 pub mod outcome;
 pub mod ownership;
@@ -22,6 +23,7 @@ pub mod roles;
 pub mod rule_body;
 pub mod rules;
 pub mod signatures;
+pub mod targets;
 pub mod withdrawal;
 pub mod workspace;
 

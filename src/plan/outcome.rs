@@ -136,6 +136,8 @@ reasons! {
     /// Many removals at once wait for an acknowledgement on the AzureConnection.
     MassChange => waiting("MassChange", Requeue::Slow);
 
+    /// A policy's group holds more resources than a policy may decide on.
+    TooManyTargets => waiting("TooManyTargets", Requeue::Slow);
     /// The ledger's page of the target cannot be read, or is gone: lost memory means hold.
     LedgerDamaged => waiting("LedgerDamaged", Requeue::Slow);
 

@@ -22,6 +22,7 @@ use super::pace::Pace;
 use super::requesters::Requesters;
 use super::status::{Basis, StatusWriter, WriteError};
 use crate::api::condition::{self, ConditionDraft, READY};
+use crate::api::ids::ArmId;
 use crate::api::{ABANDON, RECONCILE_AT};
 use crate::azure::client::CallHook;
 use crate::azure::throttle::Throttle;
@@ -29,6 +30,8 @@ use crate::azure::transport::{HttpPace, Transport};
 use crate::effects::Seam;
 use crate::plan::breaker::Word;
 use crate::plan::outcome::Requeue;
+use crate::plan::rules::ObjectKey;
+use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
 use crate::telemetry::Metrics;
 
@@ -95,6 +98,8 @@ pub struct Context {
     pub requesters: Requesters,
     /// Which connections wait to be withdrawn.
     pub endings: Endings,
+    /// What policies' targets showed, and when to look again.
+    pub sights: crate::controllers::approval::Sights,
     /// How often in a row each object failed.
     pub failures: Failures,
 }
@@ -140,7 +145,7 @@ impl Context {
         for (kind, key) in self.indexes.users_of(name) {
             match kind {
                 crate::api::AmlWorkspace::NAME => self.triggers.workspace(&key),
-                crate::api::PrivateEndpointApproval::NAME => self.triggers.approval(&key),
+                crate::api::PrivateEndpointApproval::NAME => self.ask_policy(&key),
                 // Rules are looked at with their workspace.
                 _ => {}
             }
@@ -153,7 +158,26 @@ impl Context {
             self.triggers.decision(&key_of(decision.as_ref()));
         }
         for policy in self.indexes.approvals.state() {
-            self.triggers.approval(&key_of(policy.as_ref()));
+            self.ask_policy(&key_of(policy.as_ref()));
+        }
+    }
+
+    /// Asks the policy `key` to look again, at all its targets.
+    pub fn ask_policy(&self, key: &ObjectKey) {
+        self.sights.ask(key);
+        self.triggers.approval(key);
+    }
+
+    /// Asks the policies on the resource `id`, as an object names it, to look again there: something was raised or changed.
+    pub fn ask_policies_on(&self, id: &str) {
+        let Ok(target) = ArmId::parse(id) else { return };
+        for object in self.indexes.approvals.state() {
+            let Ok(policy) = &object.0 else { continue };
+            if Targets::of(&policy.spec.target).is_ok_and(|targets| targets.covers(&target)) {
+                let key = key_of(policy);
+                self.sights.ask_on(&key, &target);
+                self.triggers.approval(&key);
+            }
         }
     }
 

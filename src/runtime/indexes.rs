@@ -79,6 +79,11 @@ impl Indexes {
         self.workspaces.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
+    /// The rule `key`.
+    pub fn rule(&self, key: &ObjectKey) -> Option<Arc<Guarded<OutboundRule>>> {
+        self.rules.get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
     /// The policy `key`.
     pub fn policy(&self, key: &ObjectKey) -> Option<Arc<Guarded<PrivateEndpointApproval>>> {
         self.approvals.get(&ObjectRef::new(&key.name).within(&key.namespace))

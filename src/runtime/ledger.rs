@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,7 +11,6 @@ use kube::{Client, ResourceExt};
 use serde::{Deserialize, Serialize};
 
 use super::status::WriteError;
-use crate::api::ids::ArmId;
 use crate::azure::private_link::Connection;
 use crate::plan::names::fingerprint;
 use crate::plan::proof::{Approval, Proof};
@@ -23,6 +23,12 @@ const KEPT: usize = 1000;
 /// How many bytes a page may have. Kubernetes takes a Secret of 1 MiB at the most; what is left lets an approval that is under way be
 /// recorded.
 const ROOM: usize = 1_000_000;
+
+/// `at` as the ledger writes it: to the millisecond, so that its waits mean what they say also where they are shorter than a second,
+/// and always as long, so that two such texts compare like the moments.
+pub fn moment(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
 
 /// A connection that a target has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +54,11 @@ impl Seen {
     }
 }
 
-/// What the ledger holds of one target.
+/// What the ledger holds of one target, or of a resource group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Page {
-    /// The target's ARM id, so that a Secret that was copied or renamed is found out.
+    /// The target's ARM id, or the ARM path of a group's resources of a type, so that a Secret that was copied or renamed is found out.
     pub target: String,
     /// Approvals whose end is not known yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,6 +75,9 @@ pub struct Page {
     /// Connections that the target shows, since when: how long somebody waits must not depend on a status that anybody may wipe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<Seen>,
+    /// On the page of a resource group: the targets that are attended there, each of which has a page of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
 }
 
 impl Page {
@@ -215,35 +224,37 @@ impl Ledger {
         Self { secrets: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
     }
 
-    fn empty(target: &ArmId) -> String {
-        serde_json::json!({ "target": target.as_str() }).to_string()
+    fn empty(target: &str) -> String {
+        serde_json::json!({ "target": target }).to_string()
     }
 
     /// What to say of a page of `target` that was there and is not.
-    pub fn gone(&self, target: &ArmId) -> LedgerError {
+    pub fn gone(&self, target: &(impl AsRef<str> + ?Sized)) -> LedgerError {
+        let target = target.as_ref();
         LedgerError::Gone { name: Self::name(target), namespace: self.namespace.clone(), empty: Self::empty(target) }
     }
 
-    fn name(target: &ArmId) -> String {
-        format!("aml-ledger-{}", fingerprint(&[&target.key()]))
+    fn name(target: &str) -> String {
+        format!("aml-ledger-{}", fingerprint(&[&target.to_ascii_lowercase()]))
     }
 
-    /// Opens the page of `target`.
+    /// Opens the page of `target`: an ARM id, or the ARM path of a group's resources of a type.
     ///
     /// # Errors
     /// If it cannot be read or is damaged.
-    pub async fn open(&self, target: &ArmId) -> Result<OpenPage, LedgerError> {
+    pub async fn open(&self, target: &(impl AsRef<str> + ?Sized)) -> Result<OpenPage, LedgerError> {
+        let target = target.as_ref();
         let name = Self::name(target);
         let secret = self.secrets.get_opt(&name).await.map_err(WriteError::Kube)?;
         let Some(secret) = secret else {
-            return Ok(OpenPage { page: Page { target: target.to_string(), ..Page::default() }, secret: None });
+            return Ok(OpenPage { page: Page { target: target.to_owned(), ..Page::default() }, secret: None });
         };
         let damaged =
             |what: &str| LedgerError::Damaged { name: name.clone(), what: what.to_owned(), empty: Self::empty(target) };
         let data =
             secret.data.as_ref().and_then(|data| data.get(KEY)).ok_or_else(|| damaged("it has no ledger.json"))?;
         let page: Page = serde_json::from_slice(&data.0).map_err(|error| damaged(&error.to_string()))?;
-        if !page.target.eq_ignore_ascii_case(target.as_str()) {
+        if !page.target.eq_ignore_ascii_case(target) {
             return Err(damaged("it belongs to another target"));
         }
         Ok(OpenPage { page, secret: Some(secret) })
@@ -253,7 +264,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`WriteError::Outdated`] if somebody did.
-    pub async fn save(&self, target: &ArmId, open: &mut OpenPage) -> Result<(), LedgerError> {
+    pub async fn save(&self, target: &(impl AsRef<str> + ?Sized), open: &mut OpenPage) -> Result<(), LedgerError> {
+        let target = target.as_ref();
         open.page.fit();
         let content =
             serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
@@ -322,6 +334,13 @@ mod tests {
             request_id: Some("00000000-0000-0000-0000-000000000001".into()),
             side: RequesterSide::Contradicted,
         }
+    }
+
+    #[test]
+    fn moments_compare_as_text() {
+        let at = |millis| moment(Timestamp::from_millisecond(millis).unwrap());
+        assert_eq!(at(1_500), "1970-01-01T00:00:01.500Z");
+        assert!(at(1_999) < at(2_000) && at(2_000) < at(2_010) && at(2_010) < at(2_100));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::plan::looks::Looks;
 use crate::plan::proof::Waits;
 
 /// How long everything takes. Tests run the same code with all of it divided by a thousand.
@@ -39,8 +40,11 @@ pub struct Pace {
     pub breaker_window: Duration,
     /// How long changes of a connection's users gather before its status says so.
     pub gather: Duration,
-    /// Between two looks at a target's connections: how long a request waits for its policy at the most.
+    /// Between two looks at a target's connections, and at a group's resources, while nothing is expected: how long a request
+    /// waits for its policy at the most.
     pub connections: Duration,
+    /// Between two looks at a target's connections while one is expected or moves.
+    pub expected: Duration,
     /// How long after the admission policy for decisions was first seen it is sure to be asked by every API server.
     pub guard_settling: Duration,
     /// How long a lane's guest waits before it asks again.
@@ -70,7 +74,10 @@ impl Default for Pace {
             workspace_grace: seconds(10),
             breaker_window: seconds(600),
             gather: seconds(2),
-            connections: seconds(60),
+            // A subscription's bucket refills by 25 reads a second: a thousand targets at rest take three of them, and a hundred
+            // on which something is expected take twenty.
+            connections: seconds(300),
+            expected: seconds(5),
             // An API server takes a new admission policy into use within 7 s (tried on 1.36); several, and a slow one, within 30.
             guard_settling: seconds(30),
             lane: Duration::from_millis(200),
@@ -83,6 +90,11 @@ impl Pace {
     /// How long proofs of approvals take.
     pub fn proofs(&self) -> Waits {
         Waits { rest: self.rest, settling: self.settling, late: self.late, silence: self.silence }
+    }
+
+    /// How often targets are looked at.
+    pub fn looks(&self) -> Looks {
+        Looks { soon: self.expected, rest: self.connections }
     }
 
     /// The same with all waits multiplied by `factor`, which is for trying things out against a simulator. The limit on
@@ -107,6 +119,7 @@ impl Pace {
             breaker_window: by(self.breaker_window),
             gather: by(self.gather),
             connections: by(self.connections),
+            expected: by(self.expected),
             guard_settling: by(self.guard_settling),
             lane: by(self.lane),
             kubernetes_call: self.kubernetes_call,

@@ -19,6 +19,7 @@ struct Field {
 
 const STORAGE: &str = "Microsoft.Storage/storageAccounts";
 const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+const GROUP: &str = "Microsoft.Resources/resourceGroups";
 const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
 const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> Field {
@@ -26,7 +27,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 11] = [
+const FENCED: [Field; 12] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -46,6 +47,7 @@ const FENCED: [Field; 11] = [
     field("AmlWorkspace.spec.identity.primaryUserAssignedIdentity", IDENTITY, "reach"),
     field("OutboundRule.spec.privateEndpoint.resourceId", STORAGE, "reach"),
     field("PrivateEndpointApproval.spec.target.resourceId", STORAGE, "approve"),
+    field("PrivateEndpointApproval.spec.target.resourceGroupId", GROUP, "approve"),
 ];
 
 /// Fields that look like ids and lead to no request, with the reason. A path also stands for all that begins with it.
@@ -156,6 +158,10 @@ impl World {
         };
         object["metadata"] = json!({"name": name, "namespace": self.team});
         let mut id = self.theirs(field.type_);
+        if field.type_ == GROUP {
+            id = format!("/subscriptions/{}/resourceGroups/theirs", self.subscription);
+            object["spec"]["target"] = json!({"resourceType": STORAGE});
+        }
         if field.type_ == IDENTITY {
             object["spec"]["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": [id]});
         }

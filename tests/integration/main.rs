@@ -27,5 +27,6 @@ mod refusals;
 mod requesters;
 mod rollout;
 mod steady;
+mod targets;
 mod tenants;
 mod withdrawal;

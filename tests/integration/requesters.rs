@@ -28,7 +28,7 @@ impl World {
     }
 
     /// The policy that lets the endpoints of the group `rg` in.
-    fn group_policy(&self) -> Value {
+    fn requesters_policy(&self) -> Value {
         let mut policy = self.approval_manifest();
         policy["spec"]["allow"][0]["privateEndpoint"]["resourceGroup"] = json!("rg");
         policy
@@ -59,7 +59,7 @@ async fn what_the_requesting_endpoint_contradicts_is_withdrawn() {
     world.seed_connection(&bad, "bad", "Pending");
     let foreign = World::endpoint(FOREIGN, "hub", "lake-1");
     world.seed_connection(&foreign, "foreign", "Pending");
-    let mut policy = world.group_policy();
+    let mut policy = world.requesters_policy();
     policy["spec"]["allow"].as_array_mut().expect("entries").push(json!({"privateEndpoint": {"id": foreign}}));
     world.apply(world.connection_manifest()).await;
     world.apply(policy.clone()).await;
@@ -92,7 +92,7 @@ async fn an_endpoint_that_stays_silent_alarms_and_is_withdrawn_if_the_policy_say
     world.seed_connection(&silent, "a-first", "Pending");
     let refused = arm_simulator::Fault::status(403, "AuthorizationFailed").method("PUT").path("/a-first").always();
     world.azure.add_fault(refused);
-    let mut policy = world.group_policy();
+    let mut policy = world.requesters_policy();
     world.apply(world.connection_manifest()).await;
     world.apply(policy.clone()).await;
     let operator = world.operator().await;

@@ -8,7 +8,6 @@ use super::votes::confirm;
 use super::write::{is_current, put, read, refused, sent, unchanged};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
-use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::plan::approval::{Decision, decide};
@@ -16,7 +15,7 @@ use crate::plan::decisions::names;
 use crate::plan::proof::{Proof, Proven, prove};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
-use crate::runtime::ledger::{OpenPage, Page};
+use crate::runtime::ledger::{OpenPage, Page, moment};
 use crate::runtime::status::WriteError;
 use crate::telemetry::AUDIT;
 
@@ -114,13 +113,13 @@ pub(super) async fn approve(
         policy: name_of(&turn.key),
         rule: decision.entry_of(&turn.key),
         // In full: cut to the second, it would seem to have rested up to a second longer than it has.
-        started_at: context.now().to_string(),
+        started_at: moment(context.now()),
         withdrawn_at: None,
     };
     // What is asked for once more is followed from here; an earlier request may still show if this one is refused.
     let (earlier, asked) = std::mem::take(&mut page.page.asked).into_iter().partition(|asked| asked.is_for(&before));
     page.page.asked = asked;
-    page.page.signatures.sign(&decision.people, &before, &rfc3339(context.now()));
+    page.page.signatures.sign(&decision.people, &before, &moment(context.now()));
     page.page.proofs.push(proof.clone());
     context.ledger.save(turn.target, page).await?;
     let request_id = match put(turn, &before, "Approved", &format!("Approved by policy {}", proof.policy)).await {

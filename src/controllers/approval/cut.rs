@@ -35,7 +35,11 @@ pub(super) async fn cut(
     let cuts = cuts(turn, connections, page);
     let agreed = |cut: &&Cut<'_>| acknowledged(&policy.spec.acknowledge, Door::RejectApproved, &cut.value);
     let (due, asked): (Vec<&Cut<'_>>, Vec<&Cut<'_>>) = cuts.iter().partition(agreed);
-    if context.endings.post(&cut_key(policy), due.iter().map(|cut| cut.connection.name.clone()).collect()) {
+    if context.endings.post(
+        &cut_key(policy),
+        turn.target.key(),
+        due.iter().map(|cut| cut.connection.name.clone()).collect(),
+    ) {
         context.triggers.connection(&turn.connected.name);
     }
     if held && !cuts.is_empty() {

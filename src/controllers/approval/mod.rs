@@ -1,12 +1,17 @@
-//! `PrivateEndpointApproval`: lists a target's connections, asks `decide()`, and approves one at a time, read before and after.
+//! `PrivateEndpointApproval`: lists a target's connections, asks `decide()`, and approves one at a time, read before and after. A
+//! policy on a resource group does so on each target in it, as other policies on that target do.
 
 mod approve;
 mod cut;
 mod depart;
+mod look;
+mod memory;
 mod notice;
 mod report;
 mod requester;
 mod settle;
+mod sights;
+mod survey;
 mod votes;
 mod withdraw;
 mod write;
@@ -17,36 +22,31 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::{DecisionWord, Mode};
-use crate::api::condition::rfc3339;
+use crate::api::approval::Mode;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::azure::client::Priority;
-use crate::azure::error::ArmError;
-use crate::azure::private_link::{Connection, Dialect, Listing};
-use crate::plan::approval::{Decision, Policy, acts, decide_all, next, unreadable};
+use crate::azure::private_link::Dialect;
+use crate::controllers::removals::withdraws;
+use crate::plan::approval::Policy;
 use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
 use crate::plan::rules::ObjectKey;
+use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::key_of;
-use crate::runtime::ledger::{LedgerError, OpenPage, Page};
+use crate::runtime::ledger::Page;
 use crate::runtime::status::{Basis, has_finalizer};
-use crate::telemetry::ConnectionsOnTarget;
 
-use approve::{approve, reject};
-use cut::cut;
-use notice::notice;
+use look::{Looked, look};
+use memory::remember;
 use report::report;
-use requester::{hear, withdraw_unproven};
-use settle::settle;
+pub use sights::Sights;
+use survey::survey;
 pub(crate) use votes::weigh;
-use votes::{believed_votes, guard_condition, spend, tell_blocked, votes};
-use withdraw::{Ending, expired};
-use write::waiting;
+use votes::{guard_condition, tell_blocked, votes};
 
 /// Everything one turn on a target works with.
 struct Turn<'a> {
@@ -57,7 +57,7 @@ struct Turn<'a> {
     key: ObjectKey,
 }
 
-/// Looks at one policy.
+/// Looks at one policy: at each of its targets for which it is time, one after the other.
 ///
 /// # Errors
 /// If Kubernetes does not take what is reported.
@@ -69,20 +69,58 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
         let verdict = Verdict::new(Reason::Pending, "seen for the first time");
         context.report(&mut policy, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
     }
-    let (target, dialect, connected) = match admit(&context, &policy) {
+    let (targets, dialect, connected) = match admit(&context, &policy) {
         Ok(admitted) => admitted,
         Err(verdict) => return blocked(&context, &mut policy, verdict).await,
     };
-    let turn = Turn { context: &context, connected: &connected, target: &target, dialect, key: key_of(&policy) };
-    let outcome = {
-        let Some(_lane) = context.lanes.enter(lane(&target)) else {
-            return Ok(Outcome::Again(context.pace.lane));
-        };
-        attend(&turn, &mut policy).await?
+    let (choice, trouble) = match survey(&context, &connected, &policy, &targets, dialect).await? {
+        Ok(surveyed) => surveyed,
+        Err(verdict) => return blocked(&context, &mut policy, verdict).await,
     };
-    // Approvals go first: requesters are asked once the turn has nothing else to do.
-    let busy = outcome == Outcome::Again(context.pace.lane);
-    Ok(if !busy && requester::ask(&turn).await { Outcome::Again(context.pace.lane) } else { outcome })
+    if !has_finalizer(&policy) && policy.spec.mode != Some(Mode::DryRun) {
+        if let Err(verdict) = remember(&context, &policy, &targets, &choice.attended).await? {
+            return blocked(&context, &mut policy, verdict).await;
+        }
+        context.status.finalizer(&policy, true).await?;
+        return Ok(Outcome::Again(context.pace.lane));
+    }
+    let key = key_of(&policy);
+    if withdraws(&context, &policy) {
+        context.endings.expect(&policy.uid().unwrap_or_default(), choice.attended.iter().map(ArmId::key));
+    }
+    let mut again = false;
+    for target in &choice.attended {
+        // A single target is looked at whenever its policy is: only in a group would that ask ARM for what nobody wants to know.
+        if matches!(targets, Targets::Group { .. }) && !context.sights.is_due(&key, target, context.now()) {
+            continue;
+        }
+        let ticket = context.sights.ticket(&key);
+        let turn = Turn { context: &context, connected: &connected, target, dialect, key: key.clone() };
+        let looked = {
+            let Some(_lane) = context.lanes.enter(lane(target)) else {
+                again = true;
+                continue;
+            };
+            look(&turn, &policy).await?
+        };
+        match looked {
+            Looked::Again => again = true,
+            Looked::Said(sight, wait) => {
+                // Approvals go first: requesters are asked once there is nothing else to do, and not in the target's lane. What they
+                // say is taken in at once.
+                let asked = requester::ask(&turn).await;
+                again |= asked;
+                let (now, wait) = (context.now(), if asked { Duration::ZERO } else { wait });
+                context.sights.note(&key, target, sight, now.checked_add(wait).unwrap_or(now), ticket);
+            }
+        }
+    }
+    if again {
+        return Ok(Outcome::Again(context.pace.lane));
+    }
+    report(&context, &mut policy, &targets, &choice, trouble).await?;
+    let next = context.sights.next(&key).map(|next| Duration::try_from(next.duration_since(context.now())));
+    Ok(Outcome::Again(next.and_then(Result::ok).unwrap_or_default().max(context.pace.lane)))
 }
 
 /// The lane of a target's connections: provisioning and rules of the same resource must not hold up approvals.
@@ -96,18 +134,31 @@ fn name_of(key: &ObjectKey) -> String {
 }
 
 /// What only the cluster has to say, before Azure is asked.
-fn admit(context: &Context, policy: &PrivateEndpointApproval) -> Result<(ArmId, &'static Dialect, Connected), Verdict> {
-    let target = ArmId::parse(&policy.spec.target.resource_id)
-        .map_err(|error| Verdict::new(Reason::Invalid, format!("target.resourceId: {error}")))?;
-    let dialect = Dialect::of(&target.type_()).ok_or_else(|| {
+fn admit(
+    context: &Context,
+    policy: &PrivateEndpointApproval,
+) -> Result<(Targets, &'static Dialect, Connected), Verdict> {
+    let targets = Targets::of(&policy.spec.target).map_err(|error| Verdict::new(Reason::Invalid, error.to_string()))?;
+    let dialect = Dialect::of(&targets.type_()).ok_or_else(|| {
         Verdict::new(
             Reason::UnsupportedTarget,
-            format!("connections of {} are not known to the operator; it knows {}", target.type_(), Dialect::known()),
+            format!("connections of {} are not known to the operator; it knows {}", targets.type_(), Dialect::known()),
         )
     })?;
     let connected = Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name)?;
-    allowed(context, &connected, policy, &target)?;
-    Ok((target, dialect, connected))
+    match &targets {
+        Targets::One(target) => allowed(context, &connected, policy, target)?,
+        // What it names may be asked for; what is found there is fenced one by one.
+        Targets::Group { path, .. } => {
+            fenced(context, &connected, policy, |fence| fence.allows_some(Verb::Approve, path))?
+        }
+    }
+    Ok((targets, dialect, connected))
+}
+
+/// What `policy` decides on, if `target` is of it.
+fn on_target(policy: &PrivateEndpointApproval, target: &ArmId) -> Option<Targets> {
+    Targets::of(&policy.spec.target).ok().filter(|targets| targets.covers(target))
 }
 
 fn allowed(
@@ -116,9 +167,18 @@ fn allowed(
     policy: &PrivateEndpointApproval,
     target: &ArmId,
 ) -> Result<(), Verdict> {
+    fenced(context, connected, policy, |fence| fence.allows(Verb::Approve, target))
+}
+
+fn fenced(
+    context: &Context,
+    connected: &Connected,
+    policy: &PrivateEndpointApproval,
+    ask: impl FnOnce(&Fence<'_>) -> Result<(), Verdict>,
+) -> Result<(), Verdict> {
     let namespace = policy.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
-    Fence::new(&connected.name, &connected.spec, &namespace, &labels).allows(Verb::Approve, target)
+    ask(&Fence::new(&connected.name, &connected.spec, &namespace, &labels))
 }
 
 /// How long the policy is still in force; zero once its time is over, `None` if it has no end.
@@ -139,8 +199,7 @@ fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Ve
     let mut policies: Vec<Policy> = Vec::new();
     for object in context.indexes.approvals.state() {
         let Ok(policy) = &object.0 else { continue };
-        let on_target = ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|target| target == *turn.target);
-        if !on_target || policy.metadata.deletion_timestamp.is_some() {
+        if on_target(policy, turn.target).is_none() || policy.metadata.deletion_timestamp.is_some() {
             continue;
         }
         let name = &policy.spec.connection_ref.name;
@@ -161,183 +220,6 @@ fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Ve
     }
     policies.sort_by(|a, b| a.key.cmp(&b.key));
     policies
-}
-
-async fn attend(turn: &Turn<'_>, policy: &mut PrivateEndpointApproval) -> Result<Outcome, Error> {
-    let context = turn.context;
-    let observes = policy.spec.mode == Some(Mode::DryRun);
-    let mut page = match open(turn, policy).await? {
-        Ok(page) => page,
-        Err(verdict) => return blocked(context, policy, verdict).await,
-    };
-    if !has_finalizer(policy) && !observes {
-        // The page first: from then on, the finalizer without a page means that memory was lost.
-        if page.is_missing() {
-            context.ledger.save(turn.target, &mut page).await?;
-        }
-        context.status.finalizer(policy, true).await?;
-        return Ok(Outcome::Again(context.pace.lane));
-    }
-    let connections = match list(turn).await {
-        Ok(connections) => connections,
-        Err(verdict) => return blocked(context, policy, verdict).await,
-    };
-    let before = page.page.seen.clone();
-    page.page.see(&connections, &rfc3339(context.now()));
-    if page.page.seen != before {
-        context.ledger.save(turn.target, &mut page).await?;
-    }
-    context.metrics.connections(&turn.target.key(), Some(shown(&connections, &page.page)));
-    if let Some(verdict) = settle(turn, policy, &connections, &mut page).await? {
-        report(turn, policy, &decided(turn, &connections, &page.page), &page, verdict.clone()).await?;
-        return Ok(Outcome::Reported(verdict));
-    }
-    if spend(context, &mut page.page) {
-        context.ledger.save(turn.target, &mut page).await?;
-    }
-    let follows = hear(turn, policy, &connections, &mut page).await?;
-    let decided = decided(turn, &connections, &page.page);
-    notice(turn, policy, &decided, &mut page).await?;
-    if let Some(verdict) = withdraw_unproven(turn, policy, &connections, &page).await? {
-        report(turn, policy, &decided, &page, verdict.clone()).await?;
-        return Ok(Outcome::Reported(verdict));
-    }
-    let held = if policy.spec.suspend {
-        Some(Verdict::new(Reason::Suspended, "suspended: nothing new is approved or rejected (spec.suspend)"))
-    } else {
-        turn.connected.holds_writes().filter(|_| !observes)
-    };
-    let waits = |connection: &Connection| waiting(turn, connection).is_some();
-    let next = next(&turn.key, &decided, &page.page.asked, waits).filter(|_| !observes && held.is_none());
-    if let Some((connection, decision)) = next {
-        let done = match decision.word {
-            DecisionWord::Rejected => reject(turn, policy, connection, decision, &page.page).await?,
-            _ => approve(turn, policy, connection, decision, &mut page).await?,
-        };
-        if let Err(verdict) = done {
-            report(turn, policy, &decided, &page, verdict.clone()).await?;
-            return Ok(Outcome::Reported(verdict));
-        }
-        // One at a time: the next one is looked for on a fresh list.
-        return Ok(Outcome::Again(context.pace.lane));
-    }
-    let cutting = match cut(turn, policy, &connections, &page.page, observes || held.is_some()).await? {
-        None => None,
-        Some(Ending::Again) => return Ok(Outcome::Again(context.pace.lane)),
-        Some(Ending::Waits(verdict) | Ending::Over(verdict)) => Some(verdict),
-    };
-    let left = left(context, policy);
-    let over = match left.filter(Duration::is_zero) {
-        Some(_) => match expired(turn, policy, &decided, &mut page, held.is_some()).await? {
-            Ending::Again => return Ok(Outcome::Again(context.pace.lane)),
-            Ending::Waits(verdict) | Ending::Over(verdict) => Some(verdict),
-        },
-        None => {
-            context.endings.forget(&policy.uid().unwrap_or_default());
-            None
-        }
-    };
-    let invalid = unreadable(&policy.spec.allow).map(|fault| {
-        let message = format!(
-            "nothing is allowed by this policy until it is corrected; what it rejects and holds stays so: {fault}"
-        );
-        Verdict::new(Reason::Invalid, message)
-    });
-    let verdict = held.or(invalid).or_else(|| refusals(turn, &decided)).or(cutting).or(over).unwrap_or_else(|| {
-        if observes {
-            let message = format!(
-                "decides on the connections of {}, and neither approves nor rejects: status.connections says what it would \
-                 do. Take spec.mode out to let it act",
-                turn.target
-            );
-            return Verdict::new(Reason::DryRun, message);
-        }
-        Verdict::new(Reason::InForce, format!("decides on the connections of {}", turn.target))
-    });
-    report(turn, policy, &decided, &page, verdict.clone()).await?;
-    let uid = policy.uid().unwrap_or_default();
-    let again = context.requeue(&uid, &verdict).min(if follows { context.pace.poll } else { context.pace.connections });
-    Ok(Outcome::Again(left.filter(|left| !left.is_zero()).map_or(again, |left| again.min(left))))
-}
-
-/// What the target shows, for the metrics.
-fn shown(connections: &[Connection], page: &Page) -> ConnectionsOnTarget {
-    let mut shown = ConnectionsOnTarget::default();
-    for connection in connections {
-        *shown.by_state.entry(connection.state.clone()).or_default() += 1;
-    }
-    let pending = connections.iter().filter(|connection| connection.is_pending());
-    let since = pending.filter_map(|connection| page.first_seen(connection)?.parse::<jiff::Timestamp>().ok());
-    shown.oldest_pending = since.min().map(jiff::Timestamp::as_second);
-    shown
-}
-
-/// What Azure refused of what this policy decided, and will be asked again later.
-fn refusals(turn: &Turn<'_>, decided: &[(Connection, Decision)]) -> Option<Verdict> {
-    let mut refused = decided
-        .iter()
-        .filter(|(connection, decision)| acts(&turn.key, connection, decision))
-        .filter_map(|(connection, _)| waiting(turn, connection));
-    let mut first = refused.next()?;
-    let more = refused.count();
-    if more > 0 {
-        first.message.push_str(&format!(". The same goes for {more} more; see status.connections"));
-    }
-    Some(first)
-}
-
-/// Opens the target's page of the ledger. The inner error is what to say if nothing may be done without it: it cannot be read, or is
-/// gone although a policy in force has attended the target.
-async fn open(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> Result<Result<OpenPage, Verdict>, Error> {
-    let ledger = &turn.context.ledger;
-    let lost = match ledger.open(turn.target).await {
-        Ok(page) if page.is_missing() && (has_finalizer(policy) || is_attended(turn)) => ledger.gone(turn.target),
-        Ok(page) => return Ok(Ok(page)),
-        Err(error @ LedgerError::Damaged { .. }) => error,
-        Err(error) => return Err(error.into()),
-    };
-    let message = format!("nothing is approved while the ledger cannot be read: {lost}");
-    Ok(Err(Verdict::new(Reason::LedgerDamaged, message)))
-}
-
-/// True if a policy whose namespace may approve on the target has attended it.
-fn is_attended(turn: &Turn<'_>) -> bool {
-    let context = turn.context;
-    context.indexes.approvals.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
-        let on_target = ArmId::parse(&policy.spec.target.resource_id).is_ok_and(|target| target == *turn.target);
-        let connected = || Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name);
-        on_target
-            && has_finalizer(policy)
-            && connected().is_ok_and(|connected| allowed(context, &connected, policy, turn.target).is_ok())
-    })
-}
-
-/// Reads all connections on the target, as its dialect lists them.
-async fn list(turn: &Turn<'_>) -> Result<Vec<Connection>, Verdict> {
-    let failed = |error: &ArmError| Verdict::of_error("listing the target's connections", error);
-    let client = &turn.connected.client;
-    let listed = match turn.dialect.listing {
-        Listing::Children => {
-            let path = format!("{}/privateEndpointConnections", turn.target);
-            client.list(&path, turn.dialect.api_version, Priority::Resync).await.map_err(|error| failed(&error))?
-        }
-        Listing::Member(version) => {
-            let target = client.get(&turn.target.to_string(), version, Priority::Resync).await;
-            let target = target.map_err(|error| failed(&error))?;
-            target["properties"]["privateEndpointConnections"].as_array().cloned().unwrap_or_default()
-        }
-    };
-    Ok(listed.iter().filter_map(Connection::read).collect())
-}
-
-fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
-    decide_all(connections, turn.dialect, &policies(turn, page))
-}
-
-/// What would be decided if every person's approval counted whose only fault is that the guard does not vouch for it.
-fn believed(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
-    let policies = policies_with(turn, |policy| believed_votes(turn.context, policy, turn.target, page));
-    decide_all(connections, turn.dialect, &policies)
 }
 
 /// Reports a verdict that stops before a decision. What was known stays, except of a target that the policy has no say on: what a

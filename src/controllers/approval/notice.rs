@@ -45,27 +45,45 @@ pub(super) async fn notice(
     Ok(())
 }
 
-/// The condition about connections that are approved and perhaps should not be.
-pub(super) fn doubtful(decided: &[(Connection, Decision)], page: &Page) -> ConditionDraft {
+/// What is approved on a target and perhaps should not be, each as it is named to people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Doubts {
+    /// Approved here, and the requesting endpoint does not bear it out.
+    unproven: Vec<String>,
+    /// Approved by somebody else, and no policy allows it.
+    elsewhere: Vec<String>,
+}
+
+/// What is in doubt on the target.
+pub(super) fn doubts(decided: &[(Connection, Decision)], page: &Page) -> Doubts {
+    let all = || decided.iter().map(|(connection, _)| connection).filter(|connection| connection.is_approved());
+    let unproven = |connection: &&Connection| {
+        let ours = page.approvals.iter().rev().find(|approval| approval.is_of(connection));
+        ours.is_some_and(|ours| matches!(ours.side, RequesterSide::Silent | RequesterSide::Contradicted))
+    };
+    let named = |one: &Connection| format!("{} from {}", clean(&one.name, 128), clean(&one.endpoint, 256));
+    Doubts {
+        unproven: all().filter(unproven).map(named).collect(),
+        elsewhere: all().filter(|connection| page.is_unexplained(connection)).map(named).collect(),
+    }
+}
+
+/// The condition about what is in doubt on all targets of a policy.
+pub(super) fn condition(doubts: &[&Doubts]) -> ConditionDraft {
     let draft = |status: bool, reason: &str, message: String| ConditionDraft {
         type_: "ConnectionsDoubtful",
         status: ConditionStatus::from(status),
         reason: reason.to_owned(),
         message,
     };
-    let named = |connections: &[&Connection]| {
-        let few = connections.iter().take(5);
-        let few: Vec<String> =
-            few.map(|one| format!("{} from {}", clean(&one.name, 128), clean(&one.endpoint, 256))).collect();
+    let named = |connections: &[&str]| {
+        let few: Vec<&str> = connections.iter().take(5).copied().collect();
         format!("({}): {}", connections.len(), few.join("; "))
     };
-    let all = || decided.iter().map(|(connection, _)| connection).filter(|connection| connection.is_approved());
-    let unproven = |connection: &&Connection| {
-        let ours = page.approvals.iter().rev().find(|approval| approval.is_of(connection));
-        ours.is_some_and(|ours| matches!(ours.side, RequesterSide::Silent | RequesterSide::Contradicted))
+    let all = |of: fn(&Doubts) -> &[String]| -> Vec<&str> {
+        doubts.iter().flat_map(|doubts| of(doubts)).map(String::as_str).collect()
     };
-    let unproven: Vec<&Connection> = all().filter(unproven).collect();
-    let elsewhere: Vec<&Connection> = all().filter(|connection| page.is_unexplained(connection)).collect();
+    let (unproven, elsewhere) = (all(|doubts| &doubts.unproven), all(|doubts| &doubts.elsewhere));
     let mut said = Vec::new();
     if !unproven.is_empty() {
         said.push(format!(

@@ -1,16 +1,19 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
-use super::notice::doubtful;
-use super::votes::{guard_condition, tell};
+use super::notice::{Doubts, condition, doubts};
+use super::sights::{Rank, Shown, Sight};
+use super::votes::{guard_condition, tell, tell_unattended};
 use super::write::waiting;
-use super::{Turn, name_of};
+use super::{Turn, key_of, name_of};
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::{ConnectionReport, DecisionWord, PrivateEndpointApprovalStatus};
+use crate::api::approval::{ConnectionReport, DecisionWord, Mode, PrivateEndpointApprovalStatus};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::azure::error::clean;
 use crate::azure::private_link::{Connection, Stated};
 use crate::plan::Verdict;
 use crate::plan::approval::Decision;
+use crate::plan::targets::{Choice, Targets, named, summary};
+use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
 use crate::runtime::ledger::OpenPage;
 use crate::runtime::status::Basis;
@@ -35,6 +38,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
     let why = refusal.map_or_else(|| why.clone(), |verdict| format!("{why}; {}", verdict.message));
     let people = page.page.signatures.approvers(&connection.name, &connection.endpoint).join(", ");
     ConnectionReport {
+        target: turn.target.to_string(),
         name: clean(&connection.name, 256),
         private_endpoint: clean(&connection.endpoint, 1024),
         state: clean(&connection.state, 64),
@@ -56,18 +60,16 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
     }
 }
 
-/// Writes the whole status of `policy`.
-pub(super) async fn report(
+/// What the target shows `policy`, with the decisions of all policies there.
+pub(super) fn sight(
     turn: &Turn<'_>,
-    policy: &mut PrivateEndpointApproval,
+    policy: &PrivateEndpointApproval,
     decided: &[(Connection, Decision)],
     page: &OpenPage,
     verdict: Verdict,
-) -> Result<(), Error> {
+) -> Sight {
     let mine = |decision: &Decision| decision.policies.contains(&turn.key);
-    let count = |test: &dyn Fn(&(Connection, Decision)) -> bool| {
-        i64::try_from(decided.iter().filter(|entry| test(entry)).count()).ok()
-    };
+    let count = |test: &dyn Fn(&(Connection, Decision)) -> bool| decided.iter().filter(|entry| test(entry)).count();
     let unmatched = |(connection, decision): &(Connection, Decision)| {
         connection.is_pending() && !matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
     };
@@ -86,36 +88,85 @@ pub(super) async fn report(
     };
     // What waits for a person comes first, and what is approved against a policy or without one next, so that none of it is ever
     // dropped from the list for what is settled.
-    listed.sort_by_cached_key(|entry| {
-        (!unmatched(entry), !against(entry), !unexplained(&entry.0), !entry.0.is_pending(), entry.0.name.clone())
-    });
-    let more = listed.len().saturating_sub(LISTED);
-    let status = PrivateEndpointApprovalStatus {
+    let rank = |entry: &(Connection, Decision)| -> Rank {
+        (!unmatched(entry), !against(entry), !unexplained(&entry.0), !entry.0.is_pending())
+    };
+    listed.sort_by_cached_key(|entry| (rank(entry), entry.0.name.clone()));
+    let shown = Shown {
         approved: count(&|(connection, decision)| connection.is_approved() && mine(decision)),
         pending: count(&|(connection, _)| connection.is_pending()),
         unmatched: count(&unmatched),
-        connections: listed
-            .iter()
-            .take(LISTED)
-            .map(|(connection, decision)| one(turn, connection, decision, page))
-            .collect(),
-        more_connections: (more > 0).then(|| i64::try_from(more).ok()).flatten(),
-        ..PrivateEndpointApprovalStatus::default()
+        all: listed.len(),
+        listed: listed.iter().take(LISTED).map(|entry| (rank(entry), one(turn, &entry.0, &entry.1, page))).collect(),
+        doubts: doubts(decided, &page.page),
     };
-    let waiting: Vec<String> = decided
-        .iter()
-        .filter(|entry| unmatched(entry))
+    tell(turn, policy, decided, &page.page, &verdict);
+    Sight { verdict, shown: Some(shown) }
+}
+
+/// Writes the whole status of `policy`, from what its targets showed when each was looked at last. `trouble` is what is wrong with
+/// its group.
+pub(super) async fn report(
+    context: &Context,
+    policy: &mut PrivateEndpointApproval,
+    targets: &Targets,
+    choice: &Choice,
+    trouble: Option<Verdict>,
+) -> Result<(), Error> {
+    let (sights, gone) = context.sights.all(&key_of(policy), &choice.attended);
+    for target in gone {
+        context.metrics.connections(&target, None);
+    }
+    let sights = sights.unwrap_or_default();
+    let verdicts: Vec<_> = sights.iter().map(|(id, sight)| (id.clone(), sight.verdict.clone())).collect();
+    let verdict =
+        trouble.unwrap_or_else(|| summary(targets, choice, &verdicts, policy.spec.mode == Some(Mode::DryRun)));
+    tell_unattended(context, policy, &choice.attended);
+    let mut more: Vec<ConditionDraft> = skipped(choice).into_iter().chain(guard_condition(context, policy)).collect();
+    let shown: Vec<&Shown> = sights.iter().filter_map(|(_, sight)| sight.shown.as_ref()).collect();
+    // What could not be seen is no news: what was said before stays.
+    let status = if shown.is_empty() && !choice.attended.is_empty() {
+        policy.status.clone().unwrap_or_default()
+    } else {
+        more.push(pending(&shown));
+        more.push(condition(&shown.iter().map(|shown| &shown.doubts).collect::<Vec<&Doubts>>()));
+        status(&shown, choice.attended.len())
+    };
+    context.report(policy, status, &verdict, more, Basis::Version).await?;
+    Ok(())
+}
+
+fn status(shown: &[&Shown], targets: usize) -> PrivateEndpointApprovalStatus {
+    let sum = |of: fn(&Shown) -> usize| i64::try_from(shown.iter().map(|shown| of(shown)).sum::<usize>()).ok();
+    let mut listed: Vec<&(Rank, ConnectionReport)> = shown.iter().flat_map(|shown| &shown.listed).collect();
+    listed.sort_by(|(a, one), (b, other)| (a, &one.target, &one.name).cmp(&(b, &other.target, &other.name)));
+    let more = sum(|shown| shown.all).unwrap_or_default() - i64::try_from(listed.len().min(LISTED)).unwrap_or_default();
+    PrivateEndpointApprovalStatus {
+        targets: i64::try_from(targets).ok(),
+        approved: sum(|shown| shown.approved),
+        pending: sum(|shown| shown.pending),
+        unmatched: sum(|shown| shown.unmatched),
+        connections: listed.iter().take(LISTED).map(|(_, one)| one.clone()).collect(),
+        more_connections: (more > 0).then_some(more),
+        ..PrivateEndpointApprovalStatus::default()
+    }
+}
+
+/// Whether any connection waits for a person, and which.
+fn pending(shown: &[&Shown]) -> ConditionDraft {
+    let total: usize = shown.iter().map(|shown| shown.unmatched).sum();
+    let waiting = shown.iter().flat_map(|shown| &shown.listed).filter(|((settled, ..), _)| !settled);
+    let waiting: Vec<String> = waiting
         .take(5)
-        .map(|(connection, decision)| {
-            let (name, endpoint) = (clean(&connection.name, 128), clean(&connection.endpoint, 256));
-            format!("{name} from {endpoint} ({})", clean(&decision.why, 256))
+        .map(|(_, one)| {
+            let (name, endpoint) = (clean(&one.name, 128), clean(&one.private_endpoint, 256));
+            format!("{name} from {endpoint} ({})", clean(&one.why, 256))
         })
         .collect();
-    let total = status.unmatched.unwrap_or_default();
     let (reason, message) = if waiting.is_empty() {
         ("NonePending", "no connection waits for a person".to_owned())
     } else {
-        let (count, more) = match total.saturating_sub(i64::try_from(waiting.len()).unwrap_or(i64::MAX)) {
+        let (count, more) = match total.saturating_sub(waiting.len()) {
             0 if total == 1 => ("1 connection waits".to_owned(), String::new()),
             0 => (format!("{total} connections wait"), String::new()),
             more => (format!("{total} connections wait"), format!("; and {more} more, see status.connections")),
@@ -126,15 +177,24 @@ pub(super) async fn report(
         );
         ("DecisionNeeded", text)
     };
-    let pending = ConditionDraft {
+    ConditionDraft {
         type_: "ConnectionsPending",
         status: ConditionStatus::from(!waiting.is_empty()),
         reason: reason.to_owned(),
         message,
-    };
-    tell(turn, policy, decided, &page.page, &verdict);
-    let mut more = vec![pending, doubtful(decided, &page.page)];
-    more.extend(guard_condition(turn.context, policy));
-    turn.context.report(policy, status, &verdict, more, Basis::Version).await?;
-    Ok(())
+    }
+}
+
+/// Which resources of the group the policy does not decide on because no grant covers them.
+fn skipped(choice: &Choice) -> Option<ConditionDraft> {
+    (!choice.skipped.is_empty()).then(|| ConditionDraft {
+        type_: "TargetsSkipped",
+        status: ConditionStatus::True,
+        reason: "ScopeNotAllowed".into(),
+        message: format!(
+            "nothing is decided on {}: no grant lets this namespace approve there. A platform administrator can add one with \
+             verbs: [approve]",
+            named(&choice.skipped)
+        ),
+    })
 }

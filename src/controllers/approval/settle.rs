@@ -8,14 +8,13 @@ use super::write::{take_back, under_way};
 use super::{Turn, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{DecisionWord, RequesterSide};
-use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::plan::approval::decide;
 use crate::plan::proof::{Approval, Proof, Proven, is_expected, prove, resumes, still_holds};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
-use crate::runtime::ledger::{OpenPage, Page};
+use crate::runtime::ledger::{OpenPage, Page, moment};
 use crate::telemetry::AUDIT;
 
 /// Settles what is open on the target. A verdict says why nothing new may be started there yet.
@@ -108,7 +107,7 @@ pub(super) async fn approved(
         connection: proof.connection.clone(),
         endpoint: proof.endpoint.clone(),
         policy: proof.policy.clone(),
-        at: rfc3339(context.now()),
+        at: moment(context.now()),
         request_id: request_id.clone(),
         side: RequesterSide::Waiting,
     });
@@ -160,13 +159,13 @@ pub(super) async fn withdraw(
     }
     match answer {
         Ok(_) => {
-            proof.withdrawn_at = Some(rfc3339(context.now()));
+            proof.withdrawn_at = Some(moment(context.now()));
             Verdict::new(Reason::Updating, format!("{note}; it is asked for again until Azure shows it"))
                 .after(Some(context.pace.poll))
         }
         Err(error) => {
             if error.outcome_unknown() {
-                proof.withdrawn_at = Some(rfc3339(context.now()));
+                proof.withdrawn_at = Some(moment(context.now()));
             }
             Verdict::of_error(&note, &error).after(Some(context.pace.poll))
         }

@@ -2,8 +2,9 @@
 
 use kube::ResourceExt;
 
+use super::look::refusals;
 use super::write::waiting;
-use super::{Turn, policies, refusals};
+use super::{Turn, policies};
 use crate::api::approval::Mode;
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::decision::Choice;
@@ -11,8 +12,9 @@ use crate::api::ids::ArmId;
 use crate::api::{ApprovalDecision, PrivateEndpointApproval};
 use crate::azure::private_link::Connection;
 use crate::plan::approval::Decision;
-use crate::plan::decisions::{Guard, Standards, Vote, admit, standing};
+use crate::plan::decisions::{Guard, Standards, Vote, admit, standing, target_of};
 use crate::plan::rules::ObjectKey;
+use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
@@ -24,18 +26,16 @@ use crate::runtime::status::{WriteError, fresh};
 pub(crate) fn weigh(
     context: &Context,
     policy: &PrivateEndpointApproval,
-    target: &ArmId,
     decision: &ApprovalDecision,
     spent: bool,
 ) -> Result<Vote, Verdict> {
-    weigh_by(&context.guard.seen(), context, policy, target, decision, spent)
+    weigh_by(&context.guard.seen(), context, policy, decision, spent)
 }
 
 fn weigh_by(
     guard: &Guard,
     context: &Context,
     policy: &PrivateEndpointApproval,
-    target: &ArmId,
     decision: &ApprovalDecision,
     spent: bool,
 ) -> Result<Vote, Verdict> {
@@ -43,12 +43,24 @@ fn weigh_by(
         guard,
         settling: context.pace.guard_settling,
         policy_created: policy.metadata.creation_timestamp.as_ref().map(|time| time.0),
-        target,
     };
     admit(decision, standards, spent)
 }
 
-/// All decisions that count for `policy`, with their objects, if `guard` vouches for them.
+/// All decisions for `policy` on `target`.
+fn on<'a>(
+    context: &'a Context,
+    policy: &PrivateEndpointApproval,
+    target: &'a ArmId,
+) -> impl Iterator<Item = ApprovalDecision> + 'a {
+    let targets = Targets::of(&policy.spec.target).ok();
+    let on = move |decision: &ApprovalDecision| {
+        targets.as_ref().is_some_and(|targets| target_of(decision, targets).is_ok_and(|named| named == *target))
+    };
+    context.indexes.decisions_of(&key_of(policy)).into_iter().filter(on)
+}
+
+/// All decisions that count for `policy` on `target`, with their objects, if `guard` vouches for them.
 fn weighed(
     guard: &Guard,
     context: &Context,
@@ -56,16 +68,15 @@ fn weighed(
     target: &ArmId,
     page: &Page,
 ) -> Vec<(ApprovalDecision, Vote)> {
-    let decisions = context.indexes.decisions_of(&key_of(policy)).into_iter();
-    let weighed = decisions.filter_map(|decision| {
+    let weighed = on(context, policy, target).filter_map(|decision| {
         let spent = page.signatures.is_spent(&decision.uid().unwrap_or_default());
-        let vote = weigh_by(guard, context, policy, target, &decision, spent).ok()?;
+        let vote = weigh_by(guard, context, policy, &decision, spent).ok()?;
         Some((decision, vote))
     });
     weighed.collect()
 }
 
-/// All votes for `policy`.
+/// All votes for `policy` on `target`.
 pub(super) fn votes(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId, page: &Page) -> Vec<Vote> {
     weighed(&context.guard.seen(), context, policy, target, page).into_iter().map(|(_, vote)| vote).collect()
 }
@@ -123,7 +134,7 @@ pub(super) fn spend(context: &Context, page: &mut Page) -> bool {
     page.signatures.settle(took_effect, |uid| context.indexes.has_decision(uid))
 }
 
-/// Posts what became of every decision for `policy`, for their own controller to report.
+/// Posts what became of every decision for `policy` on the target, for their own controller to report.
 pub(super) fn tell(
     turn: &Turn<'_>,
     object: &PrivateEndpointApproval,
@@ -157,6 +168,29 @@ pub(super) fn tell_blocked(context: &Context, object: &PrivateEndpointApproval, 
     let key = key_of(object);
     for decision in context.indexes.decisions_of(&key) {
         post(context, &decision, not_in_force(&key, verdict));
+    }
+}
+
+/// Posts of every decision for a policy on a target where it stops before it decides that nothing becomes of it.
+pub(super) fn tell_blocked_on(context: &Context, object: &PrivateEndpointApproval, target: &ArmId, verdict: &Verdict) {
+    for decision in on(context, object, target) {
+        post(context, &decision, not_in_force(&key_of(object), verdict));
+    }
+}
+
+/// Posts of every decision on a resource of the policy's group that the policy does not decide on that nothing becomes of it.
+pub(super) fn tell_unattended(context: &Context, object: &PrivateEndpointApproval, attended: &[ArmId]) {
+    let Ok(targets) = Targets::of(&object.spec.target) else { return };
+    for decision in context.indexes.decisions_of(&key_of(object)) {
+        if let Ok(target) = target_of(&decision, &targets)
+            && !attended.contains(&target)
+        {
+            let message = format!(
+                "the policy does not decide on {target}: it is not there, or the policy's status says why; compare target with the \
+                 policy's status.connections"
+            );
+            post(context, &decision, Verdict::new(Reason::RequestMissing, message));
+        }
     }
 }
 

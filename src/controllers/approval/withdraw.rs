@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
+use super::look::{believed, decided};
 use super::write::{is_current, read, refused, sent, take_back, unchanged, waiting};
-use super::{Turn, believed, decided, name_of, policies};
+use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
@@ -80,7 +81,7 @@ pub(super) async fn withdraw(
     let believed = believed(turn, &connections, &page.page);
     let Ends { surely: ending, perhaps } = ending(&name_of(&turn.key), &page.page.approvals, decided, &believed);
     let all = ending.iter().chain(&perhaps);
-    if context.endings.post(&uid, all.map(|connection| connection.name.clone()).collect()) {
+    if context.endings.post(&uid, turn.target.key(), all.map(|connection| connection.name.clone()).collect()) {
         context.triggers.connection(&turn.connected.name);
     }
     let Some(first) = ending.first() else {

@@ -290,6 +290,10 @@ pub(super) fn post(context: &Context, workspace: &AmlWorkspace, rules: &Rules) {
         };
         if context.board.post(key.clone(), posting) {
             context.triggers.rule(key);
+            let rule = context.indexes.rule(key);
+            if let Some(endpoint) = rule.and_then(|rule| rule.0.as_ref().ok()?.spec.private_endpoint.clone()) {
+                context.ask_policies_on(&endpoint.resource_id);
+            }
         }
     }
 }

@@ -174,13 +174,11 @@ fn object(spec: serde_json::Value, created: i64) -> ApprovalDecision {
 
 #[test]
 fn only_what_the_guard_in_its_present_edition_has_seen_counts() {
-    let target = ArmId::parse(LAKE).unwrap();
     let at = |second| Timestamp::from_second(second).unwrap();
     let in_force = Guard::InForce { since: at(1000) };
     let missing = Guard::Missing { why: "there is none".into() };
     let admitted = |guard: &Guard, policy: i64, decision: ApprovalDecision| {
-        let standards =
-            Standards { guard, settling: Duration::from_secs(30), policy_created: Some(at(policy)), target: &target };
+        let standards = Standards { guard, settling: Duration::from_secs(30), policy_created: Some(at(policy)) };
         admit(&decision, standards, false).map(|_| ()).map_err(|verdict| verdict.reason)
     };
     let made = |second| object(json!({}), second);
@@ -189,9 +187,24 @@ fn only_what_the_guard_in_its_present_edition_has_seen_counts() {
     assert_eq!(admitted(&in_force, 900, made(999)), Err(Reason::Outdated));
     assert_eq!(admitted(&in_force, 1040, made(1039)), Err(Reason::Outdated), "made for an earlier policy of the name");
     assert_eq!(admitted(&missing, 900, made(1031)), Err(Reason::GuardMissing));
-    let on = |target: &str| object(json!({"target": {"resourceId": target}}), 1031);
-    assert_eq!(admitted(&in_force, 900, on(&LAKE.to_uppercase().replace("/SUBSCRIPTIONS", "/subscriptions"))), Ok(()));
-    assert_eq!(admitted(&in_force, 900, on(&LAKE.replace("lake", "pond"))), Err(Reason::Invalid));
+}
+
+#[test]
+fn a_decision_is_on_one_target_of_its_policy() {
+    use crate::plan::targets::Targets;
+    let (lake, one) = (ArmId::parse(LAKE).unwrap(), Targets::One(ArmId::parse(LAKE).unwrap()));
+    let group = Targets::around(&lake);
+    let on = |target: &str, targets: &Targets| {
+        let decision = object(json!({"target": {"resourceId": target}}), 1031);
+        target_of(&decision, targets).map_err(|verdict| verdict.reason)
+    };
+    let silent = |targets: &Targets| target_of(&object(json!({}), 1031), targets).map_err(|verdict| verdict.reason);
+    let shouted = LAKE.to_uppercase().replace("/SUBSCRIPTIONS", "/subscriptions");
+    assert_eq!((on(&shouted, &one), silent(&one)), (Ok(lake.clone()), Ok(lake.clone())));
+    assert_eq!(on(&LAKE.replace("lake", "pond"), &one), Err(Reason::Invalid));
+    assert_eq!(on(&shouted, &group), Ok(lake));
+    assert_eq!(silent(&group), Err(Reason::Invalid), "two resources may have connections of one name");
+    assert_eq!(on(&LAKE.replace("/rg/", "/rg2/"), &group), Err(Reason::Invalid));
 }
 
 #[test]
