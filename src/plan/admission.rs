@@ -34,6 +34,8 @@ pub struct Host<'a> {
     pub id: &'a ArmId,
     /// What the connection grants its namespace.
     pub fence: &'a Fence<'a>,
+    /// Whether it is a Project, which lives in the network of its hub.
+    pub project: bool,
     /// The isolation mode it declares.
     pub isolation: IsolationMode,
     /// Whether its network is prepared for serverless Spark, or declared to be.
@@ -60,6 +62,10 @@ pub fn wanted(applicant: &Applicant<'_>, host: &Host<'_>) -> Result<RuleBody, Ve
     // First what no grant could change: nobody shall be sent for a grant that leads nowhere.
     destination::check(&body)?;
     granted(applicant, host, &body)?;
+    if host.project {
+        let message = "the workspace is a Project and lives in its hub's network: attach the rule to the hub";
+        return Err(Verdict::new(Reason::IsolationModeForbids, message));
+    }
     forbidden(&body, host.isolation).map_or(Ok(()), Err)?;
     if let RuleBody::PrivateEndpoint { spark_enabled: true, .. } = &body
         && !host.spark

@@ -16,6 +16,7 @@ pub mod intent;
 pub mod looks;
 pub mod names;
 pub mod outcome;
+pub mod overdue;
 pub mod ownership;
 pub mod proof;
 pub mod requester;

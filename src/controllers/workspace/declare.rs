@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use super::observe::Seen;
 use super::{Memory, Turn};
 use crate::api::common::{Acknowledgement, Door, ManagementPolicy, acknowledged};
-use crate::api::workspace::{IsolationMode, RuleOwnership};
+use crate::api::workspace::{IsolationMode, RuleOwnership, WorkspaceKind};
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::azure::machine_learning::Workspace;
 use crate::controllers::removals;
@@ -175,8 +175,9 @@ fn judged<T>(
     let namespace = rule.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let own = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    let network = &workspace.spec.managed_network;
-    let declared = network.provision.as_ref().is_some_and(|provision| provision.include_spark);
+    let network = workspace.spec.managed_network.as_ref();
+    let provision = network.and_then(|network| network.provision.as_ref());
+    let declared = provision.is_some_and(|provision| provision.include_spark);
     let applicant =
         Applicant { namespace: &namespace, spec: &rule.spec, admitted: admits(workspace, rule, &labels), fence: &own };
     let host = Host {
@@ -184,7 +185,8 @@ fn judged<T>(
         name: &workspace.name_any(),
         id,
         fence,
-        isolation: network.isolation_mode,
+        isolation: workspace.spec.isolation_mode(),
+        project: workspace.spec.kind() == WorkspaceKind::Project,
         spark: declared || seen.workspace.as_ref().is_some_and(Workspace::spark_ready),
     };
     judge(&applicant, &host)
@@ -248,7 +250,7 @@ fn plan_declared(
     };
     let policy = workspace.spec.outbound_rules.clone().unwrap_or_default();
     let exclusive = (policy.ownership == Some(RuleOwnership::Exclusive)).then(|| named(&workspace.spec.acknowledge));
-    let sku = workspace.spec.managed_network.firewall_sku.map_or("Standard", |sku| sku.as_str());
+    let sku = workspace.spec.firewall_sku().map_or("Standard", |sku| sku.as_str());
     let opened = acknowledged(&workspace.spec.acknowledge, Door::AzureFirewall, sku);
     let input = RulesInput {
         installation: &turn.context.installation,

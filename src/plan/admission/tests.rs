@@ -55,6 +55,7 @@ impl Case {
             name: "fraud",
             id: &id,
             fence: &team,
+            project: false,
             isolation: self.isolation,
             spark: self.spark,
         };

@@ -30,6 +30,7 @@ fn every_rule_of_every_set_is_allowed_by_its_grants_and_written() {
         name: "fraud",
         id: &id,
         fence: &fence,
+        project: false,
         isolation: IsolationMode::AllowOnlyApprovedOutbound,
         spark: false,
     };
