@@ -17,6 +17,7 @@ use crate::controllers;
 use crate::plan::rules::ObjectKey;
 use crate::plan::targets::Targets;
 use crate::runtime::board::{Board, Standings};
+use crate::runtime::calm::Calm;
 use crate::runtime::connections::Clients;
 use crate::runtime::context::{AzureParts, Context};
 use crate::runtime::driver::{Source, run};
@@ -98,6 +99,7 @@ impl Operator {
             indexes: indexes.clone(),
             triggers,
             lanes: Lanes::default(),
+            calm: Calm::default(),
             board: Board::default(),
             standings: Standings::default(),
             guard: Watchman::new(self.kube.clone(), &self.namespace),

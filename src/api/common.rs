@@ -89,7 +89,7 @@ pub enum Door {
     PurgeWorkspace,
     /// The registry is upgraded, which costs more. Value: the SKU.
     RegistrySku,
-    /// Rules made by others are removed. Value: the workspace's name.
+    /// Rules made by others are removed. Value: their names, separated by commas.
     ExclusiveRules,
     /// An identity that computes or endpoints also use gets the right to approve. Value: its principal id.
     SharedIdentity,

@@ -216,7 +216,7 @@ pub struct AllowedRules {
 #[serde(rename_all = "camelCase")]
 pub struct OutboundRulesPolicy {
     /// `Shared`, the default, leaves strangers' rules alone and lists them. `Exclusive` removes them once the door
-    /// `ExclusiveRules` is acknowledged with the workspace's Azure name.
+    /// `ExclusiveRules` is acknowledged with their names; a rule that somebody makes later is asked about again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership: Option<RuleOwnership>,
     /// Removes rules that this installation made and whose object no longer exists; otherwise they are only listed.
@@ -225,7 +225,7 @@ pub struct OutboundRulesPolicy {
 }
 
 /// `Shared` (default) leaves rules that others made alone and lists them. `Exclusive` removes them once the door
-/// `ExclusiveRules` is acknowledged with the workspace's Azure name.
+/// `ExclusiveRules` is acknowledged with their names; a rule that somebody makes later is asked about again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RuleOwnership {
     /// They stay.

@@ -320,6 +320,16 @@ impl OutboundRule {
         self.status().is_some_and(|status| status.eq_ignore_ascii_case("Active"))
     }
 
+    /// True if it is declared for Spark too, and not in force there.
+    pub fn spark_is_behind(&self) -> bool {
+        let destination = self.properties.get("destination");
+        let member = |key: &str| destination.and_then(|destination| destination.get(key));
+        member("sparkEnabled").and_then(Value::as_bool) == Some(true)
+            && member("sparkStatus")
+                .and_then(Value::as_str)
+                .is_some_and(|status| status.eq_ignore_ascii_case("Inactive"))
+    }
+
     /// True while ARM puts it into force or takes it away.
     pub fn is_moving(&self) -> bool {
         let moving = ["provisioning", "deleting"];

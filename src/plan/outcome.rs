@@ -125,7 +125,9 @@ reasons! {
     NotAdmitted => waiting("NotAdmitted", Requeue::Slow);
     /// The workspace's isolation mode does not take rules of this type.
     IsolationModeForbids => waiting("IsolationModeForbids", Requeue::Slow);
-    /// Another object of this cluster manages the same resource.
+    /// The rule is for Spark, and the workspace's network is not prepared for it.
+    SparkNotIncluded => waiting("SparkNotIncluded", Requeue::Slow);
+    /// Another object of this cluster manages the same resource, or a rule with this destination is there already.
     ManagedElsewhere => waiting("ManagedElsewhere", Requeue::Slow);
     /// The workspace's identity may not approve its connection on the target.
     ApproverRoleMissing => waiting("ApproverRoleMissing", Requeue::Slow);
@@ -185,6 +187,8 @@ reasons! {
 
     /// The object cannot be understood.
     Invalid => stalled("Invalid");
+    /// Azure takes no rule to this destination.
+    DestinationRefused => stalled("DestinationRefused");
     /// Azure already has one, and `adoption` does not allow to take it.
     AdoptionRefused => stalled("AdoptionRefused");
     /// The resource carries another's owner tag.

@@ -479,7 +479,10 @@ async fn wrong_connections_are_refused_with_the_way_out() {
             ),
             wrong(
                 "a role that assigns roles",
-                change("spec.grantableRoles", json!([{"scope": group, "roleDefinitionIds": ["8E3AF657-a8ff-443c-a75c-2fe8c4bcb635"]}])),
+                change(
+                    "spec.grantableRoles",
+                    json!([{"scope": group, "roleDefinitionIds": ["8E3AF657-a8ff-443c-a75c-2fe8c4bcb635"]}]),
+                ),
                 &["spec.grantableRoles[0].roleDefinitionIds", "the operator never assigns them"],
             ),
             wrong(

@@ -24,7 +24,7 @@ use crate::azure::client::{Accepted, Priority};
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::plan::names::{body_hash, fingerprint};
 use crate::plan::rules::{ObjectKey, RuleState, RuleWrite, may_be_one_rules_fault, remember_refusal};
-use crate::plan::workspace::{Difference, Request, WorkspacePlan, Write};
+use crate::plan::workspace::{Request, WorkspacePlan, Write};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::{key_of, workspace_key};
@@ -121,9 +121,11 @@ pub(super) async fn apply(
         return Err(error);
     }
     let priority = if request.method == "DELETE" { Priority::Urgent } else { Priority::Change };
-    explain(turn, workspace, &decided.sent);
-    match send(turn, &request, priority).await {
+    let why = why(&write, &decided, &rules);
+    match send(turn, &request, priority, &why).await {
         Ok(accepted) => {
+            let note = format!("{} {}: {why}", request.verb, request.path);
+            turn.context.events.publish(workspace, false, "Written", &note).await;
             memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1, refused: None });
             after_acceptance(turn, memory, &write);
             let wait = accepted.retry_after.unwrap_or(turn.context.pace.poll);
@@ -197,7 +199,24 @@ async fn up_to_date(
     if listed == *decided_on { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
-async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<Accepted, ArmError> {
+/// What a write is for: each field with what ARM had and what is wanted, each rule with its reason.
+fn why(write: &Write, decided: &WorkspacePlan, rules: &Rules) -> String {
+    let reasons: Vec<String> = match write {
+        Write::Rules(_) => rules.plan.causes.iter().map(|(name, cause)| format!("rule {name}: {cause}")).collect(),
+        Write::Update(_) => decided
+            .sent
+            .iter()
+            .map(|differs| {
+                format!("{} is {} in Azure and shall be {}", differs.field, differs.found(), differs.wanted())
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    // A workspace that is created, provisioned or mended differs in no field.
+    if reasons.is_empty() { write.verdict(&decided.sent).message } else { reasons.join("; ") }
+}
+
+async fn send(turn: &Turn<'_>, request: &Request, priority: Priority, why: &str) -> Result<Accepted, ArmError> {
     let method = match request.method {
         "PUT" => Method::PUT,
         "PATCH" => Method::PATCH,
@@ -214,7 +233,7 @@ async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<
         |error| error.request_id.as_deref().map(ToOwned::to_owned),
         |accepted| accepted.request_id.clone(),
     );
-    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, outcome, request_id, "write");
+    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, why, outcome, request_id, "write");
     turn.context.metrics.operation_started(request.verb);
     answer
 }
@@ -294,15 +313,6 @@ fn refused(
         }
     }
     Verdict::of_error(&format!("{} {}", request.verb, request.path), error)
-}
-
-/// Says in the log what each changed field was and what it will be.
-fn explain(turn: &Turn<'_>, workspace: &AmlWorkspace, sent: &[Difference]) {
-    for difference in sent {
-        let (field, found, wanted) = (difference.field.as_ref(), difference.found(), difference.wanted());
-        let (namespace, name) = (workspace.namespace(), workspace.name_any());
-        info!(namespace, name, id = turn.id.as_str(), field, found, wanted, "a field of the workspace is changed");
-    }
 }
 
 /// Remembers the refusal of a rules' write.

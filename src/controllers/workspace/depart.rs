@@ -10,6 +10,7 @@ use super::{Memory, Turn, apply, declare, observe, roles};
 use crate::api::AmlWorkspace;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::ids::ArmId;
+use crate::azure::client::Priority;
 use crate::controllers::removals;
 use crate::plan::fence::Fence;
 use crate::plan::intent::{Settlement, Traces, settle};
@@ -28,6 +29,7 @@ pub(super) async fn depart(
     owner: Owner,
     workspace: &mut AmlWorkspace,
     memory: &mut Memory,
+    priority: Priority,
 ) -> Result<Outcome, Error> {
     if !has_finalizer(workspace) {
         return Ok(Outcome::Done);
@@ -59,7 +61,7 @@ pub(super) async fn depart(
     let namespace = workspace.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    let turn = Turn { context, id, owner, connected: &connected, fence };
+    let turn = Turn { context, id, owner, connected: &connected, fence, priority };
     if let Some(verdict) = held(&turn) {
         let verdict = letting_go(workspace, verdict);
         return super::simple(context, workspace, verdict).await;

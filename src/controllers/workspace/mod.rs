@@ -9,6 +9,7 @@ mod observe;
 mod operation;
 mod report;
 mod roles;
+mod urgency;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::api::AmlWorkspace;
 use crate::api::common::ManagementPolicy;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::fence::Fence;
@@ -36,6 +38,7 @@ pub use memory::{Memories, Memory};
 use operation::Progress;
 use report::Report;
 pub use roles::keep as keep_roles;
+use urgency::urgency;
 
 /// Everything one turn in the lane works with.
 struct Turn<'a> {
@@ -44,6 +47,8 @@ struct Turn<'a> {
     owner: Owner,
     connected: &'a Connected,
     fence: Fence<'a>,
+    /// How soon its requests go.
+    priority: Priority,
 }
 
 /// Looks at one workspace.
@@ -67,7 +72,22 @@ pub async fn reconcile(context: Arc<Context>, mut workspace: AmlWorkspace) -> Re
     };
     let uid = workspace.uid().unwrap_or_default();
     let mut memory = context.memories.take(&uid);
-    let outcome = in_lane(&context, &id, &mut workspace, &mut memory).await;
+    let priority = urgency(&context, &workspace, &memory);
+    let place = if priority < Priority::Resync {
+        None
+    } else {
+        match context.calm.enter(memory.refused, context.pace.lane) {
+            Ok(place) => Some(place),
+            Err(wait) => {
+                memory.refused += 1;
+                context.memories.put(&uid, memory);
+                return Ok(Outcome::Again(wait));
+            }
+        }
+    };
+    memory.refused = 0;
+    let outcome = in_lane(&context, &id, &mut workspace, &mut memory, priority).await;
+    drop(place);
     if workspace.metadata.deletion_timestamp.is_some() && matches!(outcome, Ok(Outcome::Done)) {
         context.memories.forget(&uid);
     } else {
@@ -81,6 +101,7 @@ async fn in_lane(
     id: &ArmId,
     workspace: &mut AmlWorkspace,
     memory: &mut Memory,
+    priority: Priority,
 ) -> Result<Outcome, Error> {
     let owner = Owner {
         installation: context.installation.clone(),
@@ -89,7 +110,7 @@ async fn in_lane(
         name: workspace.name_any(),
     };
     if workspace.metadata.deletion_timestamp.is_some() {
-        return depart::depart(context, id, owner, workspace, memory).await;
+        return depart::depart(context, id, owner, workspace, memory, priority).await;
     }
     if let Some(rival) = rival(context, id, &owner, workspace) {
         let verdict = Verdict::new(
@@ -124,7 +145,7 @@ async fn in_lane(
         context.status.finalizer(workspace, true).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
-    let turn = Turn { context, id, owner, connected: &connected, fence };
+    let turn = Turn { context, id, owner, connected: &connected, fence, priority };
     attend(&turn, workspace, hub.as_ref(), memory, observes || connected.is_read_only()).await
 }
 
@@ -163,12 +184,16 @@ async fn attend(
         observes,
         fence: &turn.fence,
     };
-    let decided = plan(input);
+    let mut decided = plan(input);
     let may_write = !observes && !workspace.spec.suspend && turn.connected.holds_writes().is_none();
     if let Some(wait) = roles::attend(turn, workspace, &mut seen, &decided, memory, may_write).await? {
         return Ok(Outcome::Again(wait));
     }
     let mut rules = declare::plan_rules(turn, workspace, &seen, &decided, memory);
+    if let Some(door) = rules.plan.door.clone().filter(|_| decided.verdict.reason.is_ready()) {
+        // What the workspace's own object asks for is not done yet.
+        decided.verdict = door;
+    }
     let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some() && !observes);
     let of_rules = rules.plan.write.clone().filter(|_| decided.rules_may_change && rules_held.is_none());
     let write = decided.write.clone().or_else(|| of_rules.map(Write::Rules));

@@ -6,7 +6,6 @@ use super::roles::{Look, look};
 use super::{Memory, Turn};
 use crate::api::workspace::IsolationMode;
 use crate::api::{AmlWorkspace, OWNER_TAG};
-use crate::azure::client::Priority;
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::{ADDRESSES_API_VERSION, API_VERSION, OutboundRule, Workspace};
 use crate::plan::{Reason, Verdict};
@@ -47,7 +46,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
         group_gone: error.code == "ResourceGroupNotFound",
     };
     let version = if workspace.spec.network_acls.is_some() { ADDRESSES_API_VERSION } else { API_VERSION };
-    let Some(value) = client.find(path, version, Priority::Resync).await.map_err(reading)? else {
+    let Some(value) = client.find(path, version, turn.priority).await.map_err(reading)? else {
         note_tag(turn, workspace, None);
         return Ok(Seen { workspace: None, rules: Vec::new(), computes: None, roles: Look::default() });
     };
@@ -65,7 +64,7 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
 }
 
 async fn rules(turn: &Turn<'_>) -> Result<Vec<OutboundRule>, Verdict> {
-    let list = turn.connected.client.list(&format!("{}/outboundRules", turn.id), API_VERSION, Priority::Resync).await;
+    let list = turn.connected.client.list(&format!("{}/outboundRules", turn.id), API_VERSION, turn.priority).await;
     let list = list.map_err(|error| Verdict::of_error("reading the workspace's rules", &error))?;
     Ok(list.iter().filter_map(OutboundRule::read).collect())
 }
@@ -78,7 +77,7 @@ fn isolates(workspace: &AmlWorkspace, shown: &Workspace) -> bool {
 
 /// The names of the workspace's computes; `None` without the right to list them, which nothing else needs.
 async fn computes(turn: &Turn<'_>) -> Result<Option<Vec<String>>, Verdict> {
-    match turn.connected.client.list(&format!("{}/computes", turn.id), API_VERSION, Priority::Resync).await {
+    match turn.connected.client.list(&format!("{}/computes", turn.id), API_VERSION, turn.priority).await {
         Ok(list) => {
             let name = |compute: &Value| compute["name"].as_str().map(ToOwned::to_owned);
             Ok(Some(list.iter().filter_map(name).collect()))

@@ -76,11 +76,13 @@ impl Report {
         let of_rules = memory.operations.first().is_some_and(super::operation::is_about_rules);
         // Ready for another generation says nothing of this one.
         let current = report.status.observed_generation == workspace.metadata.generation;
-        let ready =
-            find(&report.status.conditions, READY).filter(|ready| current && ready.status == ConditionStatus::True);
-        if let Some(message) = ready.filter(|_| of_rules).map(|ready| ready.message.clone()) {
-            report.verdict = Verdict::new(Reason::Secured, message);
-        }
+        let said = find(&report.status.conditions, READY).filter(|_| current && of_rules);
+        let lasting = said.and_then(|ready| {
+            let reasons = [Reason::Secured, Reason::AcknowledgementRequired];
+            let reason = reasons.into_iter().find(|reason| reason.word() == ready.reason)?;
+            Some(Verdict::new(reason, ready.message.clone()))
+        });
+        report.verdict = lasting.unwrap_or(report.verdict);
         report
     }
 
