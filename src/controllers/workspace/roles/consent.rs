@@ -10,7 +10,6 @@ use super::approve::{Asking, Target};
 use crate::api::AmlWorkspace;
 use crate::api::common::{Door, acknowledged};
 use crate::api::connection::Verb;
-use crate::azure::client::Priority;
 use crate::azure::machine_learning::API_VERSION;
 use crate::azure::private_link::Dialect;
 use crate::controllers::approval;
@@ -115,7 +114,7 @@ async fn shared(
             let mut shared = false;
             for kind in ["computes", "onlineEndpoints"] {
                 let list =
-                    turn.connected.client.list(&format!("{}/{kind}", turn.id), API_VERSION, Priority::Resync).await;
+                    turn.connected.client.list(&format!("{}/{kind}", turn.id), API_VERSION, turn.priority).await;
                 // What cannot be looked at may use it.
                 shared |= list.map_or(true, |list| {
                     list.iter().any(|one| {

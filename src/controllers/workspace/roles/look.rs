@@ -15,7 +15,6 @@ use crate::api::outbound_rule::ApproverRole;
 use crate::api::workspace::RolePolicy;
 use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization::{API_VERSION, RoleAssignment, RoleDefinition, assignments_path, definition_path};
-use crate::azure::client::Priority;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::Verdict;
 use crate::plan::fence::Fence;
@@ -117,7 +116,7 @@ impl Reader<'_, '_> {
             return;
         }
         let read = match definition_path(scope, id) {
-            Some(path) => self.turn.connected.client.get(&path, API_VERSION, Priority::Resync).await.ok(),
+            Some(path) => self.turn.connected.client.get(&path, API_VERSION, self.turn.priority).await.ok(),
             None => None,
         };
         let definition = read.and_then(|value| serde_json::from_value(value["properties"].clone()).ok());
@@ -159,7 +158,7 @@ impl Reader<'_, '_> {
         self.read.insert(scope.key());
         let principal = self.principal;
         let read = match assignments_path(&scope, principal) {
-            Some(path) => self.turn.connected.client.list(&path, API_VERSION, Priority::Resync).await.ok(),
+            Some(path) => self.turn.connected.client.list(&path, API_VERSION, self.turn.priority).await.ok(),
             None => None,
         };
         let assignments: Option<Vec<RoleAssignment>> =
@@ -188,7 +187,7 @@ impl Reader<'_, '_> {
         {
             return known;
         }
-        let read = self.turn.connected.client.get(vault, VAULTS, Priority::Resync).await;
+        let read = self.turn.connected.client.get(vault, VAULTS, self.turn.priority).await;
         // A vault that says nothing goes by access policies (OpenAPI KeyVault 2024-11-01, enableRbacAuthorization).
         let by_roles = read.ok().map(|vault| vault["properties"]["enableRbacAuthorization"].as_bool().unwrap_or(false));
         self.memory.vault = Some((by_roles, self.turn.context.now()));
