@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aml_operator::azure::client::{CallHook, CallRecord};
-use aml_operator::azure::throttle::{Throttle, ThrottlePace};
+use aml_operator::azure::throttle::{Key, Kind, Level, LevelHook, Throttle, ThrottlePace};
 use aml_operator::azure::transport::{HttpPace, Transport};
 use aml_operator::effects::Seam;
 use aml_operator::operator::{Operator, installation_id};
@@ -14,7 +14,7 @@ use aml_operator::runtime::context::AzureParts;
 use aml_operator::runtime::lease::{Election, LeasePace};
 use aml_operator::runtime::pace::Pace;
 use aml_operator::runtime::{kube_client, shutdown};
-use aml_operator::telemetry::{self, AzureAnswer, LogFormat, Metrics, Readiness};
+use aml_operator::telemetry::{self, AzureAnswer, LogFormat, Metrics, Readiness, ThrottleKind};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use reqwest::StatusCode;
@@ -158,6 +158,17 @@ async fn operate(arguments: Run, graceful: CancellationToken) -> anyhow::Result<
             });
         }
     };
+    let levels = {
+        let metrics = metrics.clone();
+        move |key: &Key, level: Level| {
+            let kind = match key.kind {
+                Kind::Reads => ThrottleKind::Reads,
+                Kind::Writes => ThrottleKind::Writes,
+                Kind::Deletes => ThrottleKind::Deletes,
+            };
+            metrics.throttle_level(key.subscription.as_deref(), kind, level.remaining, level.paused_until);
+        }
+    };
     let operator = Operator {
         kube: kube.clone(),
         namespace: arguments.namespace.clone(),
@@ -166,7 +177,7 @@ async fn operate(arguments: Run, graceful: CancellationToken) -> anyhow::Result<
         instance: Some(instance.clone()),
         pace,
         azure: AzureParts {
-            throttle: Throttle::new(ThrottlePace::default()),
+            throttle: Throttle::watched(ThrottlePace::default(), Some(std::sync::Arc::new(levels) as LevelHook)),
             pace: HttpPace::default(),
             transport: Transport::default(),
             hook: Some(std::sync::Arc::new(hook) as CallHook),

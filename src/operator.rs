@@ -11,10 +11,12 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::workspace::WorkspaceKind;
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::controllers;
 use crate::plan::targets::Targets;
 use crate::runtime::board::{Board, Standings};
+use crate::runtime::calm::Calm;
 use crate::runtime::connections::Clients;
 use crate::runtime::context::{AzureParts, Context};
 use crate::runtime::driver::{Source, run};
@@ -95,6 +97,7 @@ impl Operator {
             indexes: indexes.clone(),
             triggers,
             lanes: Lanes::default(),
+            calm: Calm::default(),
             board: Board::default(),
             standings: Standings::default(),
             guard: Watchman::new(self.kube.clone(), &self.namespace),
@@ -144,6 +147,9 @@ impl Operator {
                     told.triggers.connection(&workspace.spec.connection_ref.name);
                     if change == Change::Gone {
                         tell_rivals(&told, workspace);
+                    }
+                    if workspace.spec.kind() == WorkspaceKind::Hub {
+                        tell_projects(&told, workspace);
                     }
                 }
             },
@@ -332,6 +338,21 @@ fn tell_rivals(context: &Context, workspace: &AmlWorkspace) {
     for other in context.indexes.workspaces.state() {
         if other.0.as_ref().is_ok_and(|other| crate::runtime::indexes::workspace_id(other).ok() == id) {
             context.triggers.workspace(&key_of(other.as_ref()));
+        }
+    }
+}
+
+/// Asks the projects of a hub to look again: they wait for the object that declares it.
+fn tell_projects(context: &Context, hub: &AmlWorkspace) {
+    let hub = key_of(hub);
+    for project in context.indexes.workspaces.state() {
+        let Ok(project) = &project.0 else { continue };
+        let named = project.spec.hub.as_ref().and_then(|of| of.workspace_ref.as_ref()).is_some_and(|named| {
+            let own = project.namespace();
+            named.name == hub.name && named.namespace.as_ref().or(own.as_ref()) == Some(&hub.namespace)
+        });
+        if named {
+            context.triggers.workspace(&key_of(project));
         }
     }
 }

@@ -81,19 +81,20 @@ pub enum Door {
     IsolationMode,
     /// Existing computes have to be deleted and created again. Value: the isolation mode that demands it.
     RecreateComputes,
-    /// The workspace becomes reachable from the internet. Value: `Enabled`.
+    /// The workspace becomes reachable from the internet. Value: `Enabled`, or `SelectedAddresses` where a list says from where.
     PublicNetworkAccess,
     /// The last private way to the workspace goes while public access is off. Value: the endpoint's ARM id.
     LastPrivatePath,
-    /// A soft-deleted namesake is purged with its data. Value: the workspace's name.
+    /// A soft-deleted workspace of the same name is purged with its data. Value: the workspace's name.
     PurgeWorkspace,
     /// The registry is upgraded, which costs more. Value: the SKU.
     RegistrySku,
-    /// Rules made by others are removed. Value: the workspace's name.
+    /// Rules made by others are removed. Value: their names, separated by commas.
     ExclusiveRules,
     /// An identity that computes or endpoints also use gets the right to approve. Value: its principal id.
     SharedIdentity,
-    /// The identity behind a name is another one than before. Value: the new identity.
+    /// The identity behind a name is another one than before. Value: the new identity; where a workspace gives up its
+    /// system-assigned identity, the type that is left (`UserAssigned`).
     IdentityChanged,
     /// A connection that is approved already is cut off. Value: the id of the endpoint that loses it, in lower case.
     RejectApproved,
@@ -131,9 +132,37 @@ pub struct Drift {
     /// What was found; shortened when long.
     #[schemars(length(max = 256))]
     pub found: String,
+    /// What is declared; shortened when long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub wanted: Option<String>,
     /// When it was found, RFC 3339.
     #[schemars(length(max = 64))]
     pub at: String,
+}
+
+/// One thing that would be written to Azure, in ARM's own terms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WouldWrite {
+    /// The request, for example `PATCH` or `POST provisionManagedNetwork`.
+    #[schemars(length(max = 64))]
+    pub verb: String,
+    /// ARM id of what would be written.
+    #[schemars(length(max = 1024))]
+    pub id: String,
+    /// Path of the field, for example `properties.publicNetworkAccess`; left out where the whole resource is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub field: Option<String>,
+    /// What Azure has; left out where it has nothing. Shortened when long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub from: Option<String>,
+    /// What it would be; left out where it would be removed. Shortened when long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub to: Option<String>,
 }
 
 /// A role that an identity lacks, and how to give it.

@@ -231,24 +231,27 @@ impl Verb {
     }
 }
 
-/// How far a workspace may be opened. Every entry is compared as a whole.
+/// How far a workspace may be opened. A rule is judged by all that it covers, however it is spelled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Egress {
-    /// FQDN destinations, written exactly as the rules write them; `*.pytorch.org` allows the rule `*.pytorch.org` only.
+    /// Host names that rules may lead to. `*.pytorch.org` allows itself and everything below it, `download.pytorch.org` and
+    /// `*.download.pytorch.org`, but not `pytorch.org`. What leads to storage accounts, such as `*.core.windows.net`, is allowed
+    /// only by an entry that is the same word for word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub fqdns: Vec<String>,
-    /// Service tags, written exactly as the rules write them.
+    /// Service tags that rules may lead to; `AzureMonitor.WestEurope` is part of `AzureMonitor`. Mind that tags such as
+    /// `AzureCloud`, `Storage` or `Internet` stand for the addresses of strangers too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 128)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub service_tags: Vec<String>,
-    /// Address prefixes (CIDR), written exactly as the rules write them. Azure ignores a rule's service tag when it has
+    /// Address prefixes (CIDR) that rules may lead to, and all within them. Azure ignores a rule's service tag when it has
     /// address prefixes, so those are judged by this list alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 64), regex(pattern = r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub address_prefixes: Vec<String>,
     /// Isolation modes beside `AllowOnlyApprovedOutbound`.

@@ -31,6 +31,9 @@ pub const RECONCILE_AT: &str = "aml-operator.io/reconcile-at";
 pub const ABANDON: &str = "aml-operator.io/abandon";
 /// The Azure tag that names the object a resource belongs to.
 pub const OWNER_TAG: &str = "aml-operator.io-owner";
+/// The Azure tag beside it that lists which other tags the object has declared, so that one taken out of the declaration can be told
+/// from a stranger's even after every status is lost. Azure allows 256 characters.
+pub const TAGS_TAG: &str = "aml-operator.io-tags";
 
 /// The definitions of all kinds, in the order they are printed and installed.
 pub fn definitions() -> Vec<CustomResourceDefinition> {

@@ -48,7 +48,7 @@ pub struct OutboundRuleSpec {
     #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$')").message("azureName: a rule's name in Azure takes 3 to 33 letters, digits, - and _, and starts with a letter or digit"))]
     pub azure_name: Option<String>,
     /// A host name, reached on ports 80 and 443; `*.` in front covers everything below. Only with the isolation mode
-    /// `AllowOnlyApprovedOutbound`. The first FQDN rule of a workspace starts an Azure Firewall, which costs.
+    /// `AllowOnlyApprovedOutbound`, and not for Azure Storage, which is reached through a private endpoint. The first FQDN rule of a workspace starts an Azure Firewall, which costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(
@@ -87,15 +87,25 @@ pub struct PrivateEndpointDestination {
     /// Full ARM id of the resource. It must lie in the same tenant, and a grant must allow this namespace to `reach` it.
     #[schemars(length(min = 1, max = 1024))]
     pub resource_id: String,
-    /// Which part of it, in Azure's words: `blob`, `dfs`, `file`, `queue`, `table`, `vault`, `registry`, `sqlServer`, …
-    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z][A-Za-z0-9_]*$"))]
+    /// Which part of it, in Azure's words: `blob`, `dfs`, `file`, `queue`, `table`, `vault`, `registry`, `sqlServer`, …; of an
+    /// Application Gateway, the name of its frontend.
+    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_])?$"))]
     pub subresource: String,
     /// Whether serverless Spark reaches it too; the network must be provisioned with `includeSpark`.
     #[serde(default)]
     pub spark_enabled: bool,
-    /// Host names that lead to an Application Gateway behind the private endpoint.
+    /// Host names, of your own domains, that lead to an Application Gateway behind the private endpoint; for other resources leave
+    /// them out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 253),
+            regex(
+                pattern = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?[.])+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])$"
+            )
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub fqdns: Vec<String>,
     /// What to do when the workspace's identity may not approve the connection on the target. `Report`, the default, says

@@ -1,15 +1,28 @@
 //! `AmlWorkspace`: one Azure Machine Learning workspace with its managed network.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
     Acknowledgement, Adoption, ConnectionRef, DeletionPolicy, Drift, ManagementPolicy, MissingRole, NamespaceSelector,
-    ResourceRef,
+    WouldWrite,
 };
 use super::condition::Condition;
 use super::operation::Operation;
+
+mod identity;
+mod network;
+mod resources;
+
+pub use identity::{Encryption, Identity, IdentityType};
+pub use network::{
+    DefaultAction, FirewallSku, IsolationMode, ManagedNetwork, NetworkAcls, Provision, ProvisionWhen,
+    PublicNetworkAccess,
+};
+pub use resources::{AssociatedResources, Hub, OnSoftDeleted, SystemDatastoresAuthMode, WorkspaceKind};
 
 /// One Azure Machine Learning workspace: who it is, what it depends on, how it is isolated.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -42,6 +55,11 @@ use super::operation::Operation;
     validation = Rule::new("has(self.azureName) == has(oldSelf.azureName) && (!has(self.azureName) || self.azureName == oldSelf.azureName)").message("azureName cannot change: delete this object (Azure keeps the workspace by default) and create another"),
     validation = Rule::new("self.subscriptionId == oldSelf.subscriptionId && self.resourceGroup == oldSelf.resourceGroup").message("subscriptionId and resourceGroup cannot change: they say which workspace this is. Delete this object (Azure keeps the workspace by default) and create another"),
     validation = Rule::new("self.location == oldSelf.location").message("location cannot change: Azure does not move workspaces"),
+    validation = Rule::new("!has(self.kind) || !has(oldSelf.kind) || self.kind == oldSelf.kind").message("kind cannot change: a workspace stays what it was created as. Delete this object (Azure keeps the workspace by default) and create another"),
+    validation = Rule::new("!has(self.hub) || !has(oldSelf.hub) || self.hub == oldSelf.hub").message("hub cannot change: a project stays in its hub. Delete this object (Azure keeps the workspace by default) and create another"),
+    validation = Rule::new("!has(self.hbiWorkspace) || !has(oldSelf.hbiWorkspace) || self.hbiWorkspace == oldSelf.hbiWorkspace").message("hbiWorkspace cannot change: Azure takes it at creation only"),
+    validation = Rule::new("!has(self.enableDataIsolation) || !has(oldSelf.enableDataIsolation) || self.enableDataIsolation == oldSelf.enableDataIsolation").message("enableDataIsolation cannot change: Azure takes it at creation only"),
+    validation = Rule::new("has(self.kind) && self.kind == 'Project' ? has(self.hub) && !has(self.managedNetwork) && !has(self.associatedResources) && !has(self.encryption) : !has(self.hub) && has(self.managedNetwork) && has(self.associatedResources)").message("a workspace of kind Project has a hub and takes managedNetwork, associatedResources and encryption from it; every other kind has managedNetwork and associatedResources of its own and no hub"),
     validation = Rule::new("!has(self.azureName) || (has(self.adoption) && self.adoption != 'Never') || !has(self.deletionPolicy) || self.deletionPolicy == 'Retain'").message("deletionPolicy: Delete with an explicit azureName needs adoption: IfMatching or Always, since the name may be somebody else's"),
 )]
 pub struct AmlWorkspaceSpec {
@@ -68,10 +86,60 @@ pub struct AmlWorkspaceSpec {
     /// Whether the workspace can be reached from the internet. Opening it needs the grant's
     /// `egress.publicNetworkAccess: Enabled` and the acknowledgement `PublicNetworkAccess`.
     pub public_network_access: PublicNetworkAccess,
-    /// The network that Azure manages for the workspace.
-    pub managed_network: ManagedNetwork,
-    /// What the workspace stores its data, secrets and telemetry in.
-    pub associated_resources: AssociatedResources,
+    /// From which addresses the workspace can be reached while `publicNetworkAccess` is `Enabled`; left out, Azure's own list is left
+    /// alone (a new workspace lets in every address). With `defaultAction: Deny` the acknowledgement is
+    /// `{door: PublicNetworkAccess, value: SelectedAddresses}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_acls: Option<NetworkAcls>,
+    /// The network that Azure manages for the workspace. Required, except for a `Project`, which lives in its hub's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_network: Option<ManagedNetwork>,
+    /// What the workspace stores its data, secrets and telemetry in. Required, except for a `Project`, which has its hub's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub associated_resources: Option<AssociatedResources>,
+    /// What the workspace is; left out, a new one is `Default`. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<WorkspaceKind>,
+    /// The hub of a `Project`. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<Hub>,
+    /// Name that people see in the studio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub friendly_name: Option<String>,
+    /// What the workspace is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub description: Option<String>,
+    /// Tags that the workspace carries in Azure. Only these are written; others' tags stay as they are. A tag that is taken out here
+    /// goes in Azure too: the tag `aml-operator.io-tags` beside them lists which ones are this object's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 15, "additionalProperties" = serde_json::json!({"type": "string", "maxLength": 256})))]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[^<>%&?/,\\\\\\\\]{1,128}$') && !k.lowerAscii().startsWith('aml-operator.io') && !k.lowerAscii().startsWith('microsoft') && !k.lowerAscii().startsWith('azure') && !k.lowerAscii().startsWith('windows'))").message("tags: a name has 1 to 128 characters, none of < > % & ? / comma and backslash, and does not begin with aml-operator.io, microsoft, azure or windows, which are taken"))]
+    pub tags: BTreeMap<String, String>,
+    /// How the workspace's own datastores reach the default storage account. `Identity` does without shared keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_datastores_auth_mode: Option<SystemDatastoresAuthMode>,
+    /// Name of the compute that builds images, needed where the registry is not public; an empty text gives the builds back to the
+    /// registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub image_build_compute: Option<String>,
+    /// Whether only the first version of the API works, which keeps its calls inside the network and knows no managed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v1_legacy_mode: Option<bool>,
+    /// Whether Azure collects less of its own diagnostic data because the workspace's is sensitive. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hbi_workspace: Option<bool>,
+    /// Whether what this workspace stores is kept apart from other workspaces' on the same storage account and vault. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enable_data_isolation: Option<bool>,
+    /// A key of your own for what Azure keeps for the workspace; only at creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
+    /// What to do if Azure still keeps a deleted workspace of this name; `Stop`, the default, only says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_soft_deleted: Option<OnSoftDeleted>,
     /// Which namespaces beside the workspace's own may attach outbound rules; left out, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_rules: Option<AllowedRules>,
@@ -97,192 +165,25 @@ pub struct AmlWorkspaceSpec {
     pub acknowledge: Vec<Acknowledgement>,
 }
 
-/// An identity in Azure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.type.contains('UserAssigned') == (has(self.userAssignedIdentities) && size(self.userAssignedIdentities) > 0)").message("identity.userAssignedIdentities: give at least one id when the type includes UserAssigned, none otherwise"),
-    validation = Rule::new("!has(self.userAssignedIdentities) || self.userAssignedIdentities.all(i, i.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[a-z0-9_-][a-z0-9._-]*$'))").message("identity.userAssignedIdentities: must be ARM ids of user-assigned identities, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>"),
-    validation = Rule::new("!has(self.primaryUserAssignedIdentity) || (has(self.userAssignedIdentities) && self.userAssignedIdentities.exists(i, i.lowerAscii() == self.primaryUserAssignedIdentity.lowerAscii()))").message("identity.primaryUserAssignedIdentity: must be one of userAssignedIdentities"),
-)]
-pub struct Identity {
-    /// `SystemAssigned`, `UserAssigned`, or both, written `SystemAssigned,UserAssigned`.
-    #[serde(rename = "type")]
-    pub type_: IdentityType,
-    /// ARM ids of the user-assigned identities.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 512)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub user_assigned_identities: Vec<String>,
-    /// Which of them the workspace itself uses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
-    pub primary_user_assigned_identity: Option<String>,
-}
-
-/// Kinds of identity, as Microsoft.MachineLearningServices spells them (no space after the comma).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum IdentityType {
-    /// Made and deleted with the workspace.
-    SystemAssigned,
-    /// Made by somebody else.
-    UserAssigned,
-    /// Both.
-    #[serde(rename = "SystemAssigned,UserAssigned")]
-    Both,
-}
-
-impl IdentityType {
-    /// The word ARM uses.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SystemAssigned => "SystemAssigned",
-            Self::UserAssigned => "UserAssigned",
-            Self::Both => "SystemAssigned,UserAssigned",
-        }
-    }
-}
-
-/// Whether the workspace can be reached from the internet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PublicNetworkAccess {
-    /// Only through private endpoints.
-    Disabled,
-    /// From anywhere.
-    Enabled,
-}
-
-impl PublicNetworkAccess {
-    /// The word ARM uses.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "Disabled",
-            Self::Enabled => "Enabled",
-        }
-    }
-}
-
-/// How the managed network treats outgoing traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum IsolationMode {
-    /// No managed network.
-    Disabled,
-    /// Everything may go out; private endpoints only where rules say so.
-    AllowInternetOutbound,
-    /// Nothing goes out but to what rules allow.
-    AllowOnlyApprovedOutbound,
-}
-
-impl IsolationMode {
-    /// The word ARM uses.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "Disabled",
-            Self::AllowInternetOutbound => "AllowInternetOutbound",
-            Self::AllowOnlyApprovedOutbound => "AllowOnlyApprovedOutbound",
-        }
+impl AmlWorkspaceSpec {
+    /// The isolation mode. A project has no network of its own, which is what ARM calls `Disabled`.
+    pub fn isolation_mode(&self) -> IsolationMode {
+        self.managed_network.as_ref().map_or(IsolationMode::Disabled, |network| network.isolation_mode)
     }
 
-    /// Reads ARM's word, whatever its case.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Disabled, Self::AllowInternetOutbound, Self::AllowOnlyApprovedOutbound]
-            .into_iter()
-            .find(|mode| mode.as_str().eq_ignore_ascii_case(text))
+    /// The SKU of the firewall, as declared.
+    pub fn firewall_sku(&self) -> Option<FirewallSku> {
+        self.managed_network.as_ref()?.firewall_sku
     }
-}
 
-/// The network that Azure manages for the workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.isolationMode != 'Disabled' || !has(self.provision) || self.provision.when == 'Never'").message("managedNetwork.provision: there is nothing to provision with isolationMode: Disabled; leave it out"))]
-pub struct ManagedNetwork {
-    /// How outgoing traffic is treated. Going from `Disabled` to a stricter mode, or from `AllowInternetOutbound` to
-    /// `AllowOnlyApprovedOutbound`, cannot be taken back.
-    pub isolation_mode: IsolationMode,
-    /// SKU of the Azure Firewall that the first FQDN rule starts; left out, Azure chooses (`Standard`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub firewall_sku: Option<FirewallSku>,
-    /// When the network is built; left out, Azure builds it with the first compute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provision: Option<Provision>,
-}
-
-/// SKU of the Azure Firewall that the first FQDN rule starts: `Basic` or `Standard`; left out, Azure takes `Standard`. It costs
-/// by the hour, so the door `AzureFirewall` must be acknowledged with this value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum FirewallSku {
-    /// Cheaper, for up to 250 Mbps.
-    Basic,
-    /// The default.
-    Standard,
-}
-
-impl FirewallSku {
-    /// The word ARM uses.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Basic => "Basic",
-            Self::Standard => "Standard",
-        }
+    /// What it is.
+    pub fn kind(&self) -> WorkspaceKind {
+        self.kind.unwrap_or(WorkspaceKind::Default)
     }
-}
 
-/// When and how the managed network is built.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Provision {
-    /// `Immediately`, with the first compute (`OnFirstCompute`), or `Never` by the operator.
-    pub when: ProvisionWhen,
-    /// Whether serverless Spark is prepared too; rules with `sparkEnabled` need it.
-    #[serde(default)]
-    pub include_spark: bool,
-}
-
-/// When the managed network is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ProvisionWhen {
-    /// The operator never asks for it.
-    Never,
-    /// When the first compute or endpoint needs it.
-    OnFirstCompute,
-    /// As soon as the workspace exists. About half an hour.
-    Immediately,
-}
-
-/// What the workspace stores its data, secrets and telemetry in. Storage and key vault cannot change once it exists.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.storageAccount.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.Storage/storageAccounts/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.storageAccount.resourceId: must be the ARM id of a storage account, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/<name>"),
-    validation = Rule::new("self.keyVault.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.KeyVault/vaults/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.keyVault.resourceId: must be the ARM id of a key vault, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.KeyVault/vaults/<name>"),
-    validation = Rule::new("!has(self.applicationInsights) || self.applicationInsights.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.Insights/components/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.applicationInsights.resourceId: must be the ARM id of an Application Insights component, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Insights/components/<name>"),
-    validation = Rule::new("!has(self.containerRegistry) || self.containerRegistry.resourceId.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.ContainerRegistry/registries/[a-z0-9_-][a-z0-9._-]*$')").message("associatedResources.containerRegistry.resourceId: must be the ARM id of a container registry, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ContainerRegistry/registries/<name>"),
-    validation = Rule::new("self.storageAccount.resourceId.lowerAscii() == oldSelf.storageAccount.resourceId.lowerAscii() && self.keyVault.resourceId.lowerAscii() == oldSelf.keyVault.resourceId.lowerAscii()").message("associatedResources: Azure does not let a workspace change its storage account or key vault"),
-)]
-pub struct AssociatedResources {
-    /// The default storage account. Cannot change.
-    pub storage_account: ResourceRef,
-    /// The key vault. Cannot change.
-    pub key_vault: ResourceRef,
-    /// The Application Insights component.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub application_insights: Option<ResourceRef>,
-    /// The container registry; left out, Azure makes one with the first image build.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_registry: Option<ResourceRef>,
-}
-
-impl AssociatedResources {
-    /// All ids, with the name of the field that holds each.
-    pub fn ids(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("storageAccount", Some(&self.storage_account)),
-            ("keyVault", Some(&self.key_vault)),
-            ("applicationInsights", self.application_insights.as_ref()),
-            ("containerRegistry", self.container_registry.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(field, resource)| resource.map(|resource| (field, resource.resource_id.as_str())))
+    /// The ids of all associated resources, with the name of the field that holds each.
+    pub fn associated_ids(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.associated_resources.iter().flat_map(AssociatedResources::ids)
     }
 }
 
@@ -299,7 +200,7 @@ pub struct AllowedRules {
 #[serde(rename_all = "camelCase")]
 pub struct OutboundRulesPolicy {
     /// `Shared`, the default, leaves strangers' rules alone and lists them. `Exclusive` removes them once the door
-    /// `ExclusiveRules` is acknowledged with the workspace's Azure name.
+    /// `ExclusiveRules` is acknowledged with their names; a rule that somebody makes later is asked about again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership: Option<RuleOwnership>,
     /// Removes rules that this installation made and whose object no longer exists; otherwise they are only listed.
@@ -308,7 +209,7 @@ pub struct OutboundRulesPolicy {
 }
 
 /// `Shared` (default) leaves rules that others made alone and lists them. `Exclusive` removes them once the door
-/// `ExclusiveRules` is acknowledged with the workspace's Azure name.
+/// `ExclusiveRules` is acknowledged with their names; a rule that somebody makes later is asked about again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RuleOwnership {
     /// They stay.
@@ -376,8 +277,8 @@ pub struct AmlWorkspaceStatus {
     pub drift: Vec<Drift>,
     /// With `managementPolicy: Observe`: what would be written, in ARM's own terms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(max = 512)))]
-    pub planned: Vec<String>,
+    #[schemars(length(max = 50))]
+    pub would_write: Vec<WouldWrite>,
     /// Writes to ARM under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]

@@ -179,6 +179,13 @@ impl Core {
         self.buckets.get(key)?.paused_until.filter(|until| now < *until)
     }
 
+    /// How many requests of `key` may go at once, and until when none may.
+    pub(super) fn level(&mut self, key: &Key, now: Instant) -> Option<(f64, Option<Instant>)> {
+        let bucket = self.buckets.get_mut(key)?;
+        bucket.refill(now);
+        Some((bucket.level, bucket.paused_until.filter(|until| now < *until)))
+    }
+
     /// A request that went has ended.
     pub(super) fn ended(&mut self, key: &Key) {
         if let Some(bucket) = self.buckets.get_mut(key) {

@@ -31,6 +31,8 @@ pub enum ErrorClass {
     Validation,
     /// The workspace's identity (or the caller) may not approve connections on a rule's target.
     ApproverRoleMissing,
+    /// A deleted workspace of the same name is kept, and was neither asked for nor purged.
+    SoftDeleted,
     /// 412: the resource has changed since it was read.
     Precondition,
     /// What was to be created exists already under another name.
@@ -59,6 +61,7 @@ impl ErrorClass {
             Self::PrincipalNotReady => "principal_not_ready",
             Self::Validation => "validation",
             Self::ApproverRoleMissing => "approver_role_missing",
+            Self::SoftDeleted => "soft_deleted",
             Self::Precondition => "precondition",
             Self::Exists => "exists",
             Self::Protocol => "protocol",
@@ -201,6 +204,10 @@ const APPROVER_TEXTS: &[&str] = &[
 /// Texts that mean "another operation is running" under a code that does not say so.
 const BUSY_TEXTS: &[&str] = &["another operation is in progress", "another operation on this or dependent resource"];
 
+/// The text by which AML refuses a creation under the name of a deleted workspace that it keeps; its code is `BadRequest` (public
+/// deployment logs: "Soft-deleted workspace exists. Please purge or recover it.").
+const SOFT_DELETED_TEXT: &str = "soft-deleted workspace exists";
+
 /// One error as the service sent it, with the path it answers.
 pub(super) struct Evidence<'a> {
     /// The HTTP status; none for the `error` of an operation's status document.
@@ -217,6 +224,9 @@ pub(super) fn classify(evidence: &Evidence<'_>) -> ErrorClass {
         let message = message.to_lowercase();
         if APPROVER_TEXTS.iter().any(|text| message.contains(text)) {
             return C::ApproverRoleMissing;
+        }
+        if message.contains(SOFT_DELETED_TEXT) {
+            return C::SoftDeleted;
         }
         if BUSY_TEXTS.iter().any(|text| message.contains(text)) {
             return C::Busy;

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 /// The version every request of this provider names.
 pub const API_VERSION: &str = "2025-12-01";
+/// The version in which a workspace has `networkAcls`: only previews have it (Microsoft's types of each version). It is named by the
+/// requests that need it and by no other.
+pub const ADDRESSES_API_VERSION: &str = "2026-03-15-preview";
 /// The type of a workspace.
 pub const WORKSPACES: &str = "Microsoft.MachineLearningServices/workspaces";
 
@@ -19,6 +22,8 @@ pub const WORKSPACES: &str = "Microsoft.MachineLearningServices/workspaces";
 pub struct Workspace {
     /// Region.
     pub location: Option<String>,
+    /// `Default`, `Hub`, `Project`, `FeatureStore`.
+    pub kind: Option<String>,
     /// Tags; `None` if the answer has none.
     pub tags: Option<BTreeMap<String, String>>,
     /// Its identity.
@@ -70,6 +75,102 @@ pub struct WorkspaceProperties {
     pub primary_user_assigned_identity: Option<String>,
     /// The managed network.
     pub managed_network: Option<ManagedNetwork>,
+    /// ARM id of a project's hub.
+    pub hub_resource_id: Option<String>,
+    /// Name for people.
+    pub friendly_name: Option<String>,
+    /// Words for people.
+    pub description: Option<String>,
+    /// Name of the compute that builds images.
+    pub image_build_compute: Option<String>,
+    /// Only the first version of the API works.
+    pub v1_legacy_mode: Option<bool>,
+    /// Azure collects less diagnostic data.
+    pub hbi_workspace: Option<bool>,
+    /// What it stores is kept apart from other workspaces'.
+    pub enable_data_isolation: Option<bool>,
+    /// `accesskey`, `identity`, `userdelegationsas`, in any case.
+    pub system_datastores_auth_mode: Option<String>,
+    /// The key of one's own.
+    pub encryption: Option<Encryption>,
+    /// From where it can be reached, in versions that have it.
+    pub network_acls: Option<NetworkAcls>,
+    /// Private endpoints that lead to it.
+    pub private_endpoint_connections: Option<Vec<Connection>>,
+}
+
+/// A workspace's encryption as ARM shows it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Encryption {
+    /// `Enabled` or `Disabled`.
+    pub status: Option<String>,
+    /// Who reads the key.
+    pub identity: Option<KeyIdentity>,
+    /// The key.
+    pub key_vault_properties: Option<KeyVaultProperties>,
+}
+
+/// Who reads the key of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct KeyIdentity {
+    /// ARM id of the user-assigned identity.
+    pub user_assigned_identity: Option<String>,
+}
+
+/// The key of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct KeyVaultProperties {
+    /// ARM id of the vault.
+    pub key_vault_arm_id: Option<String>,
+    /// Identifier of the key's version.
+    pub key_identifier: Option<String>,
+}
+
+/// From where a workspace can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NetworkAcls {
+    /// `Allow` or `Deny`.
+    pub default_action: Option<String>,
+    /// The addresses.
+    pub ip_rules: Option<Vec<IpRule>>,
+}
+
+/// One address or block.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct IpRule {
+    /// The address or block.
+    pub value: Option<String>,
+}
+
+/// A private endpoint connection, as far as its removal needs it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Connection {
+    /// Name.
+    pub name: Option<String>,
+    /// Everything else.
+    pub properties: ConnectionProperties,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConnectionProperties {
+    /// The endpoint.
+    pub private_endpoint: Option<EndpointId>,
+}
+
+/// Which endpoint a connection comes from.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct EndpointId {
+    /// Its ARM id.
+    pub id: Option<String>,
 }
 
 /// A managed network as ARM shows it.
@@ -82,6 +183,8 @@ pub struct ManagedNetwork {
     pub firewall_sku: Option<String>,
     /// Whether it is built.
     pub status: Option<NetworkStatus>,
+    /// What else the isolation mode may become, where ARM says so.
+    pub changeable_isolation_modes: Option<Vec<String>>,
 }
 
 /// Whether a managed network is built.
@@ -136,6 +239,11 @@ impl Workspace {
     pub fn isolation_mode(&self) -> &str {
         let network = self.properties.managed_network.as_ref();
         network.and_then(|network| network.isolation_mode.as_deref()).unwrap_or("Disabled")
+    }
+
+    /// True if it lives in a hub's network.
+    pub fn is_project(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Project"))
     }
 
     /// True once the managed network is built.
@@ -210,6 +318,16 @@ impl OutboundRule {
     /// True if it is in force.
     pub fn is_active(&self) -> bool {
         self.status().is_some_and(|status| status.eq_ignore_ascii_case("Active"))
+    }
+
+    /// True if it is declared for Spark too, and not in force there.
+    pub fn spark_is_behind(&self) -> bool {
+        let destination = self.properties.get("destination");
+        let member = |key: &str| destination.and_then(|destination| destination.get(key));
+        member("sparkEnabled").and_then(Value::as_bool) == Some(true)
+            && member("sparkStatus")
+                .and_then(Value::as_str)
+                .is_some_and(|status| status.eq_ignore_ascii_case("Inactive"))
     }
 
     /// True while ARM puts it into force or takes it away.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
@@ -47,9 +47,22 @@ impl Default for ThrottlePace {
     }
 }
 
+/// How a bucket stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// How many requests may go at once, by ARM's headers where they say, else by the documented size.
+    pub remaining: u32,
+    /// Until when none may go, because ARM said so.
+    pub paused_until: Option<SystemTime>,
+}
+
+/// Hears how a bucket stands whenever that changes.
+pub type LevelHook = Arc<dyn Fn(&Key, Level) + Send + Sync>;
+
 /// The governor. All clients of the operator share one.
 pub struct Throttle {
     pace: ThrottlePace,
+    hook: Option<LevelHook>,
     core: Mutex<Core>,
     /// Who waits, to be woken when it becomes the first of its queue or the bucket has changed.
     waiting: Mutex<HashMap<Ticket, Arc<Notify>>>,
@@ -58,8 +71,25 @@ pub struct Throttle {
 impl Throttle {
     /// A governor that knows of no requests yet.
     pub fn new(pace: ThrottlePace) -> Arc<Self> {
+        Self::watched(pace, None)
+    }
+
+    /// The same, telling `hook` how its buckets stand.
+    pub fn watched(pace: ThrottlePace, hook: Option<LevelHook>) -> Arc<Self> {
         let core = Mutex::new(Core::new(pace.buckets));
-        Arc::new(Self { pace, core, waiting: Mutex::default() })
+        Arc::new(Self { pace, hook, core, waiting: Mutex::default() })
+    }
+
+    /// Tells how the bucket stands.
+    fn tell(&self, key: &Key) {
+        let Some(hook) = &self.hook else { return };
+        let now = Instant::now();
+        let level = self.core().level(key, now);
+        if let Some((remaining, paused_until)) = level {
+            let paused_until = paused_until.map(|until| SystemTime::now() + (until - now));
+            // Whole requests only; never more than a bucket's size, which is far below the limit.
+            hook(key, Level { remaining: remaining as u32, paused_until });
+        }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -98,6 +128,7 @@ impl Throttle {
             let turn = self.core().turn(&place.ticket, now);
             match turn {
                 Turn::Go => {
+                    self.tell(&place.key);
                     let permit = Permit { throttle: Arc::clone(self), key: place.key.clone(), size };
                     return Ok(permit);
                 }
@@ -161,6 +192,7 @@ impl Permit {
         let Some(error) = throttled else {
             if let Some(remaining) = remaining(headers, &self.key) {
                 self.throttle.core().remaining(&self.key, remaining, now);
+                self.throttle.tell(&self.key);
                 self.throttle.wake_first(&self.key);
             }
             return;
@@ -168,6 +200,7 @@ impl Permit {
         let until = now + error.retry_after.unwrap_or(self.throttle.pace.default_pause);
         if is_arm_s_own(headers, &self.key, error) {
             self.throttle.core().pause(&self.key, self.size, until, now);
+            self.throttle.tell(&self.key);
             self.throttle.wake_all(&self.key);
         } else {
             self.throttle.core().rest(&self.key, target, Rest { until, class: error.class }, now);

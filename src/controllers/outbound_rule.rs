@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use kube::{Resource, ResourceExt};
 
-use crate::api::common::{DeletionPolicy, Drift, ManagementPolicy};
-use crate::api::condition::rfc3339;
+use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::outbound_rule::OutboundRuleStatus;
 use crate::api::{AmlWorkspace, OutboundRule};
 use crate::plan::names::rule_name;
@@ -87,24 +86,18 @@ async fn report(
     if let Some(state) = state {
         status.service_status.clone_from(&state.service_status);
         status.missing_role.clone_from(&state.missing_role);
-        if let Some((field, found)) = &state.drift {
-            let known = status.drift.last().is_some_and(|last| last.field == *field && last.found == *found)
-                && rule.status.as_ref().is_some_and(|status| !is_ready(status));
-            if !known {
+        for noticed in &state.drift {
+            // What was noticed stays posted, so that it is never missed; it is told once.
+            if !status.drift.contains(noticed) {
                 context.metrics.drifted(OutboundRule::NAME);
-                status.drift.push(Drift { field: field.clone(), found: found.clone(), at: rfc3339(context.now()) });
-                let overflow = status.drift.len().saturating_sub(DRIFTS);
-                status.drift.drain(..overflow);
+                status.drift.push(noticed.clone());
             }
         }
+        let overflow = status.drift.len().saturating_sub(DRIFTS);
+        status.drift.drain(..overflow);
     }
     context.report(rule, status, &verdict, Vec::new(), Basis::Version).await?;
     Ok(())
-}
-
-fn is_ready(status: &OutboundRuleStatus) -> bool {
-    use crate::api::condition::{ConditionStatus, READY, find};
-    find(&status.conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True)
 }
 
 /// The object is being deleted.

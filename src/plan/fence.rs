@@ -6,6 +6,7 @@ use crate::api::connection::{AzureConnectionSpec, Grant, Verb};
 use crate::api::ids::{ArmId, covers, meets};
 use crate::api::workspace::{IsolationMode, PublicNetworkAccess};
 
+use super::cover;
 use super::outcome::{Reason, Verdict};
 use super::rule_body::RuleBody;
 
@@ -136,29 +137,44 @@ impl<'a> Fence<'a> {
         })
     }
 
-    /// Whether a rule of `workspace` may lead to where `body` leads, as far as egress is concerned: host names, tags and
-    /// addresses are compared as a whole, so a wildcard is allowed only by the same wildcard.
+    /// Whether a rule of `workspace` may lead to where `body` leads, as far as egress is concerned: judged by all that the rule
+    /// covers, however it is spelled.
     ///
     /// # Errors
     /// With the verdict to report if no grant says so.
     pub fn allows_destination(&self, workspace: &ArmId, body: &RuleBody) -> Result<(), Verdict> {
         match body {
             RuleBody::PrivateEndpoint { .. } => Ok(()),
-            RuleBody::Fqdn { host } => self.egress(workspace, &format!("the host name {host}"), "fqdns", |egress| {
-                egress.fqdns.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-            }),
+            RuleBody::Fqdn { host } => {
+                let what = if cover::touches_storage(host) {
+                    format!(
+                        "the host name {host}, which leads to storage accounts, also to strangers', and so has to be named word \
+                         for word"
+                    )
+                } else {
+                    format!("the host name {host}")
+                };
+                self.egress(workspace, &what, "fqdns", |egress| {
+                    egress.fqdns.iter().any(|granted| cover::host(granted, host))
+                })
+            }
             // Azure ignores the tag of a rule that has address prefixes (specification of ServiceTagDestination), so a harmless
             // tag must not smuggle in any address.
             RuleBody::ServiceTag { address_prefixes, .. } if !address_prefixes.is_empty() => {
-                let listed = |egress: &crate::api::connection::Egress| {
-                    address_prefixes.iter().all(|prefix| egress.address_prefixes.contains(prefix))
-                };
+                let egress = || self.covering(workspace).filter_map(|grant| grant.egress.as_ref());
+                let granted = egress().flat_map(|egress| &egress.address_prefixes);
+                let covered = cover::addresses(granted, address_prefixes);
                 let what = format!("the addresses {}", address_prefixes.join(", "));
-                self.egress(workspace, &what, "addressPrefixes", listed)
+                self.egress(workspace, &what, "addressPrefixes", |_| covered)
             }
             RuleBody::ServiceTag { tag, .. } => {
-                self.egress(workspace, &format!("the service tag {tag}"), "serviceTags", |egress| {
-                    egress.service_tags.iter().any(|allowed| allowed.eq_ignore_ascii_case(tag))
+                let what = if cover::is_broad(tag) {
+                    format!("the service tag {tag}, whose addresses belong to Azure's other customers too")
+                } else {
+                    format!("the service tag {tag}")
+                };
+                self.egress(workspace, &what, "serviceTags", |egress| {
+                    egress.service_tags.iter().any(|granted| cover::tag(granted, tag))
                 })
             }
         }
@@ -206,11 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn egress_is_compared_as_a_whole_and_addresses_are_never_judged_by_their_tag() {
-        let spec = spec(json!([{
-            "namespaces": {"names": ["team"]}, "scope": format!("/subscriptions/{SUB}"), "verbs": ["configure"],
-            "egress": {"fqdns": ["*.pytorch.org"], "serviceTags": ["AzureMonitor"]}
-        }]));
+    fn egress_is_judged_by_what_it_covers_and_addresses_never_by_their_tag() {
+        let grant = |egress: serde_json::Value| {
+            json!({
+                "namespaces": {"names": ["team"]}, "scope": format!("/subscriptions/{SUB}"), "verbs": ["configure"],
+                "egress": egress
+            })
+        };
+        let spec = spec(json!([
+            grant(
+                json!({"fqdns": ["*.pytorch.org", "*.windows.net"], "serviceTags": ["AzureMonitor"], "addressPrefixes": ["10.0.0.0/9"]})
+            ),
+            grant(json!({"serviceTags": ["Storage.WestEurope"], "addressPrefixes": ["10.128.0.0/9"]})),
+        ]));
         let none = BTreeMap::new();
         let fence = Fence::new("contoso", &spec, "team", &none);
         let tag = |tag: &str, prefixes: &[&str]| RuleBody::ServiceTag {
@@ -222,14 +246,23 @@ mod tests {
         };
         for (body, want) in [
             (RuleBody::Fqdn { host: "*.PyTorch.org".into() }, true),
-            (RuleBody::Fqdn { host: "download.pytorch.org".into() }, false),
+            (RuleBody::Fqdn { host: "download.pytorch.org".into() }, true),
+            (RuleBody::Fqdn { host: "pytorch.org".into() }, false),
+            (RuleBody::Fqdn { host: "*.core.windows.net".into() }, false),
             (RuleBody::Fqdn { host: "*.org".into() }, false),
             (tag("AzureMonitor", &[]), true),
             (tag("AzureCloud", &[]), false),
+            (tag("Storage", &[]), false),
+            (tag("Storage.WestEurope", &[]), true),
+            (tag("AzureMonitor", &["10.1.0.0/16"]), true),
+            (tag("AzureMonitor", &["10.0.0.0/8"]), true),
+            (tag("AzureMonitor", &["11.0.0.0/8"]), false),
             (tag("AzureMonitor", &["0.0.0.0/0"]), false),
         ] {
             assert_eq!(fence.allows_destination(&id("rg", "ws"), &body).is_ok(), want, "{body:?}");
         }
+        let refused = fence.allows_destination(&id("rg", "ws"), &tag("AzureCloud", &[])).unwrap_err();
+        assert!(refused.message.contains("other customers"), "{}", refused.message);
         assert!(fence.allows_isolation(&id("rg", "ws"), IsolationMode::AllowOnlyApprovedOutbound).is_ok());
         assert!(fence.allows_isolation(&id("rg", "ws"), IsolationMode::Disabled).is_err());
         assert!(fence.allows_public_access(&id("rg", "ws"), PublicNetworkAccess::Enabled).is_err());

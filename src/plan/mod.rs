@@ -3,9 +3,12 @@
 //! Nothing here waits, calls, reads a clock or draws randomness; the time comes in as an argument. The controllers, the
 //! `Observe` policy and the tests all ask the same functions.
 
+pub mod admission;
 pub mod approval;
 pub mod breaker;
+pub mod cover;
 pub mod decisions;
+pub mod destination;
 pub mod fence;
 #[cfg(test)]
 mod histories;
@@ -13,6 +16,7 @@ pub mod intent;
 pub mod looks;
 pub mod names;
 pub mod outcome;
+pub mod overdue;
 pub mod ownership;
 pub mod proof;
 pub mod requester;

@@ -125,7 +125,9 @@ reasons! {
     NotAdmitted => waiting("NotAdmitted", Requeue::Slow);
     /// The workspace's isolation mode does not take rules of this type.
     IsolationModeForbids => waiting("IsolationModeForbids", Requeue::Slow);
-    /// Another object of this cluster manages the same resource.
+    /// The rule is for Spark, and the workspace's network is not prepared for it.
+    SparkNotIncluded => waiting("SparkNotIncluded", Requeue::Slow);
+    /// Another object of this cluster manages the same resource, or a rule with this destination is there already.
     ManagedElsewhere => waiting("ManagedElsewhere", Requeue::Slow);
     /// The workspace's identity may not approve its connection on the target.
     ApproverRoleMissing => waiting("ApproverRoleMissing", Requeue::Slow);
@@ -155,6 +157,11 @@ reasons! {
     /// A policy or another person decided against it.
     Overruled => waiting("Overruled", Requeue::Slow);
 
+    /// Azure keeps a deleted workspace of that name, and `onSoftDeleted` says to leave it.
+    SoftDeletedNamesake => waiting("SoftDeletedNamesake", Requeue::Slow);
+    /// What ARM is doing takes more than twice the usual time; it is followed all the same.
+    Overdue => waiting("Overdue", Requeue::Soon);
+
     /// The operator lacks a right in Azure.
     AuthorizationFailed => waiting("AuthorizationFailed", Requeue::Backoff);
     /// A resource lock forbids it.
@@ -178,6 +185,8 @@ reasons! {
 
     /// The object cannot be understood.
     Invalid => stalled("Invalid");
+    /// Azure takes no rule to this destination.
+    DestinationRefused => stalled("DestinationRefused");
     /// Azure already has one, and `adoption` does not allow to take it.
     AdoptionRefused => stalled("AdoptionRefused");
     /// The resource carries another's owner tag.
@@ -207,9 +216,10 @@ impl Reason {
         self.row().ready
     }
 
-    /// Whether somebody should be alarmed: not while it is ready, moves by itself, or waits for its own workspace.
+    /// Whether somebody should be alarmed: not while it is ready, moves by itself in time, or waits for its own workspace.
     pub const fn is_alarming(self) -> bool {
-        !self.is_ready() && !matches!(self.requeue(), Requeue::Soon) && !matches!(self, Self::WorkspaceNotReady)
+        matches!(self, Self::Overdue)
+            || !self.is_ready() && !matches!(self.requeue(), Requeue::Soon) && !matches!(self, Self::WorkspaceNotReady)
     }
 
     /// When it is looked at again.
@@ -267,6 +277,10 @@ impl Verdict {
             ErrorClass::Precondition => {
                 (Reason::AzureBusy, "somebody else changed it meanwhile; it is read and tried again")
             }
+            ErrorClass::SoftDeleted => (
+                Reason::SoftDeletedNamesake,
+                "set onSoftDeleted: Recover or Purge, purge it in Azure, or choose another name",
+            ),
             ErrorClass::Validation | ErrorClass::Exists => (Reason::AzureRefused, "correct what ARM names"),
             ErrorClass::Protocol | ErrorClass::Unknown => (Reason::AzureRefused, "it is tried again later"),
         };

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::api::outbound_rule::{OutboundRuleSpec, TrafficAction};
 use crate::azure::machine_learning::OutboundRule;
 
+use super::cover;
+
 /// What a rule opens. Two equal values are the same rule to Azure: spelling, order and defaults are levelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleBody {
@@ -37,6 +39,22 @@ pub enum RuleBody {
         /// Address prefixes, sorted.
         address_prefixes: Vec<String>,
     },
+}
+
+/// A field in which Azure shows something else than is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Path in ARM's terms.
+    pub field: &'static str,
+    /// What Azure shows.
+    pub found: String,
+    /// What is declared.
+    pub wanted: String,
+}
+
+/// Address prefixes in one spelling, sorted: bits beyond the prefix's length are dropped, as every firewall drops them.
+fn prefixes(list: impl IntoIterator<Item = String>) -> Vec<String> {
+    sorted(list.into_iter().map(|text| cover::prefix(&text).map_or(text, |net| net.to_string())).collect())
 }
 
 fn sorted(mut list: Vec<String>) -> Vec<String> {
@@ -73,7 +91,7 @@ impl RuleBody {
             protocol: tag.protocol.as_str().to_owned(),
             port_ranges: ports(&tag.port_ranges),
             action: tag.action.unwrap_or(TrafficAction::Allow).as_str().to_owned(),
-            address_prefixes: sorted(tag.address_prefixes.clone()),
+            address_prefixes: prefixes(tag.address_prefixes.iter().cloned()),
         })
     }
 
@@ -98,7 +116,7 @@ impl RuleBody {
                 protocol: text("protocol").to_ascii_uppercase(),
                 port_ranges: ports(&text("portRanges")),
                 action: Some(text("action")).filter(|action| !action.is_empty()).unwrap_or_else(|| "Allow".into()),
-                address_prefixes: sorted(list(destination.get("addressPrefixes"))),
+                address_prefixes: prefixes(list(destination.get("addressPrefixes"))),
             }),
             _ => None,
         }
@@ -120,6 +138,60 @@ impl RuleBody {
                 tags && b.eq_ignore_ascii_case(g) && c == h && d.eq_ignore_ascii_case(i) && e == j
             }
             _ => self == other,
+        }
+    }
+
+    /// What tells one destination from another: two rules that have it in common open the same.
+    pub fn destination(&self) -> String {
+        match self {
+            Self::Fqdn { host } => format!("fqdn {host}"),
+            Self::PrivateEndpoint { resource_id, subresource, .. } => {
+                format!("endpoint {resource_id} {subresource}").to_ascii_lowercase()
+            }
+            Self::ServiceTag { tag, protocol, port_ranges, action, address_prefixes } => {
+                // Beside address prefixes Azure ignores the tag.
+                let tag = if address_prefixes.is_empty() { tag.as_str() } else { "" };
+                let prefixes = address_prefixes.join(",");
+                format!("tag {tag} {protocol} {port_ranges} {action} {prefixes}").to_ascii_lowercase()
+            }
+        }
+    }
+
+    /// The fields, in ARM's terms, in which Azure shows something else; all of it if it shows no such rule.
+    pub fn differences(&self, shown: Option<&Self>) -> Vec<Difference> {
+        let Some(shown) = shown else {
+            return vec![Difference { field: "properties", found: "missing".into(), wanted: self.short() }];
+        };
+        if self.same(shown) {
+            return Vec::new();
+        }
+        let (found, wanted) = (shown.fields(), self.fields());
+        if shown.type_() != self.type_() {
+            let (found, wanted) = (shown.type_().to_owned(), self.type_().to_owned());
+            return vec![Difference { field: "properties.type", found, wanted }];
+        }
+        let pairs = found.into_iter().zip(wanted);
+        let differ = pairs.filter(|((_, found), (_, wanted))| !found.eq_ignore_ascii_case(wanted));
+        differ.map(|((field, found), (_, wanted))| Difference { field, found, wanted }).collect()
+    }
+
+    /// Every field with its value in words, in a fixed order for each type.
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Fqdn { host } => vec![("properties.destination", host.clone())],
+            Self::PrivateEndpoint { resource_id, subresource, spark_enabled, fqdns } => vec![
+                ("properties.destination.serviceResourceId", resource_id.clone()),
+                ("properties.destination.subresourceTarget", subresource.clone()),
+                ("properties.destination.sparkEnabled", spark_enabled.to_string()),
+                ("properties.fqdns", fqdns.join(", ")),
+            ],
+            Self::ServiceTag { tag, protocol, port_ranges, action, address_prefixes } => vec![
+                ("properties.destination.serviceTag", tag.clone()),
+                ("properties.destination.protocol", protocol.clone()),
+                ("properties.destination.portRanges", port_ranges.clone()),
+                ("properties.destination.action", action.clone()),
+                ("properties.destination.addressPrefixes", address_prefixes.join(", ")),
+            ],
         }
     }
 
@@ -204,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn address_prefixes_have_one_spelling() {
+        let shown = |prefixes: &[&str]| {
+            observed(json!({"type": "ServiceTag", "destination":
+                {"serviceTag": "x", "protocol": "TCP", "portRanges": "443", "addressPrefixes": prefixes}}))
+            .unwrap()
+        };
+        assert!(shown(&["10.1.2.3/8", "2001:DB8:0::/32"]).same(&shown(&["2001:db8::/32", "10.0.0.0/8"])));
+        assert!(!shown(&["10.0.0.0/8"]).same(&shown(&["10.0.0.0/9"])));
+    }
+
+    #[test]
     fn spelling_order_and_defaults_make_no_difference() {
         let endpoint = RuleBody::PrivateEndpoint {
             resource_id: "/subscriptions/s/lake".into(),
@@ -226,7 +309,11 @@ mod tests {
         assert!(tag.same(&observed(shown).unwrap()));
         let other = json!({"type": "ServiceTag", "destination":
             {"serviceTag": "AzureMonitor", "protocol": "UDP", "portRanges": "80, 443"}});
-        assert!(!tag.same(&observed(other).unwrap()));
+        let other = observed(other).unwrap();
+        assert!(!tag.same(&other));
+        let difference =
+            Difference { field: "properties.destination.protocol", found: "UDP".into(), wanted: "TCP".into() };
+        assert_eq!(tag.differences(Some(&other)), [difference]);
         assert_eq!(observed(json!({"type": "Novelty", "destination": {}})), None);
     }
 }

@@ -9,18 +9,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::api::common::{Adoption, MissingRole};
-use crate::api::ids::ArmId;
+use crate::api::common::{Adoption, Drift, MissingRole};
 use crate::api::workspace::IsolationMode;
-use crate::azure::error::ErrorClass;
 use crate::azure::machine_learning::OutboundRule;
 
 use super::names;
 use super::outcome::{Reason, Verdict};
-use super::roles::{RoleCheck, missing_approver};
+use super::roles::RoleCheck;
 use super::rule_body::RuleBody;
 
+mod destinations;
+mod judge;
 mod memory;
+mod shown;
+
+use destinations::Destinations;
+use judge::{drift, stand};
+use shown::Shown;
 
 pub use memory::{Refusal, RuleMemory, may_be_one_rules_fault, remember_reading, remember_refusal};
 
@@ -38,6 +43,8 @@ pub struct ObjectKey {
 pub enum Standing {
     /// The rule shall be like this.
     Wanted(RuleBody),
+    /// The object only tells whether the rule is like this.
+    Observed(RuleBody),
     /// The rule stays as ARM shows it, whatever the object says; the verdict tells why.
     Frozen(Verdict),
     /// The object is being deleted, and the rule with it; with what it declared, if that can be told.
@@ -49,6 +56,8 @@ pub enum Standing {
 pub struct Declared {
     /// The object.
     pub key: ObjectKey,
+    /// When it was created, RFC 3339: of two that want the same the older wins.
+    pub created: String,
     /// The rule's name in Azure.
     pub azure_name: String,
     /// What to do with a rule that exists under an explicit name; `None` if the name is derived, which proves it ours.
@@ -61,12 +70,20 @@ pub struct Declared {
     pub token: Option<String>,
 }
 
+impl Declared {
+    /// Whether nobody else may have the name. A derived name belongs to its object whatever it may do: a rule whose object lost a
+    /// grant stays as it is, and is no orphan.
+    fn holds_its_name(&self) -> bool {
+        self.entitled || self.claim.is_none()
+    }
+}
+
 /// All the engine looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct RulesInput<'a> {
     /// The installation's id.
     pub installation: &'a str,
-    /// What the objects declare, oldest first.
+    /// What the objects declare, in any order.
     pub declared: &'a [Declared],
     /// What ARM shows.
     pub observed: &'a [OutboundRule],
@@ -78,8 +95,8 @@ pub struct RulesInput<'a> {
     pub principal: Option<&'a str>,
     /// Whether that identity may approve on a target, by the target's key. Targets that need no role are `Held`.
     pub roles: &'a BTreeMap<String, RoleCheck>,
-    /// Strangers' rules go: ownership is exclusive and the door is open.
-    pub exclusive: bool,
+    /// Ownership is exclusive, and strangers' rules with these names, in lower case, may go.
+    pub exclusive: Option<&'a BTreeSet<String>>,
     /// Orphans go.
     pub prune: bool,
     /// Every object that could stand for a rule is known and readable; otherwise nothing that no object names is removed.
@@ -139,8 +156,8 @@ pub struct RuleState {
     pub service_status: Option<String>,
     /// The role its target lacks.
     pub missing_role: Option<MissingRole>,
-    /// What was found changed: field and value.
-    pub drift: Option<(String, String)>,
+    /// Times the rule was found changed, as far as is remembered, newest last.
+    pub drift: Vec<Drift>,
     /// The object is being deleted and nothing of it is left in Azure.
     pub gone: bool,
 }
@@ -156,13 +173,12 @@ pub struct RulesPlan {
     pub unmanaged: Vec<String>,
     /// Rules of ours without an object.
     pub orphaned: Vec<String>,
-}
-
-/// How a wanted rule stands, and what it needs.
-enum Need {
-    Nothing,
-    Batch(Value),
-    Alone(Value),
+    /// What a person has to say before strangers' rules are removed.
+    pub door: Option<Verdict>,
+    /// What the next write is for, by rule.
+    pub causes: BTreeMap<String, String>,
+    /// What was found changed just now, by Azure name.
+    pub noticed: BTreeMap<String, Vec<Drift>>,
 }
 
 /// What may be written, by Azure name.
@@ -172,23 +188,67 @@ struct Changes {
     batch: BTreeMap<String, Value>,
     /// What is tried by itself; `None` is a removal.
     alone: BTreeMap<String, Option<Value>>,
+    /// Why.
+    causes: BTreeMap<String, String>,
 }
 
-/// ARM compares names without regard to case (ARM RPC, common-api-details).
-fn same_name(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
+/// How many strangers' rules a person is asked about at once: their names have to fit into one acknowledgement.
+const ASKED_AT_ONCE: usize = 25;
+
+/// All that a decision looks at, in the form it needs.
+struct Scene<'a> {
+    input: RulesInput<'a>,
+    shown: Shown<'a>,
+    /// Which object holds each name, in lower case.
+    owners: BTreeMap<String, &'a Declared>,
 }
 
-/// Decides the next write and what to say of every rule.
+impl<'a> Scene<'a> {
+    fn new(input: RulesInput<'a>, declared: &[&'a Declared]) -> Self {
+        let mut owners = BTreeMap::new();
+        for declared in declared.iter().filter(|declared| declared.holds_its_name()) {
+            owners.entry(declared.azure_name.to_ascii_lowercase()).or_insert(*declared);
+        }
+        Self { input, shown: Shown::new(input.observed), owners }
+    }
+
+    /// Whether a rule that no object stands for is ours.
+    fn is_ours(&self, name: &str) -> bool {
+        names::is_ours(self.input.installation, name)
+    }
+
+    /// Whether a rule that no object stands for is removed.
+    fn goes(&self, name: &str) -> bool {
+        self.input.index_whole && if self.is_ours(name) { self.input.prune } else { self.is_acknowledged(name) }
+    }
+
+    /// Whether a person agreed to the removal of this stranger's rule.
+    fn is_acknowledged(&self, name: &str) -> bool {
+        self.input.exclusive.is_some_and(|names| names.contains(&name.to_ascii_lowercase()))
+    }
+}
+
+/// Decides the next write and what to say of every rule. The order of the objects makes no difference.
 pub fn plan(input: RulesInput<'_>) -> RulesPlan {
     let mut plan = RulesPlan::default();
     let mut changes = Changes::default();
+    let mut declared: Vec<&Declared> = input.declared.iter().collect();
+    declared.sort_by_key(|declared| (&declared.created, &declared.key));
+    let scene = Scene::new(input, &declared);
+    let destinations = Destinations::new(&scene, &declared);
     let mut claimed: BTreeSet<String> = BTreeSet::new();
-    for declared in input.declared {
+    for declared in declared {
         let name = declared.azure_name.to_ascii_lowercase();
         // A name that an object only claims, and may not use, stays free for others: nobody can sit on it.
-        let first = if declared.entitled { claimed.insert(name) } else { !claimed.contains(&name) };
-        let state = stand(input, declared, first, &mut changes);
+        let first = if declared.holds_its_name() { claimed.insert(name) } else { !claimed.contains(&name) };
+        let noticed = drift(&scene, declared);
+        let mut state = stand(&scene, &destinations, declared, first, &mut changes);
+        state.drift.extend(input.memory.drift.get(&declared.azure_name).into_iter().flatten().cloned());
+        state.drift.extend(noticed.iter().cloned());
+        state.drift.drain(..state.drift.len().saturating_sub(memory::DRIFTS));
+        if !noticed.is_empty() {
+            plan.noticed.insert(declared.azure_name.clone(), noticed);
+        }
         if state.verdict.reason == Reason::AdoptionRefused {
             plan.unmanaged.push(declared.azure_name.clone());
         }
@@ -197,98 +257,73 @@ pub fn plan(input: RulesInput<'_>) -> RulesPlan {
     // With strangers' rules about, the whole set must not be sent: it would fight with whoever writes them. A rule that an
     // object names but may not take over is a stranger's too, and never removed.
     let mut shared = !plan.unmanaged.is_empty();
+    let mut asked = Vec::new();
     for rule in input.observed.iter().filter(|rule| rule.is_user_defined()) {
         if claimed.contains(&rule.name.to_ascii_lowercase()) {
             continue;
         }
-        let ours = names::is_ours(input.installation, &rule.name);
-        let goes = input.index_whole && if ours { input.prune } else { input.exclusive };
+        let (ours, goes) = (scene.is_ours(&rule.name), scene.goes(&rule.name));
         shared |= !ours && !goes;
         if goes {
-            remove(input, rule, None, &mut changes);
+            let cause =
+                if ours { "no object declares it any more" } else { "others made it, and ownership is Exclusive" };
+            remove(input, rule, None, cause, &mut changes);
+        } else if !ours && !scene.is_acknowledged(&rule.name) {
+            asked.push(rule.name.as_str());
         }
         (if ours { &mut plan.orphaned } else { &mut plan.unmanaged }).push(rule.name.clone());
     }
+    plan.door = input.exclusive.is_some().then(|| exclusive_door(&asked)).flatten();
     let cost = if shared && changes.batch.len() > 1 {
         ". One rule at a time, because the workspace has rules that others made: that takes a write of minutes for each"
     } else {
         ""
     };
-    plan.write = choose(input, changes, shared);
+    let causes = std::mem::take(&mut changes.causes);
+    plan.write = choose(&scene, changes, shared);
     let written = plan.write.as_ref().map(RuleWrite::names).unwrap_or_default();
     // Whatever else is said of a rule, such as ARM's last refusal, stays until ARM says something new.
     for state in plan.states.values_mut().filter(|state| state.verdict.reason == Reason::Pending) {
+        let cause = causes.get(&state.azure_name).map(|cause| format!(": {cause}")).unwrap_or_default();
         state.verdict = if written.contains(&state.azure_name) {
-            Verdict::new(Reason::Updating, format!("the rule is being written to Azure{cost}"))
+            Verdict::new(Reason::Updating, format!("the rule is being written to Azure{cause}{cost}"))
         } else {
             Verdict::new(Reason::Pending, format!("waiting for its turn{cost}"))
         };
     }
+    plan.causes = causes.into_iter().filter(|(name, _)| written.contains(name)).collect();
+    destinations.name_the_waiting(&mut plan.states);
     plan
 }
 
-/// Decides how a declared rule stands. `first` is whether no older object declares a rule of that name.
-fn stand(input: RulesInput<'_>, declared: &Declared, first: bool, changes: &mut Changes) -> RuleState {
-    let name = &declared.azure_name;
-    let named = input.observed.iter().find(|rule| same_name(&rule.name, name));
-    let present = named.filter(|rule| rule.is_user_defined());
-    let mut state = RuleState {
-        verdict: Verdict::new(Reason::Pending, ""),
-        azure_name: name.clone(),
-        service_status: present.and_then(OutboundRule::status).map(ToOwned::to_owned),
-        missing_role: None,
-        drift: None,
-        gone: false,
-    };
-    match &declared.standing {
-        Standing::Removing(_) if !declared.entitled && declared.claim.is_some() => {
-            state.verdict = Verdict::new(Reason::Deleting, "Azure keeps the rule: it never was this object's");
-            state.gone = true;
-        }
-        standing if !first => {
-            state.verdict = Verdict::new(
-                Reason::ManagedElsewhere,
-                format!("an older OutboundRule declares the rule {name} of this workspace; delete one of the two"),
-            );
-            state.gone = matches!(standing, Standing::Removing(_));
-        }
-        Standing::Frozen(verdict) => state.verdict = verdict.clone(),
-        Standing::Removing(body) => match present.filter(|rule| took_over(declared, body.as_ref(), rule)) {
-            Some(rule) => state.verdict = remove(input, rule, declared.token.as_deref(), changes),
-            None => {
-                state.verdict = Verdict::new(Reason::Deleting, "nothing of the rule is left to remove from Azure");
-                state.gone = true;
-            }
-        },
-        Standing::Wanted(_) if named.is_some() && present.is_none() => {
-            state.verdict = Verdict::new(
-                Reason::AdoptionRefused,
-                format!("{name} is a rule that Azure made for the workspace itself; choose another azureName"),
-            );
-        }
-        Standing::Wanted(body) => match judge(input, declared, body, present, &mut state) {
-            Need::Nothing => {}
-            Need::Batch(properties) => drop(changes.batch.insert(name.clone(), properties)),
-            Need::Alone(properties) => drop(changes.alone.insert(name.clone(), Some(properties))),
-        },
+/// What a person has to say before the strangers' rules `names` are removed: each of them by name, so that a rule that somebody
+/// makes later is asked about again.
+fn exclusive_door(names: &[&str]) -> Option<Verdict> {
+    let shown = &names[..names.len().min(ASKED_AT_ONCE)];
+    if shown.is_empty() {
+        return None;
     }
-    state
+    let more = if names.len() > shown.len() { " first (and then for the others)" } else { "" };
+    Some(Verdict::new(
+        Reason::AcknowledgementRequired,
+        format!(
+            "outboundRules.ownership: Exclusive removes rules that others made, here {}. Until then each of our own takes a write \
+             by itself. If they may go, acknowledge{more} {{door: ExclusiveRules, value: {:?}}}",
+            names.len(),
+            shown.join(",")
+        ),
+    ))
 }
 
-/// Whether `rule` is the object's to delete. Rules carry no tag, so one under an explicit name that was to be taken over only if
-/// it matches counts as taken over only if it does.
-fn took_over(declared: &Declared, body: Option<&RuleBody>, rule: &OutboundRule) -> bool {
-    match declared.claim {
-        None | Some(Adoption::Always) => true,
-        Some(Adoption::IfMatching) => {
-            body.zip(RuleBody::observed(rule)).is_some_and(|(declared, shown)| declared.same(&shown))
-        }
-        Some(Adoption::Never) => false,
-    }
-}
-
-/// Has `rule` removed, unless ARM is at it already, or has refused just now: then the others go first.
-fn remove(input: RulesInput<'_>, rule: &OutboundRule, token: Option<&str>, changes: &mut Changes) -> Verdict {
+/// Has `rule` removed because of `cause`, unless ARM is at it already, or has refused just now: then the others go first.
+fn remove(
+    input: RulesInput<'_>,
+    rule: &OutboundRule,
+    token: Option<&str>,
+    cause: &str,
+    changes: &mut Changes,
+) -> Verdict {
+    changes.causes.insert(rule.name.clone(), cause.to_owned());
     if let Some(refusal) = refusal(input, &rule.name, &names::body_hash(None), token) {
         if elapsed(refusal.at, input.now) >= input.retry {
             changes.alone.insert(rule.name.clone(), None);
@@ -310,177 +345,19 @@ fn refusal<'a>(input: RulesInput<'a>, name: &str, hash: &str, token: Option<&str
     })
 }
 
-/// Decides what a wanted rule needs and what is said of it.
-fn judge(
-    input: RulesInput<'_>,
-    declared: &Declared,
-    body: &RuleBody,
-    present: Option<&OutboundRule>,
-    state: &mut RuleState,
-) -> Need {
-    if let Some(verdict) = forbidden(body, input.isolation) {
-        state.verdict = verdict;
-        return Need::Nothing;
-    }
-    let shown = present.and_then(RuleBody::observed);
-    let same = shown.as_ref().is_some_and(|shown| body.same(shown));
-    if present.is_some() && !same && matches!(declared.claim, Some(Adoption::Never | Adoption::IfMatching)) {
-        state.verdict = Verdict::new(
-            Reason::AdoptionRefused,
-            format!(
-                "a rule named {} exists and is not as declared. To change it, set adoption: Always; to leave it, choose \
-                 another azureName",
-                declared.azure_name
-            ),
-        );
-        return Need::Nothing;
-    }
-    let role = match body {
-        RuleBody::PrivateEndpoint { resource_id, .. } => {
-            input.roles.get(&resource_id.to_ascii_lowercase()).copied().unwrap_or(RoleCheck::Unknown)
-        }
-        _ => RoleCheck::Held,
-    };
-    let properties = body.to_body();
-    let hash = names::body_hash(Some(&properties));
-    if same {
-        return in_place(input, declared, body, present, role, properties, state);
-    }
-    if input.memory.seen.get(&declared.azure_name) == Some(&hash) {
-        let found = shown.as_ref().map_or_else(|| "missing".to_owned(), RuleBody::short);
-        state.drift = Some(("properties".into(), found));
-    }
-    if let (RuleBody::Fqdn { .. }, Some(sku)) = (body, input.firewall_closed)
-        && !input.observed.iter().any(|rule| matches!(RuleBody::observed(rule), Some(RuleBody::Fqdn { .. })))
-    {
-        state.verdict = Verdict::new(
-            Reason::AcknowledgementRequiredElsewhere,
-            format!(
-                "the first FQDN rule starts an Azure Firewall ({sku}), which costs by the hour. The workspace's owner can \
-                 allow it: acknowledge {{door: AzureFirewall, value: {sku}}} on the AmlWorkspace"
-            ),
-        );
-        return Need::Nothing;
-    }
-    if let Some(refusal) = refusal(input, &declared.azure_name, &hash, declared.token.as_deref()) {
-        let missing_role = refusal.error.class == ErrorClass::ApproverRoleMissing;
-        if missing_role {
-            say_missing_role(input, body, state);
-        } else {
-            state.verdict = Verdict::of_error("ARM refused the rule", &refusal.error);
-        }
-        // An assignment takes effect some minutes after it shows, and may not suffice: sooner than else, but not at once.
-        let held = missing_role && role == RoleCheck::Held;
-        let wait = if held { input.retry / 5 } else { input.retry };
-        let due = elapsed(refusal.at, input.now) >= wait;
-        return if due { Need::Alone(properties) } else { Need::Nothing };
-    }
-    if role == RoleCheck::Missing {
-        // Tried once all the same, by itself: ARM's own answer counts, and it may make a connection that a person can approve.
-        say_missing_role(input, body, state);
-        return Need::Alone(properties);
-    }
-    // Refused before and nothing about it has changed but the identity or the retry token: not at the others' risk.
-    if input.memory.refusals.get(&declared.azure_name).is_some_and(|refusal| refusal.body_hash == hash) {
-        return Need::Alone(properties);
-    }
-    Need::Batch(properties)
-}
-
-/// What is said of a rule that ARM shows as declared, and whether it has to be written once more.
-fn in_place(
-    input: RulesInput<'_>,
-    declared: &Declared,
-    body: &RuleBody,
-    present: Option<&OutboundRule>,
-    role: RoleCheck,
-    properties: Value,
-    state: &mut RuleState,
-) -> Need {
-    let Some(rule) = present else { return Need::Nothing };
-    if rule.is_active() {
-        state.verdict = Verdict::new(Reason::Active, format!("{} is reachable", body.short()));
-        return Need::Nothing;
-    }
-    let failed = rule.status().is_some_and(|status| status.eq_ignore_ascii_case("Failed"));
-    if !input.network_active && !failed {
-        state.verdict =
-            Verdict::new(Reason::Defined, "defined in Azure; it becomes active when the managed network is built");
-        return Need::Nothing;
-    }
-    if rule.status().is_some_and(|status| ["provisioning", "deleting"].contains(&status.to_ascii_lowercase().as_str()))
-    {
-        state.verdict = Verdict::new(Reason::Updating, "Azure is putting the rule into force");
-        return Need::Nothing;
-    }
-    let why = rule.error_information().unwrap_or("no reason was given");
-    if role == RoleCheck::Missing {
-        say_missing_role(input, body, state);
-    } else {
-        state.verdict = Verdict::new(
-            Reason::AzureRefused,
-            format!(
-                "Azure shows the rule as {}{}: {why}. If it is a private endpoint, its connection may wait for approval on the \
-                 target; it is written again now and then",
-                rule.status().unwrap_or("unknown"),
-                if input.network_active { " although the network is active" } else { "" }
-            ),
-        );
-    }
-    let last = input.memory.nudged.get(&declared.azure_name);
-    let due = last.is_none_or(|at| elapsed(*at, input.now) >= input.retry);
-    // Writing it again makes AML approve its own connection once the role is there; without it, it would change nothing.
-    if due && role != RoleCheck::Missing { Need::Alone(properties) } else { Need::Nothing }
-}
-
-fn say_missing_role(input: RulesInput<'_>, body: &RuleBody, state: &mut RuleState) {
-    let RuleBody::PrivateEndpoint { resource_id, .. } = body else { return };
-    let Ok(target) = ArmId::parse(resource_id) else { return };
-    let missing = missing_approver(input.principal.unwrap_or("<principal of the workspace>"), &target);
-    state.verdict = Verdict::new(
-        Reason::ApproverRoleMissing,
-        format!(
-            "the workspace's identity {} may not approve its private endpoint on {}. Somebody who may assign roles there can \
-             run: {}",
-            missing.principal_id, missing.scope, missing.command
-        ),
-    );
-    state.missing_role = Some(missing);
-}
-
-/// Why `isolation` does not take `body`, if so (Microsoft: "Workspace managed virtual network isolation", outbound rules).
-pub fn forbidden(body: &RuleBody, isolation: IsolationMode) -> Option<Verdict> {
-    let fix = match (isolation, body) {
-        (IsolationMode::AllowOnlyApprovedOutbound, _)
-        | (IsolationMode::AllowInternetOutbound, RuleBody::PrivateEndpoint { .. }) => return None,
-        (IsolationMode::AllowInternetOutbound, _) => {
-            "everything may go out already, so Azure takes private-endpoint rules only; delete this rule, or set the \
-             workspace's isolationMode to AllowOnlyApprovedOutbound"
-        }
-        (IsolationMode::Disabled, _) => "there is no managed network; set the workspace's isolationMode first",
-    };
-    Some(Verdict::new(
-        Reason::IsolationModeForbids,
-        format!(
-            "a rule of type {} does not go with the workspace's isolation mode {}: {fix}",
-            body.type_(),
-            isolation.as_str()
-        ),
-    ))
-}
-
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     now.duration_since(since).try_into().unwrap_or(Duration::ZERO)
 }
 
 /// Picks the next write: removals first, so that a rule may be re-created under another name; then all changes that can go
 /// together; then what is tried by itself.
-fn choose(input: RulesInput<'_>, mut changes: Changes, shared: bool) -> Option<RuleWrite> {
+fn choose(scene: &Scene<'_>, mut changes: Changes, shared: bool) -> Option<RuleWrite> {
     if let Some(name) = changes.removals.pop_first() {
         return Some(RuleWrite::Delete { name });
     }
     let batch = &mut changes.batch;
-    if let Some(group) = input.memory.groups.iter().find(|group| batch.keys().any(|name| group.contains(name))) {
+    let groups = &scene.input.memory.groups;
+    if let Some(group) = groups.iter().find(|group| group.iter().any(|name| batch.contains_key(name))) {
         batch.retain(|name, _| group.contains(name));
     }
     if shared || batch.len() <= 1 {
@@ -491,8 +368,9 @@ fn choose(input: RulesInput<'_>, mut changes: Changes, shared: bool) -> Option<R
         });
     }
     // The whole set as ARM shows it, with the changes laid over it: right whether ARM merges the map or replaces it.
-    let kept = input.observed.iter().filter(|rule| rule.is_user_defined());
-    let kept = kept.filter(|rule| !changes.batch.keys().any(|name| same_name(name, &rule.name)));
+    let changed: BTreeSet<String> = batch.keys().map(|name| name.to_ascii_lowercase()).collect();
+    let kept = scene.input.observed.iter().filter(|rule| rule.is_user_defined());
+    let kept = kept.filter(|rule| !changed.contains(&rule.name.to_ascii_lowercase()));
     let mut rules: Map<String, Value> = kept.map(|rule| (rule.name.clone(), rule.to_body())).collect();
     let names = changes.batch.keys().cloned().collect();
     rules.extend(changes.batch);

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 
 use super::attempts::Attempts;
 use super::board::{Board, Standings};
+use super::calm::Calm;
 use super::connections::Clients;
 use super::endings::Endings;
 use super::events::Events;
@@ -67,6 +68,8 @@ pub struct Context {
     pub triggers: Triggers,
     /// Lanes.
     pub lanes: Lanes,
+    /// Places for turns that nobody waits for.
+    pub calm: Calm,
     /// What lanes know of rules.
     pub board: Board,
     /// What became of people's decisions.

@@ -122,7 +122,7 @@ impl Indexes {
             .state()
             .iter()
             .filter_map(|rule| rule.0.as_ref().ok())
-            .filter(|rule| workspace_key(rule) == *key)
+            .filter(|rule| refers_to(rule, key))
             .cloned()
             .collect();
         rules.sort_by_cached_key(age);
@@ -193,6 +193,13 @@ pub fn admits(workspace: &AmlWorkspace, rule: &OutboundRule, labels: &BTreeMap<S
     let allowed = workspace.spec.allowed_rules.as_ref();
     rule.namespace() == workspace.namespace()
         || allowed.is_some_and(|allowed| allowed.namespaces.matches(&namespace, labels))
+}
+
+/// True if `rule` refers to the workspace `key`. Asked of every rule in the cluster for each workspace's turn, so it copies nothing.
+fn refers_to(rule: &OutboundRule, key: &ObjectKey) -> bool {
+    let reference = &rule.spec.workspace_ref;
+    let namespace = reference.namespace.as_ref().or(rule.metadata.namespace.as_ref());
+    reference.name == key.name && namespace == Some(&key.namespace)
 }
 
 /// The workspace that `rule` refers to.

@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod board;
+pub mod calm;
 pub mod connections;
 pub mod context;
 pub mod driver;

@@ -28,6 +28,10 @@ pub struct Pace {
     pub silence: Duration,
     /// From the end of a policy to the withdrawal of what it approved, where the policy does not say.
     pub withdrawal_grace: Duration,
+    /// How long Azure usually takes to create, change or delete something.
+    pub usual_change: Duration,
+    /// How long Azure usually takes to build a managed network, or to change one that is built.
+    pub usual_building: Duration,
     /// Between two tries of a rule that ARM refused.
     pub rule_retry: Duration,
     /// Between two looks at role assignments while a role is missing.
@@ -68,6 +72,8 @@ impl Default for Pace {
             late: seconds(24 * 3600),
             silence: seconds(120),
             withdrawal_grace: seconds(3600),
+            usual_change: seconds(600),
+            usual_building: seconds(1800),
             rule_retry: seconds(600),
             role_recheck: seconds(60),
             role_memory: seconds(12 * 3600),
@@ -112,6 +118,8 @@ impl Pace {
             late: by(self.late),
             silence: by(self.silence),
             withdrawal_grace: by(self.withdrawal_grace),
+            usual_change: by(self.usual_change),
+            usual_building: by(self.usual_building),
             rule_retry: by(self.rule_retry),
             role_recheck: by(self.role_recheck),
             role_memory: by(self.role_memory),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
 use prometheus_client::encoding::text;
@@ -111,6 +111,7 @@ struct Inner {
     azure_requests: Counters<4>,
     azure_time: Histograms,
     azure_remaining: Gauges<2>,
+    azure_paused: Gauges<2>,
     kubernetes_requests: Counters<2>,
     leader: Gauge,
     operations: Counters<1>,
@@ -162,6 +163,12 @@ impl Metrics {
                 r,
                 "azure_throttle_remaining",
                 "Requests Azure Resource Manager would still accept at once.",
+                Family::default(),
+            ),
+            azure_paused: add(
+                r,
+                "azure_throttle_paused_until_seconds",
+                "Unix time until which Azure Resource Manager asked for no more such requests; 0 if it never did.",
                 Family::default(),
             ),
             kubernetes_requests: add(
@@ -221,11 +228,22 @@ impl Metrics {
         inner.azure_requests.get_or_create(&[("provider", provider), method(), class, ("code", code)]).inc();
     }
 
-    /// ARM said that `remaining` requests of `kind` are left in `subscription`.
-    pub fn throttle_remaining(&self, subscription: &str, kind: ThrottleKind, remaining: u32) {
-        let subscription = self.0.subscriptions.admit(&subscription.to_ascii_lowercase());
+    /// `remaining` requests of `kind` are left in `subscription`, or outside of any; `paused_until`: ARM asked for none before.
+    pub fn throttle_level(
+        &self,
+        subscription: Option<&str>,
+        kind: ThrottleKind,
+        remaining: u32,
+        paused_until: Option<SystemTime>,
+    ) {
+        let subscription = self.0.subscriptions.admit(&subscription.unwrap_or("none").to_ascii_lowercase());
         let labels = [("subscription", subscription), ("kind", kind.label().into())];
         self.0.azure_remaining.get_or_create(&labels).set(remaining.into());
+        // A pause that is over stays as a time in the past; without any there is a 0, so that the series exists before the first.
+        let paused = self.0.azure_paused.get_or_create(&labels);
+        if let Some(until) = paused_until.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+            paused.set(i64::try_from(until.as_secs()).unwrap_or(i64::MAX));
+        }
     }
 
     /// The Kubernetes API server answered with `status`, or did not answer.
@@ -413,8 +431,10 @@ mod tests {
         metrics.azure_request(answer);
         metrics.azure_request(AzureAnswer { provider: "MICROSOFT.NETWORK", ..answer });
         metrics.azure_request(AzureAnswer { status: None, code: None, ..answer });
-        metrics.throttle_remaining("S1", ThrottleKind::Writes, 199);
-        metrics.throttle_remaining("s1", ThrottleKind::Writes, 12);
+        metrics.throttle_level(Some("S1"), ThrottleKind::Writes, 199, None);
+        let paused = SystemTime::UNIX_EPOCH + 1000 * SECOND;
+        metrics.throttle_level(Some("s1"), ThrottleKind::Writes, 12, Some(paused));
+        metrics.throttle_level(None, ThrottleKind::Reads, 250, None);
 
         has(
             &metrics,
@@ -426,6 +446,9 @@ mod tests {
         );
         has(&metrics, r#"azure_request_seconds_count{method="PUT"} 3"#);
         has(&metrics, r#"azure_throttle_remaining{subscription="s1",kind="writes"} 12"#);
+        has(&metrics, r#"azure_throttle_paused_until_seconds{subscription="s1",kind="writes"} 1000"#);
+        has(&metrics, r#"azure_throttle_remaining{subscription="none",kind="reads"} 250"#);
+        has(&metrics, r#"azure_throttle_paused_until_seconds{subscription="none",kind="reads"} 0"#);
     }
 
     #[test]

@@ -289,7 +289,61 @@ async fn wrong_workspaces_are_refused_with_the_way_out() {
                 change("spec.associatedResources.storageAccount.resourceId", format!("{storage}?x=1").into()),
                 &["associatedResources.storageAccount.resourceId", "ARM id of a storage account"],
             ),
-            wrong("no managed network", without(&right, "spec.managedNetwork"), &["spec.managedNetwork", "Required"]),
+            wrong(
+                "no managed network",
+                without(&right, "spec.managedNetwork"),
+                &["every other kind has managedNetwork and associatedResources of its own"],
+            ),
+            wrong(
+                "a project with a network of its own",
+                with(&change("spec.kind", "Project".into()), "spec.hub", json!({"workspaceRef": {"name": "hub"}})),
+                &["of kind Project", "takes managedNetwork, associatedResources and encryption from it"],
+            ),
+            wrong(
+                "a hub for what is no project",
+                change("spec.hub", json!({"workspaceRef": {"name": "hub"}})),
+                &["every other kind has", "no hub"],
+            ),
+            wrong(
+                "a hub named twice",
+                change("spec.hub", json!({"workspaceRef": {"name": "hub"}, "resourceId": world.workspace_id()})),
+                &["exactly one of resourceId and workspaceRef"],
+            ),
+            wrong(
+                "addresses beside everybody",
+                change("spec.networkAcls", json!({"defaultAction": "Allow", "ipRules": ["20.1.2.3"]})),
+                &["networkAcls.ipRules", "set Deny"],
+            ),
+            wrong(
+                "an address that is none",
+                change("spec.networkAcls", json!({"defaultAction": "Deny", "ipRules": ["20.1.2.300"]})),
+                &["networkAcls.ipRules", "20.1.2.0/24"],
+            ),
+            wrong(
+                "a block of the wrong shape",
+                change("spec.networkAcls", json!({"defaultAction": "Deny", "ipRules": ["20.1.2.3/24"]})),
+                &["networkAcls.ipRules", "20.1.2.0/24"],
+            ),
+            wrong(
+                "an IPv6 address",
+                change("spec.networkAcls", json!({"defaultAction": "Deny", "ipRules": ["2603:1020::1"]})),
+                &["networkAcls.ipRules", "public IPv4"],
+            ),
+            wrong(
+                "the operator's own tag",
+                change("spec.tags", json!({"aml-operator.io-owner": "me"})),
+                &["tags", "which are taken"],
+            ),
+            wrong("a tag with a comma", change("spec.tags", json!({"a,b": "c"})), &["tags", "comma"]),
+            wrong("a tag with a backslash", change("spec.tags", json!({"a\\b": "c"})), &["tags", "backslash"]),
+            wrong(
+                "a key without a version",
+                change(
+                    "spec.encryption",
+                    json!({"keyVault": {"resourceId": vault}, "keyIdentifier": "https://fraudkeys.vault.azure.net/keys/k"}),
+                ),
+                &["encryption.keyIdentifier", "/keys/<name>/<version>"],
+            ),
             wrong(
                 "an unknown isolation mode",
                 change("spec.managedNetwork.isolationMode", "Strict".into()),
@@ -322,7 +376,13 @@ async fn wrong_workspaces_are_refused_with_the_way_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_azure_cannot_change_in_a_workspace_does_not_change() {
     let world = World::new().await;
-    let right = world.workspace_manifest();
+    let mut right = world.workspace_manifest();
+    right["spec"]["kind"] = json!("Default");
+    right["spec"]["hbiWorkspace"] = json!(false);
+    right["spec"]["enableDataIsolation"] = json!(false);
+    let key = "https://fraudkeys.vault.azure.net/keys/k/1";
+    right["spec"]["encryption"] =
+        json!({"keyVault": {"resourceId": world.id("Microsoft.KeyVault/vaults", "fraudkeys")}, "keyIdentifier": key});
     world.apply(right.clone()).await;
     let change = |path: &str, value: Value| with(&right, path, value);
     let storage = world.id("Microsoft.Storage/storageAccounts", "other");
@@ -350,6 +410,18 @@ async fn what_azure_cannot_change_in_a_workspace_does_not_change() {
                 change("spec.associatedResources.keyVault.resourceId", vault.into()),
                 &["associatedResources", "storage account or key vault"],
             ),
+            wrong("another kind", change("spec.kind", "Hub".into()), &["kind cannot change", "create another"]),
+            wrong("other diagnostics", change("spec.hbiWorkspace", true.into()), &["hbiWorkspace cannot change"]),
+            wrong(
+                "other isolation of data",
+                change("spec.enableDataIsolation", true.into()),
+                &["enableDataIsolation cannot change"],
+            ),
+            wrong(
+                "another vault of the key",
+                change("spec.encryption.keyVault.resourceId", world.id("Microsoft.KeyVault/vaults", "k2").into()),
+                &["encryption.keyVault"],
+            ),
             wrong(
                 "a name in Azure afterwards",
                 change("spec.azureName", "fraud2".into()),
@@ -362,10 +434,13 @@ async fn what_azure_cannot_change_in_a_workspace_does_not_change() {
         .to_uppercase()
         .replace("/SUBSCRIPTIONS/", "/subscriptions/");
     world
-        .accepts(vec![(
-            "the same storage, spelled otherwise",
-            change("spec.associatedResources.storageAccount.resourceId", spelled.into()),
-        )])
+        .accepts(vec![
+            (
+                "the same storage, spelled otherwise",
+                change("spec.associatedResources.storageAccount.resourceId", spelled.into()),
+            ),
+            ("another key of the same vault", change("spec.encryption.keyIdentifier", key.replace("/1", "/2").into())),
+        ])
         .await;
 }
 
@@ -570,6 +645,15 @@ async fn right_manifests_are_accepted() {
         "type": "SystemAssigned,UserAssigned", "userAssignedIdentities": [user],
         "primaryUserAssignedIdentity": user.to_lowercase(),
     });
+    let project = with(
+        &with(
+            &without(&without(&workspace, "spec.managedNetwork"), "spec.associatedResources"),
+            "spec.kind",
+            "Project".into(),
+        ),
+        "spec.hub",
+        json!({"workspaceRef": {"name": "hub", "namespace": "platform"}}),
+    );
     let named = with(&of_workspace("metadata.name", "fraud.eu".into()), "spec.azureName", "Fraud_EU-1".into());
     let tag = |ports: &str| {
         let destination = json!({"serviceTag": {"tag": "Storage.WestEurope", "protocol": "*", "portRanges": ports}});
@@ -593,6 +677,15 @@ async fn right_manifests_are_accepted() {
             ("a user-assigned identity", of_workspace("spec.identity", identity)),
             ("a name of its own in Azure", named),
             ("no managed network", of_workspace("spec.managedNetwork", json!({"isolationMode": "Disabled"}))),
+            ("a project", project),
+            (
+                "addresses",
+                of_workspace(
+                    "spec.networkAcls",
+                    json!({"defaultAction": "Deny", "ipRules": ["20.1.2.3", "20.2.0.0/16"]}),
+                ),
+            ),
+            ("tags", of_workspace("spec.tags", json!({"cost center": "42", "Team:Owner": ""}))),
             ("the usual rule", world.lake_rule("rule")),
             ("a host", world.fqdn("rule", "pytorch.org")),
             ("a wildcard", world.fqdn("rule", "*.pytorch.org")),

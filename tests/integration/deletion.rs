@@ -204,3 +204,60 @@ async fn many_removals_at_once_wait_for_a_word() {
     assert_eq!(world.rules_in_azure().len(), 2);
     operator.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_endpoint_connections_go_first_and_the_workspace_after_them() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let mut workspace = world.workspace_manifest();
+    workspace["spec"]["deletionPolicy"] = json!("Delete");
+    world.apply(world.connection_manifest()).await;
+    world.apply(workspace.clone()).await;
+    world.until_reason(&workspace, "Secured").await;
+    for name in ["one", "two"] {
+        world.knock(&world.workspace_id(), &World::endpoint(&world.subscription, "hub", name));
+    }
+    world.delete(&workspace).await;
+    world.until_gone(&workspace).await;
+    let deleted = deletions(&world);
+    let (last, first) = deleted.split_last().expect("deletions");
+    assert!(last.ends_with("workspaces/fraud"), "{deleted:?}");
+    assert_eq!(first.len(), 2, "{deleted:?}");
+    assert!(first.iter().all(|write| write.contains("/privateEndpointConnections/")), "{deleted:?}");
+    operator.stop().await;
+}
+
+/// A lock of Azure's own, and a policy; the deletion waits for both, says so, and does not hammer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_workspace_waits_for_whoever_unlocks_it() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let mut workspace = world.workspace_manifest();
+    workspace["spec"]["deletionPolicy"] = json!("Delete");
+    world.apply(world.connection_manifest()).await;
+    world.apply(workspace.clone()).await;
+    world.until_reason(&workspace, "Secured").await;
+    let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
+    let lock = format!("{group}/providers/Microsoft.Authorization/locks/keep");
+    let body = json!({"properties": {"level": "CanNotDelete"}});
+    let (status, answer) = world.ask_azure(reqwest::Method::PUT, &lock, "2020-05-01", Some(&body)).await;
+    assert!((200..300).contains(&status), "{answer}");
+    world.delete(&workspace).await;
+    let locked = world.until_reason(&workspace, "Locked").await;
+    let message = condition(&locked, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    for word in ["ScopeLocked", "remove the resource lock", "aml-operator.io/abandon"] {
+        assert!(message.contains(word), "{message}");
+    }
+    assert_eq!(condition(&locked, "Reconciling")["status"], "True");
+    // The policy is there before the lock goes, so that there is no moment in between.
+    let denied = arm_simulator::Fault::status(403, "RequestDisallowedByPolicy").method("DELETE");
+    world.azure.add_fault(denied.path("workspaces/fraud").always());
+    world.ask_azure(reqwest::Method::DELETE, &lock, "2020-05-01", None).await;
+    let denied = world.until_reason(&workspace, "PolicyDenied").await;
+    assert!(condition(&denied, "Ready")["message"].as_str().unwrap_or_default().contains("aml-operator.io/abandon"));
+    world.azure.clear_faults();
+    world.azure.add_fault(arm_simulator::Fault::status(409, "Conflict").method("DELETE").path("workspaces").times(3));
+    world.until_gone(&workspace).await;
+    assert_eq!(world.in_azure("fraud").await, Value::Null);
+    operator.stop().await;
+}

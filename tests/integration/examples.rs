@@ -12,8 +12,9 @@ use crate::support::{CLIENT, OBJECT, TENANT, World, condition, control_plane, se
 
 /// Examples share names: a namespace `platform`, a connection `contoso`.
 static NAMES: Mutex<()> = Mutex::const_new(());
-/// Files beside the manifests: what the simulated Azure holds, what makes it a kustomization, and what a person creates later.
-const NOT_APPLIED: [&str; 3] = ["azure.yaml", "kustomization.yaml", "decision.yaml"];
+/// Files beside the manifests: what the simulated Azure holds, what makes it a kustomization, what a person creates later, and
+/// the grants of rule sets, which are the platform team's.
+const NOT_APPLIED: [&str; 4] = ["azure.yaml", "kustomization.yaml", "decision.yaml", "connection.yaml"];
 const OWN: &str = "00000000-0000-0000-0000-000000000002";
 const ANALYTICS: &str = "00000000-0000-0000-0000-000000000001";
 const PARTNER: &str = "00000000-0000-0000-0000-00000000000a";
@@ -48,6 +49,12 @@ async fn overlay(world: &World, name: &str, connected: bool) -> String {
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["example"],
         "labels": [{"pairs": {"test": world.mark}}],
     });
+    if name == "rule-sets" {
+        // It is added to a team's other objects, and takes their namespace for granted.
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-fraud"}});
+        fs::write(folder.join("namespace.yaml"), namespace.to_string()).expect("a namespace");
+        kustomization["resources"] = json!(["namespace.yaml", "example"]);
+    }
     if connected {
         kustomization["patches"] = json!([{"target": {"kind": "AzureConnection"}, "patch": patch.to_string()}]);
     }

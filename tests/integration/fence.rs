@@ -27,7 +27,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 12] = [
+const FENCED: [Field; 15] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -45,6 +45,9 @@ const FENCED: [Field; 12] = [
     ),
     field("AmlWorkspace.spec.identity.userAssignedIdentities[]", IDENTITY, "reach"),
     field("AmlWorkspace.spec.identity.primaryUserAssignedIdentity", IDENTITY, "reach"),
+    field("AmlWorkspace.spec.encryption.keyVault.resourceId", "Microsoft.KeyVault/vaults", "reach"),
+    field("AmlWorkspace.spec.encryption.userAssignedIdentity", IDENTITY, "reach"),
+    field("AmlWorkspace.spec.hub.resourceId", WORKSPACE, "reach"),
     field("OutboundRule.spec.privateEndpoint.resourceId", STORAGE, "reach"),
     field("PrivateEndpointApproval.spec.target.resourceId", STORAGE, "approve"),
     field("PrivateEndpointApproval.spec.target.resourceGroupId", GROUP, "approve"),
@@ -162,10 +165,21 @@ impl World {
             id = format!("/subscriptions/{}/resourceGroups/theirs", self.subscription);
             object["spec"]["target"] = json!({"resourceType": STORAGE});
         }
-        if field.type_ == IDENTITY {
+        if path.starts_with("spec.identity.") {
             object["spec"]["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": [id]});
         }
-        if field.type_ == WORKSPACE {
+        if path.starts_with("spec.encryption.") {
+            let own = self.id("Microsoft.KeyVault/vaults", "fraudkeys");
+            let key = "https://fraudkeys.vault.azure.net/keys/k/1";
+            object["spec"]["encryption"] = json!({"keyVault": {"resourceId": own}, "keyIdentifier": key});
+        }
+        if path.starts_with("spec.hub.") {
+            object["spec"]["kind"] = json!("Project");
+            for own in ["managedNetwork", "associatedResources"] {
+                object["spec"].as_object_mut().expect("a spec").remove(own);
+            }
+        }
+        if field.type_ == WORKSPACE && field.verb == "covers" {
             let (subscription, group, workspace) = match path {
                 "spec.subscriptionId" => (FOREIGN, "rg", name),
                 "spec.resourceGroup" => (self.subscription.as_str(), "theirs", name),

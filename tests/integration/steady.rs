@@ -139,6 +139,9 @@ async fn what_is_changed_behind_the_back_is_put_right_and_told() {
         .await;
     assert_eq!(put_right["status"]["drift"][0]["field"], "properties.publicNetworkAccess");
     assert_eq!(put_right["status"]["drift"][0]["found"], "Enabled");
+    assert_eq!(put_right["status"]["drift"][0]["wanted"], "Disabled");
+    let told = "properties.publicNetworkAccess is Enabled, declared Disabled";
+    world.eventually("the event", || async { warned(&world, "Drift").await.as_deref() == Some(told) }).await;
     operator.stop().await;
 }
 
@@ -241,4 +244,41 @@ async fn what_azure_takes_without_showing_it_is_sent_later_each_time() {
     world.azure.clear_faults();
     world.until_reason(&workspace, "Secured").await;
     operator.stop().await;
+}
+
+/// An operation that outlives its usual time says so, is a warning at twice that time, and is followed all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_is_told_and_followed() {
+    let mut slow = settings();
+    slow.operation_seconds.provision = 100_000.0;
+    let mut world = World::with(slow).await;
+    world.pace.usual_building = std::time::Duration::from_millis(500);
+    let operator = world.operator().await;
+    let workspace = world.workspace_manifest();
+    world.apply(world.connection_manifest()).await;
+    world.apply(workspace.clone()).await;
+    let late = world.until_reason(&workspace, "Overdue").await;
+    let message = condition(&late, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("building the managed network") && message.contains("more than twice"), "{message}");
+    assert_eq!(condition(&late, "Reconciling")["status"], "True");
+    world.rest().await;
+    let still = world.read(&workspace).await.expect("the workspace");
+    assert_eq!(condition(&still, "Ready"), condition(&late, "Ready"), "it is said once");
+    let provisions = || world.written().iter().filter(|write| write.contains("provisionManagedNetwork")).count();
+    assert_eq!(provisions(), 1, "nothing is started anew");
+    world.eventually("the warning", || async { warned(&world, "Overdue").await.is_some() }).await;
+    world.azure.clock().advance(std::time::Duration::from_secs(100_000));
+    world.until_reason(&workspace, "Secured").await;
+    assert_eq!(provisions(), 1);
+    operator.stop().await;
+}
+
+/// The note of the Warning event with this reason in the team's namespace.
+async fn warned(world: &World, reason: &str) -> Option<String> {
+    let events = crate::support::control_plane().await;
+    let events = events.kubectl(&["get", "events", "-n", &world.team, "-o", "json"]).await.expect("the events");
+    let events: Value = serde_json::from_str(&events).expect("JSON");
+    let events = events["items"].as_array().cloned().unwrap_or_default();
+    let found = events.into_iter().find(|event| event["reason"] == reason && event["type"] == "Warning")?;
+    found["message"].as_str().map(ToOwned::to_owned)
 }

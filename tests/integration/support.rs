@@ -177,7 +177,13 @@ impl World {
         change(&mut there, &subscription);
         let azure = Simulator::start(there, settings).await.expect("the simulator starts");
         let kube = kube::Client::try_from(client_of(shared.control_plane.kubeconfig_yaml()).await).expect("a client");
-        let pace = Pace { resync: Duration::from_millis(500), ..Pace::default().scaled(0.002) };
+        let pace = Pace {
+            resync: Duration::from_millis(500),
+            // What takes long on a busy machine is not late.
+            usual_change: Pace::default().usual_change,
+            usual_building: Pace::default().usual_building,
+            ..Pace::default().scaled(0.002)
+        };
         let world = Self {
             team: format!("team-{mark}"),
             platform: format!("platform-{mark}"),
@@ -570,6 +576,13 @@ impl World {
         }
         let answer = request.send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// The workspace `name` as ARM shows it, in the version that shows most; null if there is none.
+    pub(crate) async fn in_azure(&self, name: &str) -> Value {
+        let path = self.id("Microsoft.MachineLearningServices/workspaces", name);
+        let (status, shown) = self.ask_azure(reqwest::Method::GET, &path, "2026-03-15-preview", None).await;
+        if status == 404 { Value::Null } else { shown }
     }
 
     /// Removes a rule behind the operator's back.

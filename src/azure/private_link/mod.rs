@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 mod dialect;
+mod groups;
 
 pub use dialect::{Dialect, Listing, SubResource, Withdrawal};
+pub use groups::{groups, owner_of};
 
 impl Dialect {
     /// The body that sets `connection` to `state`: as read, with only the state changed, so that nothing another party wrote

@@ -104,3 +104,16 @@ async fn a_429_is_the_subscription_s_only_if_it_says_so() {
         "The request for subscription 's' could not be processed due to an excessive volume of traffic.".into();
     assert!(is_arm_s_own(&HeaderMap::new(), &key(), &told));
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_hears_what_remains_and_until_when_there_is_a_pause() {
+    let heard: Arc<Mutex<Vec<Level>>> = Arc::default();
+    let told = Arc::clone(&heard);
+    let hook: LevelHook = Arc::new(move |_, level| told.lock().unwrap().push(level));
+    let throttle = Throttle::watched(ThrottlePace::default(), Some(hook));
+    let permit = go(&throttle, Priority::Change).await.unwrap();
+    assert_eq!(heard.lock().unwrap()[..], [Level { remaining: 0, paused_until: None }]);
+    permit.learn("/x", &HeaderMap::new(), Some(&refused("SubscriptionRequestsThrottled")));
+    let last = *heard.lock().unwrap().last().unwrap();
+    assert!(last.paused_until.is_some_and(|until| until > SystemTime::now()), "{last:?}");
+}

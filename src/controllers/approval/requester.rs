@@ -154,7 +154,7 @@ pub(super) async fn ask(turn: &Turn<'_>) -> bool {
     let context = turn.context;
     let mut answered = false;
     for endpoint in context.requesters.take_wanted(turn.target) {
-        let read = turn.connected.client.find(&endpoint.to_string(), API_VERSION, Priority::Resync).await;
+        let read = turn.connected.client.find(endpoint.as_str(), API_VERSION, Priority::Resync).await;
         let shown = match &read {
             Ok(found) => Shown::of(found.as_ref()),
             Err(error) if hides(error.class) => Shown::Hidden,

@@ -11,16 +11,17 @@ use reqwest::Method;
 use tracing::info;
 
 use super::declare::{Rules, Version, versions as versions_of};
+use super::depart::letting_go;
 use super::memory::LastWrite;
 use super::observe::Seen;
 use super::report::Report;
 use super::{Memory, Turn};
 use crate::api::condition::rfc3339;
 use crate::api::operation::Operation;
+use crate::api::workspace::OnSoftDeleted;
 use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, RECONCILE_AT};
 use crate::azure::client::{Accepted, Priority};
-use crate::azure::error::ArmError;
-use crate::azure::machine_learning::API_VERSION;
+use crate::azure::error::{ArmError, ErrorClass};
 use crate::plan::names::{body_hash, fingerprint};
 use crate::plan::rules::{ObjectKey, RuleState, RuleWrite, may_be_one_rules_fault, remember_refusal};
 use crate::plan::workspace::{Request, WorkspacePlan, Write};
@@ -101,7 +102,7 @@ pub(super) async fn apply(
     let Step { write, request, seen, decided, rules } = step;
     let versions = matches!(write, Write::Rules(_)).then_some(&rules.basis);
     up_to_date(turn, workspace, versions).await?;
-    let verdict = if let Write::Rules(_) = write { decided.verdict.clone() } else { write.verdict() };
+    let verdict = if let Write::Rules(_) = write { decided.verdict.clone() } else { write.verdict(&decided.sent) };
     let intent = Operation {
         id: request.id.clone(),
         verb: request.verb.to_owned(),
@@ -112,6 +113,7 @@ pub(super) async fn apply(
     let hash = hash(workspace, &request);
     let times = memory.last_write.as_ref().filter(|last| last.hash == hash).map_or(0, |last| last.times);
     memory.operations = vec![intent];
+    let on_soft_deleted = workspace.spec.on_soft_deleted.unwrap_or_default();
     let report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
     if let Err(error) = report.publish(turn, workspace, memory).await {
         // Nothing went out, so there is no intent.
@@ -119,8 +121,11 @@ pub(super) async fn apply(
         return Err(error);
     }
     let priority = if request.method == "DELETE" { Priority::Urgent } else { Priority::Change };
-    match send(turn, &request, priority).await {
+    let why = why(&write, &decided, &rules);
+    match send(turn, &request, priority, &why).await {
         Ok(accepted) => {
+            let note = format!("{} {}: {why}", request.verb, request.path);
+            turn.context.events.publish(workspace, false, "Written", &note).await;
             memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1, refused: None });
             after_acceptance(turn, memory, &write);
             let wait = accepted.retry_after.unwrap_or(turn.context.pace.poll);
@@ -135,13 +140,13 @@ pub(super) async fn apply(
         }
         Err(error) => {
             memory.operations.clear();
-            let verdict = refused(turn, memory, &write, &request, &error);
+            let verdict = refused(turn, memory, &write, &request, &error, on_soft_deleted);
             let wait = turn.context.requeue(&workspace.uid().unwrap_or_default(), &verdict);
             let refused = Some((turn.context.now() + wait, verdict.clone()));
             memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: 0, refused });
             let (verdict_of_workspace, rules) = match &write {
                 Write::Rules(write) => (decided.verdict.clone(), spoiled(rules, write, &verdict)),
-                _ => (verdict.clone(), rules),
+                _ => (letting_go(workspace, verdict), rules),
             };
             let report = Report::new(turn, workspace, memory, &seen, verdict_of_workspace, &decided, &rules);
             report.publish(turn, workspace, memory).await?;
@@ -184,14 +189,32 @@ async fn up_to_date(
     if listed == *decided_on { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
-async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<Accepted, ArmError> {
+/// What a write is for: each field with what ARM had and what is wanted, each rule with its reason.
+fn why(write: &Write, decided: &WorkspacePlan, rules: &Rules) -> String {
+    let reasons: Vec<String> = match write {
+        Write::Rules(_) => rules.plan.causes.iter().map(|(name, cause)| format!("rule {name}: {cause}")).collect(),
+        Write::Update(_) => decided
+            .sent
+            .iter()
+            .map(|differs| {
+                format!("{} is {} in Azure and shall be {}", differs.field, differs.found(), differs.wanted())
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    // A workspace that is created, provisioned or mended differs in no field.
+    if reasons.is_empty() { write.verdict(&decided.sent).message } else { reasons.join("; ") }
+}
+
+async fn send(turn: &Turn<'_>, request: &Request, priority: Priority, why: &str) -> Result<Accepted, ArmError> {
     let method = match request.method {
         "PUT" => Method::PUT,
         "PATCH" => Method::PATCH,
         "POST" => Method::POST,
         _ => Method::DELETE,
     };
-    let answer = turn.connected.client.send(method, &request.path, API_VERSION, request.body.as_ref(), priority).await;
+    let answer =
+        turn.connected.client.send(method, &request.path, request.version, request.body.as_ref(), priority).await;
     let outcome = match &answer {
         Ok(accepted) => format!("{}", accepted.status),
         Err(error) => error.to_string(),
@@ -200,7 +223,7 @@ async fn send(turn: &Turn<'_>, request: &Request, priority: Priority) -> Result<
         |error| error.request_id.as_deref().map(ToOwned::to_owned),
         |accepted| accepted.request_id.clone(),
     );
-    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, outcome, request_id, "write");
+    info!(target: crate::telemetry::AUDIT, verb = request.verb, path = request.path, why, outcome, request_id, "write");
     turn.context.metrics.operation_started(request.verb);
     answer
 }
@@ -216,6 +239,10 @@ fn after_acceptance(turn: &Turn<'_>, memory: &mut Memory, write: &Write) {
             memory.rules.nudged.insert(name.clone(), turn.context.now());
         }
         memory.rule_write = Some(write.clone());
+    }
+    if *write == Write::Purge {
+        memory.soft_deleted = false;
+        memory.purged = true;
     }
     if *write == Write::Delete {
         turn.context.removals.note(&turn.connected.name, turn.context.now());
@@ -249,13 +276,30 @@ async fn started(
 }
 
 /// What to say of a refusal, and what to remember of it.
-fn refused(turn: &Turn<'_>, memory: &mut Memory, write: &Write, request: &Request, error: &ArmError) -> Verdict {
+fn refused(
+    turn: &Turn<'_>,
+    memory: &mut Memory,
+    write: &Write,
+    request: &Request,
+    error: &ArmError,
+    wanted: OnSoftDeleted,
+) -> Verdict {
     if let Write::Rules(write) = write {
         remember(turn, memory, write, error);
         if may_be_one_rules_fault(error) {
             // Known to be about the rules' content: look again at once, with what is remembered now.
             return Verdict::new(Reason::Updating, "ARM refused a rule; the others go on without it")
                 .after(Some(turn.context.pace.lane));
+        }
+    }
+    if error.class == ErrorClass::SoftDeleted {
+        memory.soft_deleted = true;
+        if wanted != OnSoftDeleted::Stop {
+            // What is purged takes its time to make room.
+            let pace = &turn.context.pace;
+            let wait = if memory.purged { pace.poll } else { pace.lane };
+            let message = "Azure keeps a deleted workspace of this name, which is dealt with first";
+            return Verdict::new(Reason::Creating, message).after(Some(wait));
         }
     }
     Verdict::of_error(&format!("{} {}", request.verb, request.path), error)

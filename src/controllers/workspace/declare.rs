@@ -1,30 +1,28 @@
 //! What the cluster's objects say of a workspace's rules, and what the rules' engine makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kube::ResourceExt;
 
 use super::observe::Seen;
 use super::{Memory, Turn};
-use crate::api::common::{Door, ManagementPolicy, acknowledged};
-use crate::api::connection::Verb;
-use crate::api::ids::ArmId;
-use crate::api::workspace::{IsolationMode, RuleOwnership};
+use crate::api::common::{Acknowledgement, Door, ManagementPolicy, acknowledged};
+use crate::api::workspace::{IsolationMode, RuleOwnership, WorkspaceKind};
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
+use crate::azure::machine_learning::Workspace;
 use crate::controllers::removals;
+use crate::plan::admission::{Applicant, Host, entitled, wanted};
 use crate::plan::breaker::Breaker;
 use crate::plan::fence::Fence;
 use crate::plan::names::rule_name;
 use crate::plan::rule_body::RuleBody;
-use crate::plan::rules::{
-    Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, forbidden, plan, remember_reading,
-};
+use crate::plan::rules::{Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, plan, remember_reading};
 use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::board::Posting;
 use crate::runtime::context::Context;
-use crate::runtime::indexes::{admits, key_of};
+use crate::runtime::indexes::{admits, age, key_of};
 use crate::runtime::status::has_finalizer;
 
 /// Which version of a rule's object was looked at.
@@ -95,7 +93,7 @@ pub(super) fn azure_name(context: &Context, rule: &OutboundRule) -> String {
     rule.spec.azure_name.clone().unwrap_or_else(derived)
 }
 
-/// What each rule's object says, oldest first.
+/// What each rule's object says.
 fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen, rules: &[OutboundRule]) -> Vec<Declared> {
     let context = turn.context;
     // One look at the breaker serves all: it is about the connection, not about a rule.
@@ -108,9 +106,10 @@ fn declare(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &Seen, rules: &[Outb
         .filter(|rule| rule.metadata.deletion_timestamp.is_none() || has_finalizer(*rule))
         .map(|rule| Declared {
             key: key_of(rule),
+            created: age(rule).0,
             azure_name: azure_name(context, rule),
             claim: rule.spec.azure_name.as_ref().map(|_| rule.spec.adoption.unwrap_or_default()),
-            entitled: entitled(turn, workspace, rule).is_ok(),
+            entitled: judged(turn, workspace, rule, seen, entitled).is_ok(),
             standing: standing(turn, workspace, rule, seen, breaker.as_ref()),
             token: rule.annotations().get(RECONCILE_AT).cloned(),
         })
@@ -153,58 +152,44 @@ fn standing(
         }
         return Standing::Removing(RuleBody::declared(&rule.spec));
     }
-    match wanted(turn, workspace, rule) {
+    match judged(turn, workspace, rule, seen, wanted) {
         Err(verdict) => Standing::Frozen(verdict),
         Ok(_) if rule.spec.suspend => {
             frozen(Reason::Suspended, "suspended: the rule stays in Azure as it is (spec.suspend)")
         }
-        Ok(body) if rule.spec.management_policy == Some(ManagementPolicy::Observe) => {
-            let name = azure_name(context, rule);
-            let shown = seen.rules.iter().find(|shown| shown.name == name).and_then(RuleBody::observed);
-            match shown {
-                Some(shown) if shown.same(&body) => frozen(Reason::Matches, "Azure is as declared"),
-                Some(shown) => {
-                    frozen(Reason::Differs, format!("Azure shows {} instead; with Observe it stays so", shown.short()))
-                }
-                None => frozen(Reason::Differs, "Azure has no such rule; with Observe it stays so"),
-            }
-        }
+        Ok(body) if rule.spec.management_policy == Some(ManagementPolicy::Observe) => Standing::Observed(body),
         Ok(_) if !has_finalizer(rule) => frozen(Reason::Pending, "just seen"),
         Ok(body) => Standing::Wanted(body),
     }
 }
 
-/// What the rule shall be, or why it may not be: all that the cluster alone can tell.
-fn wanted(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Result<RuleBody, Verdict> {
-    let body = entitled(turn, workspace, rule)?;
-    forbidden(&body, workspace.spec.managed_network.isolation_mode).map_or(Ok(body), Err)
-}
-
-/// What the rule asks for, if admission and grants let its namespace have it.
-fn entitled(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRule) -> Result<RuleBody, Verdict> {
+/// Has `judge` judge the rule for its workspace.
+fn judged<T>(
+    turn: &Turn<'_>,
+    workspace: &AmlWorkspace,
+    rule: &OutboundRule,
+    seen: &Seen,
+    judge: impl Fn(&Applicant<'_>, &Host<'_>) -> T,
+) -> T {
     let Turn { context, connected, fence, id, .. } = turn;
     let namespace = rule.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
-    if !admits(workspace, rule, &labels) {
-        return Err(Verdict::new(
-            Reason::NotAdmitted,
-            format!(
-                "AmlWorkspace {:?} does not admit rules from namespace {namespace:?}; its owner can add it to \
-                 spec.allowedRules.namespaces",
-                workspace.name_any()
-            ),
-        ));
-    }
-    let body = RuleBody::declared(&rule.spec)
-        .ok_or_else(|| Verdict::new(Reason::Invalid, "give exactly one of fqdn, privateEndpoint, serviceTag"))?;
-    if let RuleBody::PrivateEndpoint { resource_id, .. } = &body {
-        let target = ArmId::parse(resource_id)
-            .map_err(|error| Verdict::new(Reason::Invalid, format!("privateEndpoint.resourceId: {error}")))?;
-        // The namespace that names the id must be allowed to reach it, whoever the workspace belongs to.
-        Fence::new(&connected.name, &connected.spec, &namespace, &labels).allows(Verb::Reach, &target)?;
-    }
-    fence.allows_destination(id, &body)?;
-    Ok(body)
+    let own = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
+    let network = workspace.spec.managed_network.as_ref();
+    let provision = network.and_then(|network| network.provision.as_ref());
+    let declared = provision.is_some_and(|provision| provision.include_spark);
+    let applicant =
+        Applicant { namespace: &namespace, spec: &rule.spec, admitted: admits(workspace, rule, &labels), fence: &own };
+    let host = Host {
+        namespace: &workspace.namespace().unwrap_or_default(),
+        name: &workspace.name_any(),
+        id,
+        fence,
+        isolation: workspace.spec.isolation_mode(),
+        project: workspace.spec.kind() == WorkspaceKind::Project,
+        spark: declared || seen.workspace.as_ref().is_some_and(Workspace::spark_ready),
+    };
+    judge(&applicant, &host)
 }
 
 /// Asks the rules' engine.
@@ -247,7 +232,7 @@ fn plan_declared(
                     decided.verdict.message
                 ),
             ),
-            Standing::Wanted(_) => Verdict::new(
+            Standing::Wanted(_) | Standing::Observed(_) => Verdict::new(
                 Reason::WorkspaceNotReady,
                 format!("waiting for the workspace: {} ({})", decided.verdict.reason.word(), decided.verdict.message),
             ),
@@ -257,16 +242,15 @@ fn plan_declared(
             azure_name: declared.azure_name.clone(),
             service_status: None,
             missing_role: None,
-            drift: None,
+            drift: Vec::new(),
             gone: matches!(declared.standing, Standing::Removing(_)) && seen.workspace.is_none(),
         };
         let states = declared.iter().map(|declared| (declared.key.clone(), state(declared))).collect();
         return RulesPlan { states, ..RulesPlan::default() };
     };
     let policy = workspace.spec.outbound_rules.clone().unwrap_or_default();
-    let exclusive = policy.ownership == Some(RuleOwnership::Exclusive)
-        && acknowledged(&workspace.spec.acknowledge, Door::ExclusiveRules, turn.id.name());
-    let sku = workspace.spec.managed_network.firewall_sku.map_or("Standard", |sku| sku.as_str());
+    let exclusive = (policy.ownership == Some(RuleOwnership::Exclusive)).then(|| named(&workspace.spec.acknowledge));
+    let sku = workspace.spec.firewall_sku().map_or("Standard", |sku| sku.as_str());
     let opened = acknowledged(&workspace.spec.acknowledge, Door::AzureFirewall, sku);
     let input = RulesInput {
         installation: &turn.context.installation,
@@ -276,7 +260,7 @@ fn plan_declared(
         network_active: shown.network_active(),
         principal: shown.acting_principal(),
         roles: &seen.roles,
-        exclusive,
+        exclusive: exclusive.as_ref(),
         prune: policy.prune_orphans,
         index_whole: turn.context.indexes.rules_whole(),
         firewall_closed: (!opened).then_some(sku),
@@ -284,9 +268,15 @@ fn plan_declared(
         now: turn.context.now(),
         retry: turn.context.pace.rule_retry,
     };
-    let decided = plan(input);
-    remember_reading(&mut memory.rules, declared, &seen.rules);
+    let mut decided = plan(input);
+    remember_reading(&mut memory.rules, declared, &seen.rules, std::mem::take(&mut decided.noticed));
     decided
+}
+
+/// The strangers' rules that a person agreed to lose, by name in lower case.
+fn named(acknowledge: &[Acknowledgement]) -> BTreeSet<String> {
+    let words = acknowledge.iter().filter(|entry| entry.door == Door::ExclusiveRules);
+    words.flat_map(|entry| entry.value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
 }
 
 /// Posts what is known of each rule, and asks the rules' controller to look where that is news.
@@ -329,7 +319,7 @@ pub(super) fn post_blocked(context: &Context, workspace: &AmlWorkspace, verdict:
             azure_name: azure_name(context, rule),
             service_status: rule.status.as_ref().and_then(|status| status.service_status.clone()),
             missing_role: None,
-            drift: None,
+            drift: Vec::new(),
             gone: false,
         }
     };

@@ -3,12 +3,14 @@
 use kube::ResourceExt;
 
 use super::declare::Rules;
+use super::observe::Seen;
 use super::operation::{Progress, follow};
 use super::report::Report;
 use super::{Memory, Turn, apply, declare, observe};
 use crate::api::AmlWorkspace;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::ids::ArmId;
+use crate::azure::client::Priority;
 use crate::controllers::removals;
 use crate::plan::fence::Fence;
 use crate::plan::intent::{Settlement, Traces, settle};
@@ -27,6 +29,7 @@ pub(super) async fn depart(
     owner: Owner,
     workspace: &mut AmlWorkspace,
     memory: &mut Memory,
+    priority: Priority,
 ) -> Result<Outcome, Error> {
     if !has_finalizer(workspace) {
         return Ok(Outcome::Done);
@@ -46,11 +49,8 @@ pub(super) async fn depart(
     let connected = match Connected::find(&context.indexes, &context.clients, &workspace.spec.connection_ref.name) {
         Ok(connected) => connected,
         Err(mut verdict) => {
-            verdict.message.push_str(&format!(
-                ". The workspace cannot be deleted in Azure without it; to let go and leave Azure as it is, annotate this \
-                 object with aml-operator.io/abandon: {}",
-                workspace.uid().unwrap_or_default()
-            ));
+            verdict.message.push_str(". The workspace cannot be deleted in Azure without it");
+            let verdict = letting_go(workspace, verdict);
             declare::post_blocked(context, workspace, &verdict);
             return super::simple(context, workspace, verdict).await;
         }
@@ -58,8 +58,9 @@ pub(super) async fn depart(
     let namespace = workspace.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    let turn = Turn { context, id, owner, connected: &connected, fence };
+    let turn = Turn { context, id, owner, connected: &connected, fence, priority };
     if let Some(verdict) = held(&turn) {
+        let verdict = letting_go(workspace, verdict);
         return super::simple(context, workspace, verdict).await;
     }
     let unknown = match follow(&turn, workspace, memory).await {
@@ -89,27 +90,47 @@ pub(super) async fn depart(
             return super::unseen(&turn, workspace, memory, Verdict::new(Reason::OutcomeUnknown, message)).await;
         }
     }
-    match farewell(&turn.owner, workspace.spec.deletion_policy, seen.workspace.as_ref()) {
+    let farewell = farewell(&turn.owner, workspace.spec.deletion_policy, seen.workspace.as_ref(), &seen.rules);
+    match farewell {
         Farewell::Release(note) => {
             context.release(workspace, &note).await?;
             Ok(Outcome::Done)
         }
-        Farewell::Deleting => super::unseen(&turn, workspace, memory, Write::Delete.verdict()).await,
-        // A deletion whose answer never came may be repeated at once: the second one finds nothing, or the first at work.
-        Farewell::Delete => {
-            memory.operations.clear();
-            let write = Write::Delete;
-            let request = write.request(id, None);
-            let decided = WorkspacePlan {
-                write: Some(write.clone()),
-                verdict: write.verdict(),
-                differences: Vec::new(),
-                rules_may_change: false,
-            };
-            let step = apply::Step { write, request, seen, decided, rules: Rules::default() };
-            apply::apply(&turn, workspace, memory, step).await
-        }
+        Farewell::Deleting => super::unseen(&turn, workspace, memory, Write::Delete.verdict(&[])).await,
+        Farewell::Disconnect(name) => remove(&turn, workspace, memory, seen, Write::Disconnect(name)).await,
+        Farewell::Delete => remove(&turn, workspace, memory, seen, Write::Delete).await,
     }
+}
+
+/// Removes something for good. A removal whose answer never came may be repeated: the second one finds nothing, or the first at work;
+/// what Azure refuses is asked for again later, for as long as it takes.
+async fn remove(
+    turn: &Turn<'_>,
+    workspace: &mut AmlWorkspace,
+    memory: &mut Memory,
+    seen: Seen,
+    write: Write,
+) -> Result<Outcome, Error> {
+    memory.operations.clear();
+    let request = write.request(turn.id, None);
+    if let Some(wait) = apply::too_soon(turn, workspace, memory, &request) {
+        return super::unseen(turn, workspace, memory, wait.into_verdict()).await;
+    }
+    let decided = WorkspacePlan::writing(write.clone(), Vec::new(), Vec::new());
+    let step = apply::Step { write, request, seen, decided, rules: Rules::default() };
+    apply::apply(turn, workspace, memory, step).await
+}
+
+/// The same, with how to let go of an object whose deletion waits for somebody or something.
+pub(super) fn letting_go(workspace: &AmlWorkspace, mut verdict: Verdict) -> Verdict {
+    let moves = matches!(verdict.reason, Reason::Deleting | Reason::Throttled | Reason::Creating | Reason::Updating);
+    if workspace.metadata.deletion_timestamp.is_some() && !moves {
+        verdict.message.push_str(&format!(
+            ". To let go of this object and leave Azure as it is, annotate it with aml-operator.io/abandon: {}",
+            workspace.uid().unwrap_or_default()
+        ));
+    }
+    verdict
 }
 
 /// Why the deletion waits, if it does.

@@ -8,6 +8,7 @@ mod memory;
 mod observe;
 mod operation;
 mod report;
+mod urgency;
 
 use std::sync::Arc;
 
@@ -17,11 +18,13 @@ use crate::api::AmlWorkspace;
 use crate::api::common::ManagementPolicy;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::fence::Fence;
 use crate::plan::intent::{Settlement, Traces, settle};
 use crate::plan::ownership::Owner;
+use crate::plan::rules::ObjectKey;
 use crate::plan::workspace::{WorkspaceInput, Write, check, plan};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
@@ -33,6 +36,7 @@ use crate::runtime::status::{Basis, has_finalizer};
 pub use memory::{Memories, Memory};
 use operation::Progress;
 use report::Report;
+use urgency::urgency;
 
 /// Everything one turn in the lane works with.
 struct Turn<'a> {
@@ -41,6 +45,8 @@ struct Turn<'a> {
     owner: Owner,
     connected: &'a Connected,
     fence: Fence<'a>,
+    /// How soon its requests go.
+    priority: Priority,
 }
 
 /// Looks at one workspace.
@@ -64,7 +70,22 @@ pub async fn reconcile(context: Arc<Context>, mut workspace: AmlWorkspace) -> Re
     };
     let uid = workspace.uid().unwrap_or_default();
     let mut memory = context.memories.take(&uid);
-    let outcome = in_lane(&context, &id, &mut workspace, &mut memory).await;
+    let priority = urgency(&context, &workspace, &memory);
+    let place = if priority < Priority::Resync {
+        None
+    } else {
+        match context.calm.enter(memory.refused, context.pace.lane) {
+            Ok(place) => Some(place),
+            Err(wait) => {
+                memory.refused += 1;
+                context.memories.put(&uid, memory);
+                return Ok(Outcome::Again(wait));
+            }
+        }
+    };
+    memory.refused = 0;
+    let outcome = in_lane(&context, &id, &mut workspace, &mut memory, priority).await;
+    drop(place);
     if workspace.metadata.deletion_timestamp.is_some() && matches!(outcome, Ok(Outcome::Done)) {
         context.memories.forget(&uid);
     } else {
@@ -78,6 +99,7 @@ async fn in_lane(
     id: &ArmId,
     workspace: &mut AmlWorkspace,
     memory: &mut Memory,
+    priority: Priority,
 ) -> Result<Outcome, Error> {
     let owner = Owner {
         installation: context.installation.clone(),
@@ -86,7 +108,7 @@ async fn in_lane(
         name: workspace.name_any(),
     };
     if workspace.metadata.deletion_timestamp.is_some() {
-        return depart::depart(context, id, owner, workspace, memory).await;
+        return depart::depart(context, id, owner, workspace, memory, priority).await;
     }
     if let Some(rival) = rival(context, id, &owner, workspace) {
         let verdict = Verdict::new(
@@ -105,7 +127,11 @@ async fn in_lane(
     let namespace = workspace.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    if let Err(verdict) = check(&workspace.spec, id, &fence) {
+    let hub = match hub(context, workspace, &fence) {
+        Ok(hub) => hub,
+        Err(verdict) => return blocked(context, workspace, verdict).await,
+    };
+    if let Err(verdict) = check(&workspace.spec, hub.as_ref(), id, &fence) {
         return blocked(context, workspace, verdict).await;
     }
     // Only now: an object that was never let through has nothing in Azure to come back for, and its deletion must not ask there.
@@ -117,14 +143,15 @@ async fn in_lane(
         context.status.finalizer(workspace, true).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
-    let turn = Turn { context, id, owner, connected: &connected, fence };
-    attend(&turn, workspace, memory, observes || connected.is_read_only()).await
+    let turn = Turn { context, id, owner, connected: &connected, fence, priority };
+    attend(&turn, workspace, hub.as_ref(), memory, observes || connected.is_read_only()).await
 }
 
 /// The heart: one look at Azure, one decision, at most one write.
 async fn attend(
     turn: &Turn<'_>,
     workspace: &mut AmlWorkspace,
+    hub: Option<&ArmId>,
     memory: &mut Memory,
     observes: bool,
 ) -> Result<Outcome, Error> {
@@ -147,13 +174,21 @@ async fn attend(
         owner: &turn.owner,
         id,
         spec: &workspace.spec,
+        hub,
         observed: seen.workspace.as_ref(),
         rules: &seen.rules,
+        computes: seen.computes.as_deref(),
+        soft_deleted: memory.soft_deleted,
+        observes,
         fence: &turn.fence,
     };
-    let decided = plan(input);
+    let mut decided = plan(input);
     let mut rules = declare::plan_rules(turn, workspace, &seen, &decided, memory);
-    let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some());
+    if let Some(door) = rules.plan.door.clone().filter(|_| decided.verdict.reason.is_ready()) {
+        // What the workspace's own object asks for is not done yet.
+        decided.verdict = door;
+    }
+    let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some() && !observes);
     let of_rules = rules.plan.write.clone().filter(|_| decided.rules_may_change && rules_held.is_none());
     let write = decided.write.clone().or_else(|| of_rules.map(Write::Rules));
     let network = seen.workspace.as_ref().and_then(|workspace| workspace.properties.managed_network.clone());
@@ -207,11 +242,14 @@ async fn attend(
         (Some(write), Some(request)) if !observes && held.is_none() => {
             apply::apply(turn, workspace, memory, apply::Step { write, request, seen, decided, rules }).await
         }
-        (_, request) => {
+        (write, request) => {
             let verdict = match (&request, held) {
                 (Some(request), _) if observes => Verdict::new(
                     Reason::Differs,
-                    format!("with managementPolicy: Observe, {} {} is not sent", request.method, request.path),
+                    format!(
+                        "with managementPolicy: Observe, {} {} is not sent; status.wouldWrite says what it would change",
+                        request.method, request.path
+                    ),
                 ),
                 (None, _) if observes && decided.verdict.reason.is_ready() => {
                     Verdict::new(Reason::Matches, "Azure is as declared")
@@ -220,8 +258,8 @@ async fn attend(
                 _ => decided.verdict.clone(),
             };
             let mut report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
-            if observes {
-                report.plans(request.as_ref());
+            if let Some(write) = write.filter(|_| observes) {
+                report.would(write.would(id, &decided.sent, &seen.rules));
             }
             let wait = report.publish(turn, workspace, memory).await?;
             let uid = workspace.uid().unwrap_or_default();
@@ -251,9 +289,37 @@ async fn unseen(
     memory: &Memory,
     verdict: Verdict,
 ) -> Result<Outcome, Error> {
+    let verdict = depart::letting_go(workspace, verdict);
     let report = Report::unseen(workspace, memory, verdict.clone());
     report.publish(turn, workspace, memory).await?;
     Ok(Outcome::Reported(verdict))
+}
+
+/// The hub of a project: as given, or of the object that declares it.
+fn hub(context: &Context, workspace: &AmlWorkspace, fence: &Fence<'_>) -> Result<Option<ArmId>, Verdict> {
+    let Some(hub) = &workspace.spec.hub else { return Ok(None) };
+    if let Some(id) = &hub.resource_id {
+        let id = ArmId::parse(id).map_err(|error| Verdict::new(Reason::Invalid, format!("hub.resourceId: {error}")))?;
+        return Ok(Some(id));
+    }
+    let Some(named) = &hub.workspace_ref else { return Ok(None) };
+    let namespace = named.namespace.clone().or_else(|| workspace.namespace()).unwrap_or_default();
+    let key = ObjectKey { namespace, name: named.name.clone() };
+    let missing = || {
+        let message = format!(
+            "the hub, AmlWorkspace {}/{}, does not exist, or no grant lets this namespace reach it",
+            key.namespace, key.name
+        );
+        Verdict::new(Reason::WorkspaceMissing, message)
+    };
+    let found = context.indexes.workspace(&key).ok_or_else(missing)?;
+    let found = found.0.as_ref().map_err(|_| missing())?;
+    let id = workspace_id(found).map_err(|_| missing())?;
+    // Who may not reach the hub of another namespace does not learn from its name what it is in Azure, nor that it is there.
+    if Some(&key.namespace) != workspace.namespace().as_ref() && fence.allows(Verb::Reach, &id).is_err() {
+        return Err(missing());
+    }
+    Ok(Some(id))
 }
 
 /// Another object that manages the same workspace: the one that the tag names wins, else the older. Only an object that could
@@ -287,5 +353,6 @@ fn could_manage(context: &Context, id: &ArmId, workspace: &AmlWorkspace) -> bool
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
     let may_write = fence.allows(Verb::Create, id).or_else(|_| fence.allows(Verb::Configure, id)).is_ok();
-    may_write && check(&workspace.spec, id, &fence).is_ok()
+    may_write
+        && hub(context, workspace, &fence).is_ok_and(|hub| check(&workspace.spec, hub.as_ref(), id, &fence).is_ok())
 }

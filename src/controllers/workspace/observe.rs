@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::{Memory, Turn};
 use crate::api::OWNER_TAG;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
+use crate::api::workspace::IsolationMode;
 use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization;
-use crate::azure::client::Priority;
-use crate::azure::error::ArmError;
-use crate::azure::machine_learning::{API_VERSION, OutboundRule, Workspace};
+use crate::azure::error::{ArmError, ErrorClass};
+use crate::azure::machine_learning::{ADDRESSES_API_VERSION, API_VERSION, OutboundRule, Workspace};
 use crate::plan::fence::Fence;
 use crate::plan::roles::{RoleCheck, approval_action};
 use crate::plan::rule_body::RuleBody;
@@ -28,6 +29,8 @@ pub(super) struct Seen {
     pub(super) workspace: Option<Workspace>,
     /// Its rules.
     pub(super) rules: Vec<OutboundRule>,
+    /// The names of its computes, if they matter and could be listed.
+    pub(super) computes: Option<Vec<String>>,
     /// Whether its identity may approve, by target.
     pub(super) roles: BTreeMap<String, RoleCheck>,
 }
@@ -54,23 +57,46 @@ pub(super) async fn observe(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &
         verdict: Verdict::of_error("reading the workspace", &error),
         group_gone: error.code == "ResourceGroupNotFound",
     };
-    let Some(value) = client.find(path, API_VERSION, Priority::Resync).await.map_err(reading)? else {
+    let version = if workspace.spec.network_acls.is_some() { ADDRESSES_API_VERSION } else { API_VERSION };
+    let Some(value) = client.find(path, version, turn.priority).await.map_err(reading)? else {
         note_tag(turn, workspace, None);
-        return Ok(Seen { workspace: None, rules: Vec::new(), roles: BTreeMap::new() });
+        return Ok(Seen { workspace: None, rules: Vec::new(), computes: None, roles: BTreeMap::new() });
     };
     let shown = Workspace::read(value).map_err(|error| {
         Verdict::new(Reason::AzureRefused, format!("what Azure shows of the workspace cannot be read: {error}"))
     })?;
     note_tag(turn, workspace, shown.tag(OWNER_TAG));
+    (memory.soft_deleted, memory.purged) = (false, false);
     memory.principal = shown.acting_principal().map(ToOwned::to_owned);
-    let list = client.list(&format!("{path}/outboundRules"), API_VERSION, Priority::Resync).await;
-    let rules: Vec<OutboundRule> = list
-        .map_err(|error| Verdict::of_error("reading the workspace's rules", &error))?
-        .iter()
-        .filter_map(OutboundRule::read)
-        .collect();
+    // A project has no rules of its own.
+    let rules = if shown.is_project() { Vec::new() } else { rules(turn).await? };
+    let computes = if isolates(workspace, &shown) { computes(turn).await? } else { None };
     let roles = roles(turn, workspace, &shown, &rules, memory).await;
-    Ok(Seen { workspace: Some(shown), rules, roles })
+    Ok(Seen { workspace: Some(shown), rules, computes, roles })
+}
+
+async fn rules(turn: &Turn<'_>) -> Result<Vec<OutboundRule>, Verdict> {
+    let list = turn.connected.client.list(&format!("{}/outboundRules", turn.id), API_VERSION, turn.priority).await;
+    let list = list.map_err(|error| Verdict::of_error("reading the workspace's rules", &error))?;
+    Ok(list.iter().filter_map(OutboundRule::read).collect())
+}
+
+/// True if the declaration switches the managed network on, which leaves existing computes outside.
+fn isolates(workspace: &AmlWorkspace, shown: &Workspace) -> bool {
+    let off = IsolationMode::Disabled;
+    shown.isolation_mode().eq_ignore_ascii_case(off.as_str()) && workspace.spec.isolation_mode() != off
+}
+
+/// The names of the workspace's computes; `None` without the right to list them, which nothing else needs.
+async fn computes(turn: &Turn<'_>) -> Result<Option<Vec<String>>, Verdict> {
+    match turn.connected.client.list(&format!("{}/computes", turn.id), API_VERSION, turn.priority).await {
+        Ok(list) => {
+            let name = |compute: &Value| compute["name"].as_str().map(ToOwned::to_owned);
+            Ok(Some(list.iter().filter_map(name).collect()))
+        }
+        Err(error) if error.class == ErrorClass::Forbidden => Ok(None),
+        Err(error) => Err(Verdict::of_error("reading the workspace's computes", &error)),
+    }
 }
 
 /// Notes whose the workspace is; other objects that declare it hear of a change, since one of them may take over.
@@ -96,7 +122,7 @@ async fn roles(
 ) -> BTreeMap<String, RoleCheck> {
     let mut roles = BTreeMap::new();
     // The workspace's own storage, vault and registry are covered by what Azure grants at its creation (Microsoft: "Workspace managed virtual network isolation", required role assignments).
-    for (_, resource) in workspace.spec.associated_resources.ids() {
+    for (_, resource) in workspace.spec.associated_ids() {
         roles.insert(resource.to_ascii_lowercase(), RoleCheck::Held);
     }
     let Some(principal) = shown.acting_principal() else { return roles };
@@ -145,7 +171,7 @@ fn has_say(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRuleObject,
 async fn approver(turn: &Turn<'_>, principal: &str, target: &ArmId, memory: &mut Memory) -> RoleCheck {
     let client = &turn.connected.client;
     let Some(path) = authorization::assignments_path(target, principal) else { return RoleCheck::Unknown };
-    let Ok(assignments) = client.list(&path, authorization::API_VERSION, Priority::Resync).await else {
+    let Ok(assignments) = client.list(&path, authorization::API_VERSION, turn.priority).await else {
         return RoleCheck::Unknown;
     };
     let action = approval_action(target);
@@ -163,7 +189,7 @@ async fn approver(turn: &Turn<'_>, principal: &str, target: &ArmId, memory: &mut
         let definition = match cached {
             Some((definition, _)) => definition.clone(),
             None => {
-                let read = client.get(&role, authorization::API_VERSION, Priority::Resync).await;
+                let read = client.get(&role, authorization::API_VERSION, turn.priority).await;
                 let Some(definition) = read.ok().and_then(|value| {
                     serde_json::from_value::<authorization::RoleDefinition>(value["properties"].clone()).ok()
                 }) else {

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::{Memory, Turn};
 use crate::api::AmlWorkspace;
+use crate::api::condition::{READY, find};
 use crate::api::operation::Operation;
 use crate::azure::client::Priority;
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::API_VERSION;
 use crate::azure::operation::Poll;
-use crate::plan::{Reason, Verdict};
+use crate::plan::Verdict;
+use crate::plan::overdue::overdue;
+use crate::plan::workspace::{PURGE, under_way};
+use crate::runtime::pace::Pace;
 
 /// How often in a row ARM may say that it does not know the operation before that is believed.
 const LOST: u32 = 2;
@@ -28,15 +32,25 @@ pub(super) enum Progress {
     Failed(Verdict),
 }
 
-/// What is said while the operation with this verb goes on.
-fn verdict_of(verb: &str) -> Verdict {
-    match verb {
-        "PUT" => Verdict::new(Reason::Creating, "Azure is creating the workspace"),
-        "POST provisionManagedNetwork" => {
-            Verdict::new(Reason::Provisioning, "Azure is building the managed network; that takes about half an hour")
-        }
-        "DELETE" => Verdict::new(Reason::Deleting, "Azure is deleting the workspace"),
-        _ => Verdict::new(Reason::Updating, "Azure is changing the workspace"),
+/// What is said while `operation` goes on.
+fn verdict_of(turn: &Turn<'_>, workspace: &AmlWorkspace, operation: &Operation) -> Verdict {
+    let verdict = under_way(&operation.verb, &operation.id);
+    let usual = usual_time(&turn.context.pace, operation);
+    if let Some(late) = overdue(&verdict, operation, usual, turn.context.now()) {
+        return late;
+    }
+    // What the operation changes was said when it began.
+    let said = workspace.status.as_ref().and_then(|status| find(&status.conditions, READY));
+    let said = said.filter(|said| said.reason == verdict.reason.word());
+    said.map(|said| Verdict::new(verdict.reason, said.message.clone())).unwrap_or(verdict)
+}
+
+/// How long an operation usually takes: building a network, and whatever changes a built one, half an hour (Microsoft: "Workspace
+/// managed virtual network isolation"), everything else minutes.
+fn usual_time(pace: &Pace, operation: &Operation) -> Duration {
+    match operation.verb.as_str() {
+        "PUT" | "DELETE" | PURGE if !is_about_rules(operation) => pace.usual_change,
+        _ => pace.usual_building,
     }
 }
 
@@ -61,7 +75,7 @@ pub(super) async fn follow(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &m
             if let (Some(moved), Some(operation)) = (moved, memory.operations.first_mut()) {
                 operation.url = Some(moved.to_string());
             }
-            Progress::Running(verdict_of(&operation.verb), retry_after.unwrap_or(wait))
+            Progress::Running(verdict_of(turn, workspace, &operation), retry_after.unwrap_or(wait))
         }
         Ok(Poll::Succeeded) => {
             memory.operations.clear();
@@ -72,7 +86,7 @@ pub(super) async fn follow(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &m
         Err(error) if error.class == ErrorClass::NotFound => {
             memory.lost_polls += 1;
             if memory.lost_polls < LOST {
-                return Progress::Running(verdict_of(&operation.verb), wait);
+                return Progress::Running(verdict_of(turn, workspace, &operation), wait);
             }
             // ARM has forgotten the operation: what it shows of the workspace tells how it ended.
             memory.lost_polls = 0;

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
+use tracing::warn;
+
 use super::declare::Rules;
 use super::observe::Seen;
 use super::{Memory, Turn, declare};
 use crate::api::AmlWorkspace;
-use crate::api::common::Drift;
+use crate::api::common::{Drift, WouldWrite};
 use crate::api::condition::{ConditionDraft, ConditionStatus, READY, find, rfc3339};
-use crate::api::workspace::AmlWorkspaceStatus;
+use crate::api::workspace::{AmlWorkspaceStatus, ProvisionWhen};
 use crate::azure::machine_learning::Workspace;
 use crate::plan::outcome::Requeue;
 use crate::plan::rules::RulesPlan;
-use crate::plan::workspace::{Request, WorkspacePlan};
+use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
 use crate::runtime::kind::Kind;
@@ -27,6 +30,8 @@ const RULES_READY: &str = "RulesReady";
 const NAMES: usize = 100;
 /// How many drifts a workspace's status keeps.
 const DRIFTS: usize = 20;
+/// How many writes a status lists with `Observe`.
+const WRITES: usize = 50;
 /// How many missing roles a status lists.
 const ROLES: usize = 50;
 
@@ -36,6 +41,7 @@ pub(super) struct Report {
     verdict: Verdict,
     more: Vec<ConditionDraft>,
     rules: Option<Rules>,
+    drifted: Vec<Drift>,
 }
 
 /// The conditions beside the summary, as they were: for a report that has seen nothing new.
@@ -60,7 +66,7 @@ impl Report {
         let mut status = workspace.status.clone().unwrap_or_default();
         status.operations.clone_from(&memory.operations);
         let more = carried_over(&status);
-        Self { status, verdict, more, rules: None }
+        Self { status, verdict, more, rules: None, drifted: Vec::new() }
     }
 
     /// What is said while an operation goes on. The rules' operations leave the workspace's own summary as it is.
@@ -69,11 +75,13 @@ impl Report {
         let of_rules = memory.operations.first().is_some_and(super::operation::is_about_rules);
         // Ready for another generation says nothing of this one.
         let current = report.status.observed_generation == workspace.metadata.generation;
-        let ready =
-            find(&report.status.conditions, READY).filter(|ready| current && ready.status == ConditionStatus::True);
-        if let Some(message) = ready.filter(|_| of_rules).map(|ready| ready.message.clone()) {
-            report.verdict = Verdict::new(Reason::Secured, message);
-        }
+        let said = find(&report.status.conditions, READY).filter(|_| current && of_rules);
+        let lasting = said.and_then(|ready| {
+            let reasons = [Reason::Secured, Reason::AcknowledgementRequired];
+            let reason = reasons.into_iter().find(|reason| reason.word() == ready.reason)?;
+            Some(Verdict::new(reason, ready.message.clone()))
+        });
+        report.verdict = lasting.unwrap_or(report.verdict);
         report
     }
 
@@ -98,7 +106,7 @@ impl Report {
         if let Some(shown) = &seen.workspace {
             status.resource_id = Some(turn.id.to_string());
             fill(&mut status, shown);
-            more.push(network(shown, &verdict));
+            more.extend(network(workspace, shown, &verdict));
         }
         let active = rules.states.values().filter(|state| is_active(state.service_status.as_deref())).count();
         let wanted = rules.states.values().filter(|state| state.verdict.reason != Reason::Deleting).count();
@@ -110,7 +118,7 @@ impl Report {
         status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
         status.missing_roles =
             rules.states.values().filter_map(|state| state.missing_role.clone()).take(ROLES).collect();
-        Self { status, verdict, more, rules: Some(all.clone()) }.with_drift(
+        Self { status, verdict, more, rules: Some(all.clone()), drifted: Vec::new() }.with_drift(
             workspace,
             decided,
             rfc3339(turn.context.now()),
@@ -125,9 +133,14 @@ impl Report {
         });
         if settled {
             for difference in &decided.differences {
-                let found: String = difference.found.chars().take(256).collect();
-                self.status.drift.push(Drift { field: difference.field.to_owned(), found, at: now.clone() });
+                self.drifted.push(Drift {
+                    field: difference.field.chars().take(256).collect(),
+                    found: difference.found(),
+                    wanted: Some(difference.wanted()),
+                    at: now.clone(),
+                });
             }
+            self.status.drift.extend(self.drifted.iter().cloned());
             let overflow = self.status.drift.len().saturating_sub(DRIFTS);
             self.status.drift.drain(..overflow);
         }
@@ -135,14 +148,9 @@ impl Report {
     }
 
     /// With `Observe`: what would be written, in ARM's own terms.
-    pub(super) fn plans(&mut self, request: Option<&Request>) {
-        self.status.planned = request
-            .map(|request| {
-                let body = request.body.as_ref().map(ToString::to_string).unwrap_or_default();
-                format!("{} {} {body}", request.method, request.path).chars().take(512).collect()
-            })
-            .into_iter()
-            .collect();
+    pub(super) fn would(&mut self, mut writes: Vec<WouldWrite>) {
+        writes.truncate(WRITES);
+        self.status.would_write = writes;
     }
 
     /// Writes the status, if it says anything new, and posts what is known of the rules. Returns when the rules want to be looked
@@ -153,13 +161,10 @@ impl Report {
         workspace: &mut AmlWorkspace,
         memory: &Memory,
     ) -> Result<Duration, Error> {
-        let Self { mut status, verdict, more, rules } = self;
+        let Self { mut status, verdict, more, rules, drifted } = self;
         status.operations.clone_from(&memory.operations);
-        let before = workspace.status.as_ref().map_or(0, |status| status.drift.len());
-        if status.drift.len() > before {
-            turn.context.metrics.drifted(AmlWorkspace::NAME);
-        }
         turn.context.report(workspace, status, &verdict, more, Basis::Version).await?;
+        tell(turn, workspace, &drifted).await;
         let Some(rules) = rules else { return Ok(turn.context.pace.resync) };
         declare::post(turn.context, workspace, &rules);
         Ok(rules
@@ -170,6 +175,26 @@ impl Report {
             .min()
             .unwrap_or(turn.context.pace.resync))
     }
+}
+
+/// Says once, in log and event, which field was changed behind the operator's back, what it was found to be, and what is declared.
+async fn tell(turn: &Turn<'_>, workspace: &AmlWorkspace, drifted: &[Drift]) {
+    if drifted.is_empty() {
+        return;
+    }
+    turn.context.metrics.drifted(AmlWorkspace::NAME);
+    let words = |drift: &Drift| {
+        format!("{} is {}, declared {}", drift.field, drift.found, drift.wanted.as_deref().unwrap_or_default())
+    };
+    let note = drifted.iter().map(words).collect::<Vec<_>>().join("; ");
+    warn!(
+        namespace = workspace.namespace(),
+        name = workspace.name_any(),
+        id = turn.id.as_str(),
+        note,
+        "the workspace was changed behind the operator's back"
+    );
+    turn.context.events.publish(workspace, true, "Drift", &note).await;
 }
 
 /// When a rule with this verdict wants its workspace to be looked at again.
@@ -207,7 +232,10 @@ fn fill(status: &mut AmlWorkspaceStatus, shown: &Workspace) {
     status.network = network.and_then(|network| cut(&network.status)).or_else(|| Some("Inactive".into()));
 }
 
-fn network(shown: &Workspace, verdict: &Verdict) -> ConditionDraft {
+fn network(workspace: &AmlWorkspace, shown: &Workspace, verdict: &Verdict) -> Option<ConditionDraft> {
+    // A project's network is its hub's, whose object speaks of it.
+    let network = workspace.spec.managed_network.as_ref()?;
+    let when = network.provision.as_ref().map(|provision| provision.when);
     let (holds, reason, message) = if shown.network_active() {
         (true, "Active", "the managed network is built")
     } else if shown.isolation_mode().eq_ignore_ascii_case("Disabled") {
@@ -215,18 +243,26 @@ fn network(shown: &Workspace, verdict: &Verdict) -> ConditionDraft {
     } else if verdict.reason == Reason::Provisioning {
         (false, "Provisioning", "Azure is building the managed network")
     } else {
-        (
-            false,
-            "NotProvisioned",
-            "the managed network is defined, and built with provision.when: Immediately or the first compute",
-        )
+        let message = match when {
+            Some(ProvisionWhen::Immediately) => {
+                "the managed network is defined, and built once nothing else is to be done before"
+            }
+            Some(ProvisionWhen::Never) => {
+                "the managed network is defined and this operator does not build it (provision.when: Never); Azure does with the \
+                 first compute"
+            }
+            Some(ProvisionWhen::OnFirstCompute) | None => {
+                "the managed network is defined, and built by Azure with the first compute; provision.when: Immediately builds it now"
+            }
+        };
+        (false, "NotProvisioned", message)
     };
-    ConditionDraft {
+    Some(ConditionDraft {
         type_: NETWORK_ACTIVE,
         status: ConditionStatus::from(holds),
         reason: reason.to_owned(),
         message: message.to_owned(),
-    }
+    })
 }
 
 fn rules_ready(rules: &RulesPlan) -> Option<ConditionDraft> {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::api::common::Drift;
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::OutboundRule;
 use crate::plan::names;
-use crate::plan::rule_body::RuleBody;
 
-use super::{Declared, RuleWrite, Standing, same_name};
+use super::shown::Shown;
+use super::{Declared, RuleWrite, Standing};
 
 /// A refusal by ARM.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +38,12 @@ pub struct RuleMemory {
     pub seen: BTreeMap<String, String>,
     /// When a rule that is in place but not active was last written again.
     pub nudged: BTreeMap<String, Timestamp>,
+    /// Times rules were found changed, by Azure name, newest last.
+    pub drift: BTreeMap<String, Vec<Drift>>,
 }
+
+/// How many times a rule was found changed are remembered.
+pub(super) const DRIFTS: usize = 10;
 
 /// Whether `error` may be the fault of one rule among those of a write, so that the others get in without it: what says that
 /// the content is wrong, and what only a named target can cause. Never what passes by itself (409, 429, 5xx, time-outs), nor
@@ -109,13 +115,18 @@ fn leave(groups: &mut Vec<BTreeSet<String>>, leaves: impl Fn(&str) -> bool) {
     groups.retain(|group| !group.is_empty());
 }
 
-/// What a lane remembers after it has read and planned: which rules are in place, and which refusals and halves are done with.
-/// Called before planning, it would hide from the plan that a rule got lost.
-pub fn remember_reading(memory: &mut RuleMemory, declared: &[Declared], observed: &[OutboundRule]) {
-    let shown = |name: &str| observed.iter().find(|rule| same_name(&rule.name, name));
+/// What a lane remembers after it has read and planned: which rules are in place, what the plan noticed, and which refusals and
+/// halves are done with. Called before planning, it would hide from the plan that a rule got lost.
+pub fn remember_reading(
+    memory: &mut RuleMemory,
+    declared: &[Declared],
+    observed: &[OutboundRule],
+    noticed: BTreeMap<String, Vec<Drift>>,
+) {
+    let shown = Shown::new(observed);
     let in_place = |declared: &Declared| match &declared.standing {
-        Standing::Wanted(body) => {
-            let same = shown(&declared.azure_name).and_then(RuleBody::observed).is_some_and(|shown| body.same(&shown));
+        Standing::Wanted(body) | Standing::Observed(body) => {
+            let same = shown.get(&declared.azure_name)?.body.as_ref().is_some_and(|shown| body.same(shown));
             same.then(|| (declared.azure_name.clone(), names::body_hash(Some(&body.to_body()))))
         }
         _ => None,
@@ -126,7 +137,13 @@ pub fn remember_reading(memory: &mut RuleMemory, declared: &[Declared], observed
     // A rule without an object can be refused too: its removal.
     memory
         .refusals
-        .retain(|name, _| !placed.contains_key(name) && (known.contains(name.as_str()) || shown(name).is_some()));
+        .retain(|name, _| !placed.contains_key(name) && (known.contains(name.as_str()) || shown.get(name).is_some()));
     memory.nudged.retain(|name, _| known.contains(name.as_str()));
     leave(&mut memory.groups, |name| placed.contains_key(name) || !known.contains(name));
+    for (name, noticed) in noticed {
+        let drift = memory.drift.entry(name).or_default();
+        drift.extend(noticed);
+        drift.drain(..drift.len().saturating_sub(DRIFTS));
+    }
+    memory.drift.retain(|name, _| known.contains(name.as_str()));
 }

@@ -1,4 +1,3 @@
-use proptest::prelude::*;
 use serde_json::json;
 
 use crate::azure::error::ArmError;
@@ -28,7 +27,8 @@ fn key(name: &str) -> ObjectKey {
 
 /// An object of the same name as its rule, whose name is derived as far as the engine can tell.
 fn declared(name: &str, standing: Standing) -> Declared {
-    Declared { key: key(name), azure_name: name.into(), claim: None, entitled: true, standing, token: None }
+    let created = "2026-01-01T00:00:00Z".into();
+    Declared { key: key(name), created, azure_name: name.into(), claim: None, entitled: true, standing, token: None }
 }
 
 fn wanted(name: &str) -> Declared {
@@ -50,6 +50,11 @@ fn service_made() -> OutboundRule {
     OutboundRule::read(&json!({"name": "login-rule", "properties": properties})).unwrap()
 }
 
+/// The names that a person agreed to lose.
+fn said(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
 fn refusal(code: &str) -> ArmError {
     ArmError::from_failure(code, "Azure says no to this")
 }
@@ -68,7 +73,7 @@ struct Lane {
     isolation: IsolationMode,
     network_active: bool,
     roles: BTreeMap<String, RoleCheck>,
-    exclusive: bool,
+    exclusive: Option<BTreeSet<String>>,
     prune: bool,
     index_whole: bool,
     firewall_closed: Option<&'static str>,
@@ -84,7 +89,7 @@ impl Lane {
             isolation: IsolationMode::AllowOnlyApprovedOutbound,
             network_active: true,
             roles: BTreeMap::new(),
-            exclusive: false,
+            exclusive: None,
             prune: false,
             index_whole: true,
             firewall_closed: None,
@@ -107,7 +112,7 @@ impl Lane {
             network_active: self.network_active,
             principal: Some("ws-principal"),
             roles: &self.roles,
-            exclusive: self.exclusive,
+            exclusive: self.exclusive.as_ref(),
             prune: self.prune,
             index_whole: self.index_whole,
             firewall_closed: self.firewall_closed,
@@ -120,7 +125,7 @@ impl Lane {
     /// Plans as a turn does: with the reading remembered afterwards.
     fn turn(&mut self) -> RulesPlan {
         let decided = self.plan();
-        remember_reading(&mut self.memory, &self.declared, &self.observed);
+        remember_reading(&mut self.memory, &self.declared, &self.observed, decided.noticed.clone());
         decided
     }
 
@@ -231,7 +236,7 @@ fn only_what_may_go_goes() {
             vec![wanted("one"), wanted("two")],
             vec![active("theirs", "x.org"), active(&orphan, "y.org"), service_made()],
         );
-        (lane.exclusive, lane.prune, lane.index_whole) = (exclusive, prune, index_whole);
+        (lane.exclusive, lane.prune, lane.index_whole) = (exclusive.then(|| said(&["theirs"])), prune, index_whole);
         assert_eq!(lane.plan().orphaned, [orphan.as_str()], "it is listed either way");
         lane.settle(&[], true);
         let case = format!("exclusive {exclusive}, prune {prune}, whole {index_whole}");
@@ -242,6 +247,22 @@ fn only_what_may_go_goes() {
             "{case}"
         );
     }
+}
+
+#[test]
+fn a_rule_whose_object_lost_its_grant_stays_and_is_no_orphan() {
+    let name = names::rule_name(INSTALLATION, "team", "lost");
+    let lost = Declared {
+        azure_name: name.clone(),
+        entitled: false,
+        ..declared("lost", Standing::Frozen(Verdict::new(Reason::NotAdmitted, "")))
+    };
+    let mut lane = Lane::new(vec![lost, wanted("one"), wanted("two")], vec![active(&name, "lost.org")]);
+    lane.prune = true;
+    assert_eq!(lane.plan().orphaned, [""; 0]);
+    lane.settle(&[], true);
+    assert!(lane.shows(&name).is_some());
+    assert_eq!(lane.word("lost").0, "NotAdmitted");
 }
 
 #[test]
@@ -304,7 +325,7 @@ fn a_rule_that_others_made_is_left_alone_unless_adoption_says_otherwise() {
     // It counts as a stranger's, but an object names it, so that not even Exclusive removes it.
     let mine = Declared { claim: Some(Adoption::IfMatching), ..wanted("rule") };
     let mut lane = Lane::new(vec![mine, wanted("one"), wanted("two")], vec![active("rule", "other.org")]);
-    lane.exclusive = true;
+    lane.exclusive = Some(said(&["rule"]));
     assert_eq!(lane.plan().unmanaged, ["rule"]);
     assert!(lane.settle(&[], true).iter().all(|write| matches!(write, RuleWrite::Put { .. })));
     assert_eq!(lane.shows("rule"), Some(fqdn("other.org")));
@@ -472,23 +493,128 @@ fn what_passes_by_itself_blames_no_rule() {
 
 #[test]
 fn a_rule_that_gets_lost_or_changed_is_reported_once_and_restored() {
-    for (after, found) in [(vec![], "missing"), (vec![active("rule", "evil.org")], "evil.org")] {
-        let mut lane = Lane::new(vec![wanted("rule")], vec![active("rule", "rule.org")]);
-        assert_eq!(lane.turn().write, None);
-        lane.observed = after;
-        let decided = lane.turn();
-        assert_eq!(decided.states[&key("rule")].drift, Some(("properties".into(), found.into())));
-        lane.apply(&decided.write.unwrap(), true);
-        let decided = lane.turn();
-        assert_eq!((decided.write, decided.states[&key("rule")].drift.clone()), (None, None));
-        assert_eq!(lane.shows("rule"), Some(fqdn("rule.org")));
+    for (after, field, found) in
+        [(vec![], "properties", "missing"), (vec![active("rule", "evil.org")], "properties.destination", "evil.org")]
+    {
+        for observes in [false, true] {
+            let standing = if observes { Standing::Observed } else { Standing::Wanted };
+            let mut lane =
+                Lane::new(vec![declared("rule", standing(fqdn("rule.org")))], vec![active("rule", "rule.org")]);
+            assert_eq!(lane.turn().write, None);
+            lane.observed = after.clone();
+            let decided = lane.turn();
+            let drift = &decided.states[&key("rule")].drift;
+            let told: Vec<_> = drift.iter().map(|drift| (drift.field.as_str(), drift.found.as_str())).collect();
+            assert_eq!(told, [(field, found)]);
+            assert_eq!((drift[0].wanted.as_deref(), drift[0].at.as_str()), (Some("rule.org"), "1970-01-12T13:46:40Z"));
+            if observes {
+                assert_eq!(decided.write, None);
+                assert_eq!(lane.word("rule").0, "Differs");
+                continue;
+            }
+            let cause = &decided.causes["rule"];
+            assert!(
+                cause == "Azure has no such rule" || cause.contains("evil.org") && cause.contains("rule.org"),
+                "{cause}"
+            );
+            lane.apply(&decided.write.unwrap(), true);
+            lane.wait(60);
+            let decided = lane.turn();
+            assert_eq!(
+                (decided.write, decided.states[&key("rule")].drift.len()),
+                (None, 1),
+                "it stays remembered, once"
+            );
+            assert_eq!(lane.shows("rule"), Some(fqdn("rule.org")));
+        }
     }
     let mut lane = Lane::new(vec![wanted("rule")], vec![active("rule", "rule.org")]);
     lane.turn();
     lane.declared[0].standing = Standing::Wanted(fqdn("edited.org"));
     let decided = lane.turn();
-    assert_eq!(decided.states[&key("rule")].drift, None, "an edit is no drift");
+    assert_eq!(decided.states[&key("rule")].drift, [], "an edit is no drift");
     assert!(decided.write.is_some());
+}
+
+#[test]
+fn strangers_rules_go_only_by_name_and_a_new_one_is_asked_about_again() {
+    let strangers = || vec![active("Theirs", "x.org"), active("others", "y.org")];
+    let mut lane = Lane::new(vec![wanted("one"), wanted("two")], strangers());
+    assert_eq!(lane.plan().door, None, "nobody asked for it");
+    lane.exclusive = Some(BTreeSet::new());
+    let door = lane.plan().door.unwrap();
+    assert_eq!(door.reason, Reason::AcknowledgementRequired);
+    assert!(door.message.contains("{door: ExclusiveRules, value: \"Theirs,others\"}"), "{}", door.message);
+    assert_eq!(lane.clone().settle(&[], true).len(), 2, "ours are written one by one meanwhile");
+
+    lane.exclusive = Some(said(&["theirs"]));
+    assert!(lane.plan().door.unwrap().message.contains("value: \"others\""));
+    lane.settle(&[], true);
+    assert!(lane.shows("Theirs").is_none() && lane.shows("others").is_some());
+    lane.exclusive = Some(said(&["theirs", "others"]));
+    lane.settle(&[], true);
+    assert_eq!((lane.plan().door, lane.observed.len()), (None, 2));
+    lane.observed.push(active("later", "z.org"));
+    assert!(lane.plan().door.unwrap().message.contains("value: \"later\""));
+    assert_eq!(lane.plan().write, None);
+    let many = (0..60).map(|n| active(&format!("stranger-with-a-very-long-name-{n:02}"), "x.org")).collect();
+    let mut lane = Lane::new(vec![], many);
+    lane.exclusive = Some(BTreeSet::new());
+    let message = lane.plan().door.unwrap().message;
+    let value = message.split("value: \"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(value.len() <= 1024 && value.split(',').count() == 25, "as much as one acknowledgement takes: {value}");
+}
+
+#[test]
+fn each_destination_is_one_objects_the_older_ones_unless_another_has_it_already() {
+    let at = |created: &str, name: &str, body: RuleBody| Declared {
+        created: created.into(),
+        ..declared(name, Standing::Wanted(body))
+    };
+    let two = || vec![at("2026-02-02T00:00:00Z", "a-young", endpoint()), at("2026-01-01T00:00:00Z", "old", endpoint())];
+    let mut lane = Lane::new(two(), vec![]);
+    let write = lane.turn().write.unwrap();
+    assert_eq!(write.names(), BTreeSet::from(["old".to_owned()]));
+    let (word, message) = lane.word("a-young");
+    assert_eq!(word, "ManagedElsewhere");
+    assert!(message.contains("OutboundRule team/old"), "{message}");
+    assert!(lane.word("old").1.contains("team/a-young"), "{}", lane.word("old").1);
+    lane.apply(&write, true);
+    assert_eq!((lane.plan().write, lane.word("old").0), (None, "Active"));
+    // The older object goes: first its rule, then the other's comes.
+    lane.declared[1].standing = Standing::Removing(Some(endpoint()));
+    assert!(lane.word("a-young").1.contains("removed"), "{}", lane.word("a-young").1);
+    let writes = lane.settle(&[], true);
+    assert!(
+        matches!(&writes[..], [RuleWrite::Delete { name }, RuleWrite::Put { name: other, .. }] if name == "old" && other == "a-young")
+    );
+
+    let lane = Lane::new(two(), vec![shown("a-young", &endpoint(), "Active")]);
+    assert_eq!((lane.plan().write, lane.word("a-young").0), (None, "Active"), "a rebuilt cluster changes nothing");
+    assert_eq!(lane.word("old").0, "ManagedElsewhere");
+    // Who has no say holds nothing up.
+    let mut objects = two();
+    objects[1].entitled = false;
+    objects[1].standing = Standing::Frozen(Verdict::new(Reason::NotAdmitted, ""));
+    assert_eq!(Lane::new(objects, vec![]).plan().write.map(|write| write.names().len()), Some(1));
+}
+
+#[test]
+fn a_destination_that_azure_or_a_stranger_has_is_named_before_azure_refuses_it() {
+    let mut required = shown("__SYS_PE_lake_dfs_12345678", &endpoint(), "Active");
+    required.properties.insert("category".into(), json!("Required"));
+    let rule = || vec![declared("lake", Standing::Wanted(endpoint()))];
+    let lane = Lane::new(rule(), vec![required]);
+    assert_eq!((lane.word("lake").0, lane.plan().write), ("DestinationRefused", None));
+    assert!(lane.word("lake").1.contains("__SYS_PE_lake_dfs"), "{}", lane.word("lake").1);
+    let mut lane = Lane::new(rule(), vec![shown("theirs", &endpoint(), "Active")]);
+    assert_eq!((lane.word("lake").0, lane.plan().write), ("ManagedElsewhere", None));
+    assert!(lane.word("lake").1.contains("azureName: theirs"), "{}", lane.word("lake").1);
+    lane.exclusive = Some(said(&["theirs"]));
+    assert_eq!(lane.settle(&[], true).len(), 2, "with their rule gone, ours comes");
+    // A host may be named twice; ARM takes that.
+    let lane = Lane::new(vec![wanted("rule")], vec![active("theirs", "rule.org")]);
+    assert!(lane.plan().write.is_some());
 }
 
 #[test]
@@ -520,77 +646,5 @@ fn a_rule_in_place_is_what_azure_makes_of_it() {
     assert_eq!((pending.word("lake").0, pending.plan().write), ("ApproverRoleMissing", None));
 }
 
-/// A standing drawn at random; the number tells contents apart.
-fn any_standing() -> impl Strategy<Value = Standing> {
-    prop_oneof![
-        4 => (0..3u8).prop_map(|n| Standing::Wanted(fqdn(&format!("{n}.org")))),
-        1 => Just(Standing::Frozen(Verdict::new(Reason::Suspended, ""))),
-        1 => (0..3u8).prop_map(|n| Standing::Removing(Some(fqdn(&format!("{n}.org"))))),
-    ]
-}
-
-fn any_claim() -> impl Strategy<Value = Option<Adoption>> {
-    prop_oneof![3 => Just(None), 1 => Just(Some(Adoption::IfMatching)), 1 => Just(Some(Adoption::Always))]
-}
-
-proptest! {
-    /// From any state, whatever ARM refuses: it comes to rest, what is wanted is there, and nobody else's rule is touched.
-    #[test]
-    fn it_comes_to_rest_and_loses_nobodys_rule(
-        objects in prop::collection::btree_map(0..8u8, (any_standing(), any_claim()), 0..8),
-        existing in prop::collection::btree_map(0..12u8, 0..3u8, 0..10),
-        bad in prop::collection::btree_set(0..12u8, 0..3),
-        orphan in any::<bool>(),
-        exclusive in any::<bool>(), prune in any::<bool>(), index_whole in any::<bool>(), replaces in any::<bool>(),
-    ) {
-        let name = |n: &u8| format!("rule-{n:02}");
-        let objects: Vec<Declared> = objects
-            .into_iter()
-            .map(|(n, (standing, claim))| Declared { claim, ..declared(&name(&n), standing) })
-            .collect();
-        let mut before: Vec<OutboundRule> = existing.iter().map(|(n, host)| active(&name(n), &format!("{host}.org"))).collect();
-        before.push(service_made());
-        let orphan_name = names::rule_name(INSTALLATION, "team", "gone");
-        before.extend(orphan.then(|| active(&orphan_name, "o.org")));
-        let bad: Vec<String> = bad.iter().map(name).collect();
-        let mut lane = Lane::new(objects, before.clone());
-        (lane.exclusive, lane.prune, lane.index_whole) = (exclusive, prune, index_whole);
-
-        let writes = lane.settle(&bad, replaces);
-        for write in &writes {
-            prop_assert!(!write.names().contains("login-rule"));
-            if let RuleWrite::Patch { rules, .. } = write {
-                prop_assert!(!rules.contains_key("login-rule"), "the service's rules are never sent");
-            }
-        }
-        let decided = lane.plan();
-        prop_assert_eq!(&decided.write, &None);
-        for rule in &before {
-            let owner = lane.declared.iter().find(|declared| declared.azure_name == rule.name);
-            let may_go = match owner.map(|owner| &owner.standing) {
-                Some(Standing::Frozen(_)) => false,
-                Some(_) => !bad.contains(&rule.name) && decided.states[&key(&rule.name)].verdict.reason != Reason::AdoptionRefused
-                    && !(owner.unwrap().claim == Some(Adoption::IfMatching)),
-                None if !rule.is_user_defined() => false,
-                None if rule.name == orphan_name => index_whole && prune,
-                None => index_whole && exclusive && !bad.contains(&rule.name),
-            };
-            prop_assert!(may_go || lane.shows(&rule.name) == RuleBody::observed(rule) || owner.is_some_and(|owner| {
-                matches!((&owner.standing, &owner.claim), (Standing::Removing(_), Some(Adoption::IfMatching)))
-                    && owner.standing == Standing::Removing(RuleBody::observed(rule))
-            }), "{} was touched", rule.name);
-        }
-        for declared in &lane.declared {
-            let state = &decided.states[&declared.key];
-            match &declared.standing {
-                Standing::Wanted(body) => {
-                    let there = lane.shows(&declared.azure_name).is_some_and(|shown| shown == *body);
-                    prop_assert_eq!(there, state.verdict.reason == Reason::Active, "{:?}", state);
-                    prop_assert!(there || bad.contains(&declared.azure_name) || state.verdict.reason == Reason::AdoptionRefused);
-                }
-                Standing::Removing(_) => prop_assert!(state.gone || bad.contains(&declared.azure_name)),
-                Standing::Frozen(_) => {}
-            }
-        }
-    }
-}
+mod properties;
+mod rule_sets;

@@ -1,88 +1,251 @@
 //! Where a workspace in Azure is not as declared, and the fragments of a PATCH that mend it.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use crate::api::workspace::{AmlWorkspaceSpec, IsolationMode};
+use serde_json::{Value, json};
+
+use crate::api::ids::ArmId;
+use crate::api::workspace::{AmlWorkspaceSpec, Encryption, IsolationMode, NetworkAcls};
 use crate::azure::machine_learning::Workspace;
+
+use super::creation::{addresses, identity};
+use super::tags::Tags;
 
 /// A field in which Azure is not as declared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// Path in ARM's terms.
-    pub field: &'static str,
-    /// What was found.
-    pub found: String,
-    /// What is wanted.
-    pub wanted: String,
-    /// The fragment of a PATCH body that mends it; `None` if Azure cannot change it.
-    pub(super) patch: Option<Value>,
+    pub field: Cow<'static, str>,
+    /// What was found, if anything is there.
+    pub found: Option<String>,
+    /// What is wanted, if it shall be there.
+    pub wanted: Option<String>,
+    /// What mends it.
+    pub(super) mend: Mend,
 }
 
-/// Compares each declared field with what ARM shows, as ARM compares them: ids, locations and enums without regard to case.
-pub fn compare(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Vec<Difference> {
-    let shown = &observed.properties;
-    let mut differences = Vec::new();
-    let mut text = |field, found: Option<&str>, wanted: &str, patch: Option<Value>| {
+/// What mends a difference.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Mend {
+    /// This fragment of a PATCH.
+    Patch(Value),
+    /// The map of tags, which goes as a whole.
+    Tags,
+    /// Nothing, for this reason.
+    Never(&'static str),
+}
+
+/// The longest text about a value in a status, in characters.
+const TEXT_LIMIT: usize = 256;
+
+/// `text`, cut to what a status holds.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(TEXT_LIMIT).collect()
+}
+
+impl Difference {
+    /// What was found, in words.
+    pub fn found(&self) -> String {
+        self.found.as_deref().map_or_else(|| "not set".to_owned(), shorten)
+    }
+
+    /// What is wanted, in words.
+    pub fn wanted(&self) -> String {
+        self.wanted.as_deref().map_or_else(|| "not set".to_owned(), shorten)
+    }
+
+    /// The change, in words.
+    pub fn change(&self) -> String {
+        format!("{} from {} to {}", self.field, self.found(), self.wanted())
+    }
+}
+
+/// Collects differences, each compared as its type is.
+#[derive(Default)]
+struct Comparison(Vec<Difference>);
+
+impl Comparison {
+    fn note(&mut self, field: &'static str, found: Option<&str>, wanted: &str, mend: Mend) {
+        self.0.push(Difference {
+            field: field.into(),
+            found: found.map(ToOwned::to_owned),
+            wanted: Some(wanted.to_owned()),
+            mend,
+        });
+    }
+
+    /// Ids, locations and enums: without regard to case.
+    fn word(&mut self, field: &'static str, found: Option<&str>, wanted: &str, mend: Mend) {
         if !found.is_some_and(|found| found.eq_ignore_ascii_case(wanted)) {
-            let found = found.unwrap_or("not set").to_owned();
-            differences.push(Difference { field, found, wanted: wanted.to_owned(), patch });
+            self.note(field, found, wanted, mend);
         }
-    };
+    }
+
+    /// Words for people: every letter counts; nothing is the same as an empty text.
+    fn text(&mut self, name: &'static str, field: &'static str, found: Option<&str>, wanted: Option<&String>) {
+        if let Some(wanted) = wanted.filter(|wanted| found.unwrap_or_default() != wanted.as_str()) {
+            self.note(field, found, wanted, Mend::Patch(property(name, wanted.as_str())));
+        }
+    }
+
+    /// Switches that are off unless ARM says otherwise.
+    fn switch(&mut self, field: &'static str, found: Option<bool>, wanted: Option<bool>, mend: Mend) {
+        if let Some(wanted) = wanted.filter(|wanted| found.unwrap_or(false) != *wanted) {
+            let words = |on: bool| if on { "true" } else { "false" };
+            self.note(field, found.map(words), words(wanted), mend);
+        }
+    }
+}
+
+fn property(name: &str, value: impl Into<Value>) -> Value {
+    json!({"properties": {name: value.into()}})
+}
+
+const AT_CREATION: Mend = Mend::Never("Azure takes it at creation only");
+
+/// Compares each declared field with what ARM shows, as ARM compares them. What is not declared is not looked at. `ours` says whether
+/// the workspace carries this object's owner tag.
+pub fn compare(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, observed: &Workspace, ours: bool) -> Vec<Difference> {
+    let shown = &observed.properties;
+    let mut found = Comparison::default();
     let region: Option<String> =
         observed.location.as_ref().map(|location| location.chars().filter(|c| !c.is_whitespace()).collect());
-    text("location", region.as_deref(), &spec.location, None);
-    let resources = &spec.associated_resources;
-    text("properties.storageAccount", shown.storage_account.as_deref(), &resources.storage_account.resource_id, None);
-    text("properties.keyVault", shown.key_vault.as_deref(), &resources.key_vault.resource_id, None);
+    found.word("location", region.as_deref(), &spec.location, Mend::Never("Azure does not move workspaces"));
+    if let Some(kind) = spec.kind {
+        let shown = observed.kind.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("Default");
+        found.word("kind", Some(shown), kind.as_str(), Mend::Never("a workspace stays what it was created as"));
+    }
+    if let Some(hub) = hub {
+        let mend = Mend::Never("a project stays in its hub");
+        found.word("properties.hubResourceId", shown.hub_resource_id.as_deref(), hub.as_str(), mend);
+    }
+    resources(spec, observed, &mut found);
+    access(spec, observed, &mut found);
+    who(spec, observed, &mut found);
+    found.text("friendlyName", "properties.friendlyName", shown.friendly_name.as_deref(), spec.friendly_name.as_ref());
+    found.text("description", "properties.description", shown.description.as_deref(), spec.description.as_ref());
+    if let Some(mode) = spec.system_datastores_auth_mode {
+        let patch = Mend::Patch(property("systemDatastoresAuthMode", mode.as_str()));
+        let field = "properties.systemDatastoresAuthMode";
+        found.word(field, shown.system_datastores_auth_mode.as_deref(), mode.as_str(), patch);
+    }
+    // An empty text gives the builds back to the registry (Microsoft: "Workspace managed virtual network isolation").
+    let compute = shown.image_build_compute.as_deref();
+    let wanted = spec.image_build_compute.as_ref();
+    if !wanted.is_some_and(|wanted| compute.unwrap_or_default().eq_ignore_ascii_case(wanted)) {
+        found.text("imageBuildCompute", "properties.imageBuildCompute", compute, wanted);
+    }
+    let legacy = Mend::Patch(property("v1LegacyMode", spec.v1_legacy_mode.unwrap_or_default()));
+    found.switch("properties.v1LegacyMode", shown.v1_legacy_mode, spec.v1_legacy_mode, legacy);
+    found.switch("properties.hbiWorkspace", shown.hbi_workspace, spec.hbi_workspace, AT_CREATION);
+    let isolation = (shown.enable_data_isolation, spec.enable_data_isolation);
+    found.switch("properties.enableDataIsolation", isolation.0, isolation.1, AT_CREATION);
+    if let Some(encryption) = &spec.encryption {
+        key(encryption, observed, &mut found);
+    }
+    found.0.extend(Tags::new(spec, observed.tags.as_ref(), ours).differences());
+    found.0
+}
+
+/// What it is made of.
+fn resources(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparison) {
+    let shown = &observed.properties;
+    let Some(resources) = &spec.associated_resources else { return };
+    let fixed = || Mend::Never("a workspace keeps its storage account and key vault");
+    let storage = &resources.storage_account.resource_id;
+    found.word("properties.storageAccount", shown.storage_account.as_deref(), storage, fixed());
+    found.word("properties.keyVault", shown.key_vault.as_deref(), &resources.key_vault.resource_id, fixed());
     if let Some(insights) = &resources.application_insights {
-        let patch = json!({"properties": {"applicationInsights": insights.resource_id}});
-        text(
-            "properties.applicationInsights",
-            shown.application_insights.as_deref(),
-            &insights.resource_id,
-            Some(patch),
-        );
+        let patch = Mend::Patch(property("applicationInsights", insights.resource_id.as_str()));
+        let field = "properties.applicationInsights";
+        found.word(field, shown.application_insights.as_deref(), &insights.resource_id, patch);
     }
     if let Some(registry) = &resources.container_registry {
-        let patch = json!({"properties": {"containerRegistry": registry.resource_id}});
-        text("properties.containerRegistry", shown.container_registry.as_deref(), &registry.resource_id, Some(patch));
+        let patch = Mend::Patch(property("containerRegistry", registry.resource_id.as_str()));
+        let field = "properties.containerRegistry";
+        found.word(field, shown.container_registry.as_deref(), &registry.resource_id, patch);
     }
+}
+
+/// How it is reached, and what it may reach.
+fn access(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparison) {
+    let shown = &observed.properties;
     let access = spec.public_network_access.as_str();
-    let patch = json!({"properties": {"publicNetworkAccess": access}});
     // A workspace that says nothing is open: that is the service's default.
-    text(
-        "properties.publicNetworkAccess",
-        Some(shown.public_network_access.as_deref().unwrap_or("Enabled")),
-        access,
-        Some(patch),
-    );
-    let mode = spec.managed_network.isolation_mode.as_str();
-    let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode}}});
-    text("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, Some(patch));
+    let open = shown.public_network_access.as_deref().unwrap_or("Enabled");
+    let patch = Mend::Patch(property("publicNetworkAccess", access));
+    found.word("properties.publicNetworkAccess", Some(open), access, patch);
+    if let Some(acls) = &spec.network_acls {
+        let words = declared_addresses(acls);
+        let now = observed_addresses(observed);
+        if now != words {
+            let patch = Mend::Patch(property("networkAcls", addresses(acls)));
+            found.note("properties.networkAcls", Some(&now), &words, patch);
+        }
+    }
+    let Some(network) = &spec.managed_network else { return };
+    let mode = network.isolation_mode.as_str();
+    let patch = Mend::Patch(property("managedNetwork", json!({ "isolationMode": mode })));
+    found.word("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, patch);
     // Only this mode has a firewall; with another one Azure need not even show a SKU.
-    let firewall = spec.managed_network.isolation_mode == IsolationMode::AllowOnlyApprovedOutbound;
-    if let Some(sku) = spec.managed_network.firewall_sku.filter(|_| firewall) {
-        let found = shown.managed_network.as_ref().and_then(|network| network.firewall_sku.as_deref());
+    let firewall = network.isolation_mode == IsolationMode::AllowOnlyApprovedOutbound;
+    if let Some(sku) = network.firewall_sku.filter(|_| firewall) {
+        let now = shown.managed_network.as_ref().and_then(|network| network.firewall_sku.as_deref());
         // The mode goes along, since a managed network without one is refused.
-        let patch = json!({"properties": {"managedNetwork": {"isolationMode": mode, "firewallSku": sku.as_str()}}});
-        text("properties.managedNetwork.firewallSku", found, sku.as_str(), Some(patch));
+        let member = json!({ "isolationMode": mode, "firewallSku": sku.as_str() });
+        let patch = Mend::Patch(property("managedNetwork", member));
+        found.word("properties.managedNetwork.firewallSku", now, sku.as_str(), patch);
     }
+}
+
+/// One address is a block of one.
+fn block(address: &str) -> String {
+    address.strip_suffix("/32").unwrap_or(address).to_owned()
+}
+
+fn words_of(action: &str, blocks: impl Iterator<Item = String>) -> String {
+    let blocks: BTreeSet<String> = blocks.collect();
+    let action = if action.eq_ignore_ascii_case("Deny") { "Deny" } else { "Allow" };
+    if blocks.is_empty() {
+        action.to_owned()
+    } else {
+        format!("{action} except {}", blocks.into_iter().collect::<Vec<_>>().join(","))
+    }
+}
+
+fn declared_addresses(acls: &NetworkAcls) -> String {
+    words_of(acls.default_action.as_str(), acls.ip_rules.iter().map(|rule| block(rule)))
+}
+
+/// What a workspace that says nothing lets in is everybody.
+fn observed_addresses(observed: &Workspace) -> String {
+    let acls = observed.properties.network_acls.as_ref();
+    let action = acls.and_then(|acls| acls.default_action.as_deref()).unwrap_or("Allow");
+    let rules = acls.and_then(|acls| acls.ip_rules.as_ref()).into_iter().flatten();
+    words_of(action, rules.filter_map(|rule| rule.value.as_deref().map(block)))
+}
+
+/// Who it is.
+fn who(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparison) {
     if let Some(primary) = &spec.identity.primary_user_assigned_identity {
-        let patch = json!({"properties": {"primaryUserAssignedIdentity": primary}});
-        let found = shown.primary_user_assigned_identity.as_deref();
-        text("properties.primaryUserAssignedIdentity", found, primary, Some(patch));
+        let patch = Mend::Patch(property("primaryUserAssignedIdentity", primary.as_str()));
+        let now = observed.properties.primary_user_assigned_identity.as_deref();
+        found.word("properties.primaryUserAssignedIdentity", now, primary, patch);
     }
-    let found = identity_words(
-        observed.identity.as_ref().and_then(|identity| identity.type_.as_deref()).unwrap_or("None"),
-        observed
-            .identity
-            .iter()
-            .filter_map(|identity| identity.user_assigned_identities.as_ref())
-            .flat_map(|ids| ids.keys()),
-    );
+    let shown = observed.identity.as_ref();
+    let type_ = shown.and_then(|identity| identity.type_.as_deref()).unwrap_or("None");
+    let ids = shown.and_then(|identity| identity.user_assigned_identities.as_ref()).into_iter().flatten();
+    let now = identity_words(type_, ids.map(|(id, _)| id));
     let wanted = identity_words(spec.identity.type_.as_str(), spec.identity.user_assigned_identities.iter());
-    text("identity", Some(&found), &wanted, Some(json!({ "identity": changed_identity(spec, observed) })));
-    differences
+    let given_up = now.contains("UserAssigned") && spec.identity.user_assigned_identities.is_empty();
+    let mend = if given_up {
+        // Microsoft: "Set up service authentication"; from system-assigned to both is possible, back is not.
+        Mend::Never("a workspace that has user-assigned identities cannot do without any again")
+    } else {
+        Mend::Patch(json!({ "identity": changed_identity(spec, observed) }))
+    };
+    found.word("identity", Some(&now), &wanted, mend);
 }
 
 fn identity_words<'a>(type_: &str, ids: impl Iterator<Item = &'a String>) -> String {
@@ -90,17 +253,6 @@ fn identity_words<'a>(type_: &str, ids: impl Iterator<Item = &'a String>) -> Str
     ids.sort_unstable();
     let type_: String = type_.chars().filter(|c| !c.is_whitespace()).collect();
     if ids.is_empty() { type_ } else { format!("{type_} {}", ids.join(",")) }
-}
-
-/// The identity for a creating PUT.
-pub(super) fn identity(spec: &AmlWorkspaceSpec) -> Value {
-    let mut identity = json!({ "type": spec.identity.type_.as_str() });
-    if !spec.identity.user_assigned_identities.is_empty() {
-        let ids: Map<String, Value> =
-            spec.identity.user_assigned_identities.iter().map(|id| (id.clone(), json!({}))).collect();
-        identity["userAssignedIdentities"] = Value::Object(ids);
-    }
-    identity
 }
 
 /// The identity for a PATCH: there, an assigned identity goes only if it is sent as null.
@@ -115,4 +267,22 @@ fn changed_identity(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Value {
         }
     }
     identity
+}
+
+/// The key of one's own. Only the key itself can change (specification of EncryptionUpdateProperties).
+fn key(wanted: &Encryption, observed: &Workspace, found: &mut Comparison) {
+    let shown = observed.properties.encryption.as_ref();
+    let key = shown.and_then(|encryption| encryption.key_vault_properties.as_ref());
+    let vault = key.and_then(|key| key.key_vault_arm_id.as_deref());
+    let field = "properties.encryption.keyVaultProperties.keyVaultArmId";
+    found.word(field, vault, &wanted.key_vault.resource_id, AT_CREATION);
+    if let Some(identity) = &wanted.user_assigned_identity {
+        let reader = shown.and_then(|encryption| encryption.identity.as_ref());
+        let reader = reader.and_then(|identity| identity.user_assigned_identity.as_deref());
+        found.word("properties.encryption.identity.userAssignedIdentity", reader, identity, AT_CREATION);
+    }
+    let patch = json!({ "keyVaultProperties": { "keyIdentifier": wanted.key_identifier } });
+    let field = "properties.encryption.keyVaultProperties.keyIdentifier";
+    let now = key.and_then(|key| key.key_identifier.as_deref());
+    found.word(field, now, &wanted.key_identifier, Mend::Patch(property("encryption", patch)));
 }
