@@ -1,7 +1,9 @@
-//! Policies on all resources of a type in a resource group.
+//! Policies on all resources of a type in a resource group, and how often targets are looked at.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use arm_simulator::{OperationSeconds, Settings};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -59,6 +61,13 @@ impl World {
         let mut policy = self.policy(&self.platform, "accounts", "lake-*");
         policy["spec"]["target"] = json!({"resourceGroupId": self.data(), "resourceType": STORAGE});
         policy
+    }
+
+    /// How often the connections of `target` were listed.
+    fn looks_at(&self, target: &str) -> usize {
+        let path = format!("{target}/{LIST}");
+        let asked = self.azure.requests().into_iter();
+        asked.filter(|request| request.method == "GET" && request.path.eq_ignore_ascii_case(&path)).count()
     }
 
     /// The state of each connection in the world: name of the target, name of the endpoint, state.
@@ -226,4 +235,35 @@ async fn a_lost_page_holds_one_target_of_the_group_and_a_new_one_goes_on() {
     let api = world.api("PrivateEndpointApproval", Some(&world.platform));
     api.patch("accounts", &PatchParams::default(), &Patch::Merge(&none)).await.expect("the finalizer is taken off");
     operator.stop().await;
+}
+
+/// Nothing here measures time: the target on which something is expected is the clock for the one at rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_is_looked_at_often_only_while_something_is_expected_there() {
+    let operation_seconds = OperationSeconds { rule: 36_000.0, ..OperationSeconds::all(0.05) };
+    let mut world = World::with(Settings { operation_seconds, ..settings() }).await;
+    world.pace.resync = Duration::from_secs(3600);
+    world.pace.connections = Duration::from_secs(3600);
+    let pond = world.id(STORAGE, "frauddata");
+    let mut connection = world.connection_manifest();
+    let grants = connection["spec"]["grants"].as_array_mut().expect("grants");
+    grants.push(json!({"namespaces": {"names": [world.platform]}, "scope": pond, "verbs": ["approve"]}));
+    let mut other = world.policy(&world.platform, "pond", "lake-*");
+    other["spec"]["target"]["resourceId"] = json!(pond);
+    let operator = world.operator().await;
+    world.apply(connection).await;
+    world.apply(world.workspace_manifest()).await;
+    world.until_reason(&world.workspace_manifest(), "Secured").await;
+    for policy in [&world.approval_manifest(), &other] {
+        world.apply(policy.clone()).await;
+        world.until_reason(policy, "InForce").await;
+    }
+    // A rule to the lake is on its way for hours: the lake is looked at again and again, the pond only when something changes.
+    world.grant(&world.lake(), "b556d68e-0be0-4f35-a333-ad7ee1ce17ea", &world.principal().await);
+    let before = (world.looks_at(&world.lake()), world.looks_at(&pond));
+    world.apply(world.lake_rule("rule")).await;
+    world.eventually("many looks", async || world.looks_at(&world.lake()) >= before.0 + 60).await;
+    let idle = world.looks_at(&pond) - before.1;
+    assert!(idle <= 10, "{idle} looks at what nobody waits for");
+    operator.cut().await;
 }
