@@ -97,8 +97,12 @@ async fn a_workspace_outside_every_grant_is_never_asked_for() {
     let refused = world.until_reason(&workspace, "ScopeNotAllowed").await;
     says(&refused, &[&world.connection, &world.team, &world.workspace_id(), "platform administrator"]);
     waits(&refused);
-    let waiting = world.until_reason(&rule, "WorkspaceNotReady").await;
-    says(&waiting, &["ScopeNotAllowed"]);
+    let told = |rule: &Value| {
+        let ready = condition(rule, "Ready");
+        ready["reason"] == "WorkspaceNotReady"
+            && ready["message"].as_str().is_some_and(|said| said.contains("ScopeNotAllowed"))
+    };
+    world.until(&rule, "the workspace's refusal is told", told).await;
     world.rest().await;
     assert_eq!(world.about_the_workspace(), [""; 0]);
 
