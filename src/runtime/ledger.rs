@@ -267,39 +267,52 @@ impl Ledger {
     pub async fn save(&self, target: &(impl AsRef<str> + ?Sized), open: &mut OpenPage) -> Result<(), LedgerError> {
         let target = target.as_ref();
         open.page.fit();
-        let content =
-            serde_json::to_vec(&open.page).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
-        let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);
-        let guard = |error: kube::Error| match error {
-            kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
-                WriteError::Outdated
-            }
-            other => WriteError::Kube(other),
-        };
-        let written = match open.secret.take() {
-            Some(mut secret) => {
-                secret.data = Some(data);
-                secret.metadata.managed_fields = None;
-                self.secrets.replace(&secret.name_any(), &PostParams::default(), &secret).await.map_err(guard)?
-            }
-            None => {
-                let labels = [("app.kubernetes.io/managed-by".to_owned(), "aml-operator".to_owned())];
-                let secret = Secret {
-                    metadata: ObjectMeta {
-                        name: Some(Self::name(target)),
-                        labels: Some(BTreeMap::from(labels)),
-                        ..ObjectMeta::default()
-                    },
-                    type_: Some("aml-operator.io/ledger".into()),
-                    data: Some(data),
-                    ..Secret::default()
-                };
-                self.secrets.create(&PostParams::default(), &secret).await.map_err(guard)?
-            }
-        };
+        let empty = || empty_page(Self::name(target), BTreeMap::new());
+        let written = put_page(&self.secrets, open.secret.take(), empty, KEY, &open.page).await?;
         open.secret = Some(written);
         Ok(())
     }
+}
+
+/// A page that is not in the cluster yet, with `labels` besides those of every page.
+pub(super) fn empty_page(name: String, labels: BTreeMap<String, String>) -> Secret {
+    let mut all = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "aml-operator".to_owned())]);
+    all.extend(labels);
+    Secret {
+        metadata: ObjectMeta { name: Some(name), labels: Some(all), ..ObjectMeta::default() },
+        type_: Some("aml-operator.io/ledger".into()),
+        ..Secret::default()
+    }
+}
+
+/// Writes `content` under `key` of a page: over `secret`, in the version that was read, or into a new one. The page as it is then.
+///
+/// # Errors
+/// [`WriteError::Outdated`] if somebody else wrote it since.
+pub(super) async fn put_page(
+    secrets: &Api<Secret>,
+    secret: Option<Secret>,
+    empty: impl FnOnce() -> Secret,
+    key: &str,
+    content: &impl Serialize,
+) -> Result<Secret, LedgerError> {
+    let content = serde_json::to_vec(content).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
+    let data = Some(BTreeMap::from([(key.to_owned(), ByteString(content))]));
+    let params = PostParams::default();
+    let written = match secret {
+        Some(mut secret) => {
+            secret.data = data;
+            secret.metadata.managed_fields = None;
+            secrets.replace(&secret.name_any(), &params, &secret).await
+        }
+        None => secrets.create(&params, &Secret { data, ..empty() }).await,
+    };
+    Ok(written.map_err(|error| match error {
+        kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
+            WriteError::Outdated
+        }
+        other => WriteError::Kube(other),
+    })?)
 }
 
 #[cfg(test)]

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
-use super::ledger::LedgerError;
+use super::ledger::{LedgerError, empty_page, put_page};
 use super::status::WriteError;
 use crate::api::ids::ArmId;
 use crate::plan::names::fingerprint;
@@ -102,40 +100,11 @@ impl RoleLedger {
     pub async fn save(&self, open: &mut OpenRecord) -> Result<(), LedgerError> {
         let overflow = open.record.spent.len().saturating_sub(KEPT);
         open.record.spent.drain(..overflow);
-        let content =
-            serde_json::to_vec(&open.record).map_err(|error| WriteError::Kube(kube::Error::SerdeError(error)))?;
-        let data = BTreeMap::from([(KEY.to_owned(), ByteString(content))]);
-        let guard = |error: kube::Error| match error {
-            kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
-                WriteError::Outdated
-            }
-            other => WriteError::Kube(other),
-        };
-        let written = match open.secret.take() {
-            Some(mut secret) => {
-                secret.data = Some(data);
-                secret.metadata.managed_fields = None;
-                self.secrets.replace(&secret.name_any(), &PostParams::default(), &secret).await.map_err(guard)?
-            }
-            None => {
-                let Ok(workspace) = ArmId::parse(&open.record.workspace) else { return Ok(()) };
-                let labels = [
-                    ("app.kubernetes.io/managed-by".to_owned(), "aml-operator".to_owned()),
-                    (LABEL.to_owned(), self.installation.clone()),
-                ];
-                let secret = Secret {
-                    metadata: ObjectMeta {
-                        name: Some(Self::name(&workspace)),
-                        labels: Some(BTreeMap::from(labels)),
-                        ..ObjectMeta::default()
-                    },
-                    type_: Some("aml-operator.io/ledger".into()),
-                    data: Some(data),
-                    ..Secret::default()
-                };
-                self.secrets.create(&PostParams::default(), &secret).await.map_err(guard)?
-            }
-        };
+        // Only a record of a workspace is ever made anew.
+        let Ok(workspace) = ArmId::parse(&open.record.workspace) else { return Ok(()) };
+        let empty =
+            || empty_page(Self::name(&workspace), BTreeMap::from([(LABEL.to_owned(), self.installation.clone())]));
+        let written = put_page(&self.secrets, open.secret.take(), empty, KEY, &open.record).await?;
         open.secret = Some(written);
         Ok(())
     }

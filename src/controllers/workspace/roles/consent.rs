@@ -113,8 +113,7 @@ async fn shared(
         None => {
             let mut shared = false;
             for kind in ["computes", "onlineEndpoints"] {
-                let list =
-                    turn.connected.client.list(&format!("{}/{kind}", turn.id), API_VERSION, turn.priority).await;
+                let list = turn.connected.client.list(&format!("{}/{kind}", turn.id), API_VERSION, turn.priority).await;
                 // What cannot be looked at may use it.
                 shared |= list.map_or(true, |list| {
                     list.iter().any(|one| {
