@@ -339,6 +339,7 @@ impl World {
             endpoint: connection.endpoint.clone(),
             policy: format!("{}/{}", key.namespace, key.name),
             rule: decision.entry_of(key),
+            generation: None,
             started_at: self.at().to_string(),
             withdrawn_at: None,
         };

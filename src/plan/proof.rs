@@ -20,6 +20,9 @@ pub struct Proof {
     /// The policy's entry that decided, for example `allow[0]`; `None` if people did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The policy's generation that was decided by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// When the request was about to go out, RFC 3339.
     pub started_at: String,
     /// When a withdrawal was last sent, RFC 3339, if another endpoint turned out to be approved.
@@ -180,6 +183,7 @@ mod tests {
             endpoint: OURS.into(),
             policy: "platform/lake".into(),
             rule: None,
+            generation: None,
             started_at: at(0).to_string(),
             withdrawn_at: None,
         }

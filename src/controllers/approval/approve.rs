@@ -67,8 +67,8 @@ pub(super) async fn reject(
     };
     context.metrics.decided("rejected");
     info!(
-        target: AUDIT, policy = name, target_id = %turn.target, connection = before.name,
-        requester = before.endpoint, request_id, rule, people = names(&decision.people), "rejected"
+        target: AUDIT, policy = name, generation = policy.metadata.generation, target_id = %turn.target,
+        connection = before.name, requester = before.endpoint, request_id, rule, people = names(&decision.people), "rejected"
     );
     let note = format!(
         "rejected {} from {} on {} by {}",
@@ -112,6 +112,7 @@ pub(super) async fn approve(
         endpoint: before.endpoint.clone(),
         policy: name_of(&turn.key),
         rule: decision.entry_of(&turn.key),
+        generation: policy.metadata.generation,
         // In full: cut to the second, it would seem to have rested up to a second longer than it has.
         started_at: moment(context.now()),
         withdrawn_at: None,

@@ -141,7 +141,7 @@ pub(super) async fn withdraw_unproven(
     };
     context.metrics.decided("withdrawn");
     warn!(
-        target: AUDIT, policy = name, target_id = %turn.target, connection = now.name, requester = now.endpoint, request_id,
+        target: AUDIT, policy = name, generation = policy.metadata.generation, target_id = %turn.target, connection = now.name, requester = now.endpoint, request_id,
         "withdrawn"
     );
     let note = format!("withdrew {} from {} on {}", now.name, clean(&now.endpoint, 512), turn.target);

@@ -116,8 +116,8 @@ pub(super) async fn approved(
     let people = page.signatures.approvers(&proof.connection, &proof.endpoint).join(", ");
     context.metrics.decided("approved");
     info!(
-        target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection,
-        requester = proof.endpoint, request_id, rule = proof.rule, people, "approved"
+        target: AUDIT, policy = proof.policy, generation = proof.generation, target_id = %turn.target,
+        connection = proof.connection, requester = proof.endpoint, request_id, rule = proof.rule, people, "approved"
     );
     let by = match &proof.rule {
         Some(rule) => format!("{} {rule}", proof.policy),
@@ -151,7 +151,8 @@ pub(super) async fn withdraw(
         clean(found, 300)
     );
     warn!(
-        target: AUDIT, policy = proof.policy, target_id = %turn.target, connection = proof.connection, requester = found,
+        target: AUDIT, policy = proof.policy, generation = proof.generation, target_id = %turn.target,
+        connection = proof.connection, requester = found,
         ok = answer.is_ok(), "withdrawn"
     );
     if proof.withdrawn_at.is_none() {

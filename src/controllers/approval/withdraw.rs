@@ -204,7 +204,7 @@ pub(super) async fn remove(
     context.metrics.decided(removal.word);
     let name = name_of(&turn.key);
     info!(
-        target: AUDIT, policy = name, target_id = %turn.target, connection = now.name, requester = now.endpoint, request_id,
+        target: AUDIT, policy = name, generation = policy.metadata.generation, target_id = %turn.target, connection = now.name, requester = now.endpoint, request_id,
         rule = removal.rule, "{}", removal.word
     );
     let by = removal.rule.as_ref().map(|rule| format!(" by {name} {rule}")).unwrap_or_default();

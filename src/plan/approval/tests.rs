@@ -101,6 +101,7 @@ fn what_azure_refuses_or_never_carries_out_holds_up_no_other() {
         endpoint: endpoint(OWN, "hub", name),
         policy: "platform/lake".into(),
         rule: None,
+        generation: None,
         started_at: at.into(),
         withdrawn_at: None,
     };
