@@ -340,6 +340,7 @@ impl World {
             policy: format!("{}/{}", key.namespace, key.name),
             rule: decision.entry_of(key),
             generation: None,
+            request_id: None,
             started_at: self.at().to_string(),
             withdrawn_at: None,
         };

@@ -23,6 +23,9 @@ pub struct Proof {
     /// The policy's generation that was decided by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
+    /// ARM's id of the request, once it is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// When the request was about to go out, RFC 3339.
     pub started_at: String,
     /// When a withdrawal was last sent, RFC 3339, if another endpoint turned out to be approved.
@@ -184,6 +187,7 @@ mod tests {
             policy: "platform/lake".into(),
             rule: None,
             generation: None,
+            request_id: None,
             started_at: at(0).to_string(),
             withdrawn_at: None,
         }

@@ -14,6 +14,7 @@ mod support;
 #[expect(dead_code, reason = "the benchmarks use more of it")]
 mod executable;
 
+mod audit;
 mod command_line;
 mod killed;
 mod leadership;

@@ -113,6 +113,7 @@ pub(super) async fn approve(
         policy: name_of(&turn.key),
         rule: decision.entry_of(&turn.key),
         generation: policy.metadata.generation,
+        request_id: None,
         // In full: cut to the second, it would seem to have rested up to a second longer than it has.
         started_at: moment(context.now()),
         withdrawn_at: None,
@@ -135,14 +136,20 @@ pub(super) async fn approve(
             return Ok(refused(turn, &before, &format!("approving {}", before.name), &error));
         }
     };
+    page.page.proofs.retain(|open| *open != proof);
+    proof.request_id = request_id;
+    page.page.proofs.push(proof.clone());
     // Read after: the answer to a write is no proof of what is there.
     let after = match read(turn, &before.name).await {
         Ok(after) => after,
-        Err(verdict) => return Ok(Err(verdict)),
+        Err(verdict) => {
+            context.ledger.save(turn.target, page).await?;
+            return Ok(Err(verdict));
+        }
     };
     match (prove(&proof, after.as_ref(), turn.dialect, context.now(), context.pace.proofs()), after) {
         (Proven::Approved, _) => {
-            approved(turn, policy, &proof, request_id, &mut page.page).await;
+            approved(turn, policy, &proof, &mut page.page).await;
             context.ledger.save(turn.target, page).await?;
             Ok(Ok(()))
         }
@@ -153,8 +160,9 @@ pub(super) async fn approve(
             context.ledger.save(turn.target, page).await?;
             Ok(Err(verdict))
         }
-        // The proof stays open: the next turns settle it.
+        // The proof stays open: the next turns settle it, and tell by which request it was.
         _ => {
+            context.ledger.save(turn.target, page).await?;
             Ok(Err(Verdict::new(Reason::Updating, format!("{} was approved; Azure does not show it yet", before.name))
                 .after(Some(context.pace.poll))))
         }

@@ -33,7 +33,7 @@ pub(super) async fn settle(
     for proof in std::mem::take(&mut page.page.proofs) {
         let mut proof = proof.believable(now);
         match prove(&proof, shown(&proof), turn.dialect, now, waits) {
-            Proven::Approved => approved(turn, policy, &proof, None, &mut page.page).await,
+            Proven::Approved => approved(turn, policy, &proof, &mut page.page).await,
             Proven::Open => page.page.proofs.push(proof),
             Proven::Silent => page.page.asked.push(proof),
             Proven::Withdrawn => {
@@ -89,13 +89,7 @@ fn resume(turn: &Turn<'_>, connections: &[Connection], page: &mut Page) {
 }
 
 /// Records an approval that took effect: in the ledger's page, the audit log, the metrics and as an event.
-pub(super) async fn approved(
-    turn: &Turn<'_>,
-    policy: &PrivateEndpointApproval,
-    proof: &Proof,
-    request_id: Option<String>,
-    page: &mut Page,
-) {
+pub(super) async fn approved(turn: &Turn<'_>, policy: &PrivateEndpointApproval, proof: &Proof, page: &mut Page) {
     let context = turn.context;
     let same = |connection: &str, endpoint: &str| {
         connection == proof.connection && endpoint.eq_ignore_ascii_case(&proof.endpoint)
@@ -108,7 +102,7 @@ pub(super) async fn approved(
         endpoint: proof.endpoint.clone(),
         policy: proof.policy.clone(),
         at: moment(context.now()),
-        request_id: request_id.clone(),
+        request_id: proof.request_id.clone(),
         side: RequesterSide::Waiting,
     });
     // At once: the record goes as soon as the connection is cut, and whoever cut it must not be overruled by the same decision.
@@ -117,7 +111,7 @@ pub(super) async fn approved(
     context.metrics.decided("approved");
     info!(
         target: AUDIT, policy = proof.policy, generation = proof.generation, target_id = %turn.target,
-        connection = proof.connection, requester = proof.endpoint, request_id, rule = proof.rule, people, "approved"
+        connection = proof.connection, requester = proof.endpoint, request_id = proof.request_id, rule = proof.rule, people, "approved"
     );
     let by = match &proof.rule {
         Some(rule) => format!("{} {rule}", proof.policy),

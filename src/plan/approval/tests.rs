@@ -102,6 +102,7 @@ fn what_azure_refuses_or_never_carries_out_holds_up_no_other() {
         policy: "platform/lake".into(),
         rule: None,
         generation: None,
+        request_id: None,
         started_at: at.into(),
         withdrawn_at: None,
     };
