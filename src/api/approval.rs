@@ -213,6 +213,7 @@ pub struct Limits {
     validation = Rule::new("has(self.privateEndpoint) != has(self.workspaceRef)").message("allow: each entry gives one of privateEndpoint, workspaceRef"),
     validation = Rule::new("!has(self.privateEndpoint) || has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
     validation = Rule::new("!has(self.workspaceRef) || !has(self.subResources)").message("workspaceRef: gives a workspace leave to approve its own connections, whatever they are for; leave subResources out"),
+    validation = Rule::new("!has(self.workspaceRef) || !has(self.expression)").message("workspaceRef: gives a workspace leave, of which an expression has nothing to say; leave expression out"),
 )]
 pub struct AllowEntry {
     /// A name by which people recognise the entry in status, events and the audit log, for example `hub`.

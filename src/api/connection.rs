@@ -66,7 +66,8 @@ pub struct AzureConnectionSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub grants: Vec<Grant>,
     /// Which roles the operator may assign, and where. Nothing else is ever assigned, whatever a grant says; a namespace needs the
-    /// verb `grantRoles` on the scope besides. Mirror this list by a condition on the operator's own right to assign roles.
+    /// verb `grantRoles` on the scope besides. Mirror this list by a condition on the operator's own right to assign roles. Left
+    /// out, none: see docs/security/azure-roles.md for what is known to be missing before you list any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

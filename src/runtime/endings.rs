@@ -17,13 +17,11 @@ impl Endings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the policy `uid` ends on these targets: each counts as one removal until somebody has looked.
+    /// Notes that the policy `uid` ends on these targets and no others: each counts as one removal until somebody has looked.
     pub fn expect(&self, uid: &str, targets: impl Iterator<Item = String>) {
         let mut endings = self.lock();
         let of_policy = endings.entry(uid.to_owned()).or_default();
-        for target in targets {
-            of_policy.entry(target).or_default();
-        }
+        *of_policy = targets.map(|target| (target.clone(), of_policy.remove(&target).flatten())).collect();
     }
 
     /// Posts what waits on `target` for the policy `uid`; true if that is news.
@@ -61,8 +59,10 @@ mod tests {
         assert_eq!(endings.of("u"), ["u/t", "u/v"]);
         assert!(endings.post("u", "/t".into(), vec!["a".into(), "b".into()]));
         assert!(!endings.post("u", "/t".into(), vec!["a".into(), "b".into()]));
-        endings.expect("u", ["/t".to_owned()].into_iter());
+        endings.expect("u", ["/t".to_owned(), "/v".to_owned()].into_iter());
         assert_eq!(endings.of("u"), ["u/t/a", "u/t/b", "u/v"]);
+        endings.expect("u", ["/t".to_owned()].into_iter());
+        assert_eq!(endings.of("u"), ["u/t/a", "u/t/b"], "a target that left ends nothing any more");
         assert!(endings.post("u", "/t".into(), Vec::new()) && endings.post("u", "/v".into(), Vec::new()));
         assert!(endings.of("u").is_empty());
         endings.forget("u");

@@ -16,7 +16,8 @@ const ROUND: usize = 10;
 /// How many answers are remembered, over all targets; the oldest are forgotten, and read again if they are still asked about.
 const KEPT: usize = 10_000;
 
-/// All answers, by target and endpoint, and the endpoints to be read.
+/// All answers, by connection, target and endpoint, and the endpoints to be read. What one credential may not see says nothing about
+/// what another may.
 #[derive(Debug, Default)]
 pub struct Requesters(Mutex<Board>);
 
@@ -26,8 +27,13 @@ struct Board {
     wanted: HashMap<String, Vec<ArmId>>,
 }
 
-fn key(target: &ArmId, endpoint: &ArmId) -> (String, String) {
-    (target.key(), endpoint.key())
+/// A target, as it is seen through `connection`.
+fn place(connection: &str, target: &ArmId) -> String {
+    format!("{connection}{}", target.key())
+}
+
+fn key(connection: &str, target: &ArmId, endpoint: &ArmId) -> (String, String) {
+    (place(connection, target), endpoint.key())
 }
 
 impl Requesters {
@@ -36,32 +42,32 @@ impl Requesters {
     }
 
     /// What `endpoint` showed, and when it was read.
-    pub fn answer(&self, target: &ArmId, endpoint: &ArmId) -> Option<(Timestamp, Shown)> {
-        self.lock().answers.get(&key(target, endpoint)).cloned()
+    pub fn answer(&self, connection: &str, target: &ArmId, endpoint: &ArmId) -> Option<(Timestamp, Shown)> {
+        self.lock().answers.get(&key(connection, target, endpoint)).cloned()
     }
 
     /// Asks for a look at `endpoint`, unless it was looked at within `pause`.
-    pub fn want(&self, target: &ArmId, endpoint: ArmId, pause: Duration, now: Timestamp) {
+    pub fn want(&self, connection: &str, target: &ArmId, endpoint: ArmId, pause: Duration, now: Timestamp) {
         let mut board = self.lock();
         let fresh = board
             .answers
-            .get(&key(target, &endpoint))
+            .get(&key(connection, target, &endpoint))
             .is_some_and(|(at, _)| Duration::try_from(now.duration_since(*at)).unwrap_or_default() < pause);
-        let wanted = board.wanted.entry(target.key()).or_default();
+        let wanted = board.wanted.entry(place(connection, target)).or_default();
         if !fresh && wanted.len() < ROUND && !wanted.contains(&endpoint) {
             wanted.push(endpoint);
         }
     }
 
     /// The endpoints to be read now for `target`; whoever takes them reads them.
-    pub fn take_wanted(&self, target: &ArmId) -> Vec<ArmId> {
-        self.lock().wanted.remove(&target.key()).unwrap_or_default()
+    pub fn take_wanted(&self, connection: &str, target: &ArmId) -> Vec<ArmId> {
+        self.lock().wanted.remove(&place(connection, target)).unwrap_or_default()
     }
 
     /// Notes what `endpoint` showed at `now`.
-    pub fn note(&self, target: &ArmId, endpoint: &ArmId, shown: Shown, now: Timestamp) {
+    pub fn note(&self, connection: &str, target: &ArmId, endpoint: &ArmId, shown: Shown, now: Timestamp) {
         let mut board = self.lock();
-        board.answers.insert(key(target, endpoint), (now, shown));
+        board.answers.insert(key(connection, target, endpoint), (now, shown));
         if board.answers.len() > KEPT {
             let oldest = board.answers.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
             oldest.map(|key| board.answers.remove(&key));
@@ -81,17 +87,19 @@ mod tests {
         };
         let (requesters, target) = (Requesters::default(), id("target"));
         let at = |second| Timestamp::from_second(second).unwrap();
-        let want = |name: &str, second| requesters.want(&target, id(name), Duration::from_secs(15), at(second));
+        let want =
+            |name: &str, second| requesters.want("contoso", &target, id(name), Duration::from_secs(15), at(second));
         want("a", 0);
         want("A", 0);
-        assert_eq!(requesters.take_wanted(&target), [id("a")]);
-        requesters.note(&target, &id("a"), Shown::Hidden, at(0));
+        assert_eq!(requesters.take_wanted("contoso", &target), [id("a")]);
+        requesters.note("contoso", &target, &id("a"), Shown::Hidden, at(0));
         want("a", 14);
-        assert!(requesters.take_wanted(&target).is_empty());
+        assert!(requesters.take_wanted("contoso", &target).is_empty());
         want("a", 15);
-        assert_eq!(requesters.take_wanted(&target).len(), 1);
+        assert_eq!(requesters.take_wanted("contoso", &target).len(), 1);
         (0..50).for_each(|number| want(&format!("many{number}"), 0));
-        assert_eq!(requesters.take_wanted(&target).len(), ROUND);
-        assert_eq!(requesters.answer(&target, &id("A")), Some((at(0), Shown::Hidden)));
+        assert_eq!(requesters.take_wanted("contoso", &target).len(), ROUND);
+        assert_eq!(requesters.answer("contoso", &target, &id("A")), Some((at(0), Shown::Hidden)));
+        assert_eq!(requesters.answer("fabrikam", &target, &id("A")), None, "another credential may see more");
     }
 }

@@ -2,7 +2,7 @@
 //! one at a time, and counted by the breaker like every removal.
 
 use super::withdraw::{Ending, Removal, named, remove};
-use super::write::{is_current, read, unchanged, waiting};
+use super::write::{changed, is_current, read, unchanged, waiting};
 use super::{Turn, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::DenyEntry;
@@ -113,7 +113,7 @@ async fn send(
     let again = cuts(turn, now.as_slice(), page);
     // Another endpoint behind the same name was not agreed on.
     let Some(cut) = again.first().filter(|cut| cut.value == wanted.value && is_current(turn, policy)) else {
-        return Ok(Ok(()));
+        return Ok(Err(changed(turn, wanted.connection)));
     };
     let rule = cut.rule.entry();
     let why = format!("Rejected by policy {}", super::name_of(&turn.key));

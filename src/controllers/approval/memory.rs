@@ -2,13 +2,13 @@
 //! gone. A page is a target's; a group has one too, which names the targets attended there, so that a page that is gone can be
 //! told from a resource that is new.
 
-use super::{allowed, on_target};
+use super::{granted, may_approve, on_target};
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::Mode;
+use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
-use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
 use crate::runtime::ledger::{LedgerError, OpenPage};
@@ -51,9 +51,7 @@ async fn is_attended(context: &Context, target: &ArmId) -> Result<bool, Error> {
     for object in context.indexes.approvals.state() {
         let Ok(policy) = &object.0 else { continue };
         let Some(targets) = on_target(policy, target).filter(|_| has_finalizer(policy)) else { continue };
-        let name = &policy.spec.connection_ref.name;
-        let Ok(connected) = Connected::find(&context.indexes, &context.clients, name) else { continue };
-        if allowed(context, &connected, policy, target).is_ok() {
+        if may_approve(context, policy, target).is_some() {
             if matches!(targets, Targets::One(_)) {
                 return Ok(true);
             }
@@ -71,6 +69,16 @@ async fn is_attended(context: &Context, target: &ArmId) -> Result<bool, Error> {
     })
 }
 
+/// True if a policy whose namespace may approve on some of the group has attended it: then a page that is missing was lost, also for
+/// a policy that is new there.
+fn is_group_attended(context: &Context, targets: &Targets) -> bool {
+    context.indexes.approvals.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
+        let same = Targets::of(&policy.spec.target).is_ok_and(|other| other == *targets);
+        let may = || granted(context, policy, |fence| fence.allows_some(Verb::Approve, targets.path()));
+        same && has_finalizer(policy) && may().is_some()
+    })
+}
+
 /// The targets of a group that are attended, as its page of the ledger names them. The inner error is what to say if that is
 /// lost.
 pub(super) async fn attended_before(
@@ -79,7 +87,9 @@ pub(super) async fn attended_before(
     targets: &Targets,
 ) -> Result<Result<Vec<ArmId>, Verdict>, Error> {
     Ok(match context.ledger.open(targets.path()).await {
-        Ok(page) if page.is_missing() && has_finalizer(policy) => Err(damaged(&context.ledger.gone(targets.path()))),
+        Ok(page) if page.is_missing() && (has_finalizer(policy) || is_group_attended(context, targets)) => {
+            Err(damaged(&context.ledger.gone(targets.path())))
+        }
         Ok(page) => {
             let ids = page.page.targets.iter().filter_map(|id| ArmId::parse(id).ok());
             Ok(ids.filter(|id| targets.covers(id)).collect())

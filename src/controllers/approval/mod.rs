@@ -23,10 +23,10 @@ use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
 use crate::api::approval::{Mode, PrivateEndpointApprovalSpec};
-use crate::api::connection::Verb;
+use crate::api::connection::{AzureConnectionSpec, Verb};
 use crate::api::ids::ArmId;
 use crate::azure::private_link::Dialect;
-use crate::controllers::removals::withdraws;
+use crate::controllers::removals::{cut_key, cuts, withdraws};
 use crate::plan::approval::Policy;
 use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
@@ -89,10 +89,14 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
     if withdraws(&context, &policy) {
         context.endings.expect(&policy.uid().unwrap_or_default(), choice.attended.iter().map(ArmId::key));
     }
-    let mut again = false;
+    if cuts(&policy) {
+        context.endings.expect(&cut_key(&policy), choice.attended.iter().map(ArmId::key));
+    }
+    let is_group = matches!(targets, Targets::Group { .. });
+    let (mut again, mut failed) = (false, None);
     for target in &choice.attended {
         // A single target is looked at whenever its policy is: only in a group would that ask ARM for what nobody wants to know.
-        if matches!(targets, Targets::Group { .. }) && !context.sights.is_due(&key, target, context.now()) {
+        if is_group && !context.sights.is_due(&key, target, context.now()) {
             continue;
         }
         let ticket = context.sights.ticket(&key);
@@ -102,24 +106,37 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
                 again = true;
                 continue;
             };
-            look(&turn, &policy).await?
+            match look(&turn, &policy).await {
+                Ok(looked) => looked,
+                // One target holds up no other.
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            }
         };
         match looked {
             Looked::Again => again = true,
             Looked::Said(sight, wait) => {
                 // Approvals go first: requesters are asked once there is nothing else to do, and not in the target's lane. What they
                 // say is taken in at once.
-                let asked = requester::ask(&turn).await;
-                again |= asked;
-                let (now, wait) = (context.now(), if asked { Duration::ZERO } else { wait });
+                let wait = if requester::ask(&turn).await { Duration::ZERO } else { wait };
+                let now = context.now();
                 context.sights.note(&key, target, sight, now.checked_add(wait).unwrap_or(now), ticket);
             }
         }
     }
-    if again {
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    // Of one target there is something to say once nothing is left to do at once; of many, one that is busy keeps nothing back.
+    if again && !(is_group && choice.attended.iter().all(|target| context.sights.has(&key, target))) {
         return Ok(Outcome::Again(context.pace.lane));
     }
     report(&context, &mut policy, &targets, &choice, trouble).await?;
+    if again {
+        return Ok(Outcome::Again(context.pace.lane));
+    }
     let next = context.sights.next(&key).map(|next| Duration::try_from(next.duration_since(context.now())));
     Ok(Outcome::Again(next.and_then(Result::ok).unwrap_or_default().max(context.pace.lane)))
 }
@@ -177,9 +194,37 @@ fn fenced(
     policy: &PrivateEndpointApproval,
     ask: impl FnOnce(&Fence<'_>) -> Result<(), Verdict>,
 ) -> Result<(), Verdict> {
+    within(context, &connected.name, &connected.spec, policy, ask)
+}
+
+fn within<T>(
+    context: &Context,
+    name: &str,
+    spec: &AzureConnectionSpec,
+    policy: &PrivateEndpointApproval,
+    ask: impl FnOnce(&Fence<'_>) -> T,
+) -> T {
     let namespace = policy.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
-    ask(&Fence::new(&connected.name, &connected.spec, &namespace, &labels))
+    ask(&Fence::new(name, spec, &namespace, &labels))
+}
+
+/// What the AzureConnection of `policy` calls its own, if its grants satisfy `ask`. Its credential does not matter: what a policy
+/// rejects or holds must not be forgotten because a token is late.
+fn granted(
+    context: &Context,
+    policy: &PrivateEndpointApproval,
+    ask: impl FnOnce(&Fence<'_>) -> Result<(), Verdict>,
+) -> Option<Vec<String>> {
+    let name = &policy.spec.connection_ref.name;
+    let object = context.indexes.connection(name)?;
+    let connection = object.0.as_ref().ok()?;
+    within(context, name, &connection.spec, policy, ask).ok().map(|()| connection.spec.own_subscriptions.clone())
+}
+
+/// The same for the right to approve on `target`.
+fn may_approve(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId) -> Option<Vec<String>> {
+    granted(context, policy, |fence| fence.allows(Verb::Approve, target))
 }
 
 /// How long the policy is still in force; zero once its time is over, `None` if it has no end.
@@ -203,9 +248,7 @@ fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Ve
         if on_target(policy, turn.target).is_none() || policy.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        let name = &policy.spec.connection_ref.name;
-        let Ok(connected) = Connected::find(&context.indexes, &context.clients, name) else { continue };
-        if allowed(context, &connected, policy, turn.target).is_ok() {
+        if let Some(own_subscriptions) = may_approve(context, policy, turn.target) {
             policies.push(Policy {
                 key: key_of(policy),
                 allow: policy.spec.allow.clone(),
@@ -215,7 +258,7 @@ fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Ve
                 require_approvers: policy.spec.require_approvers,
                 votes: votes(policy),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
-                own_subscriptions: connected.spec.own_subscriptions.clone(),
+                own_subscriptions,
             });
         }
     }

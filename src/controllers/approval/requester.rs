@@ -54,7 +54,7 @@ pub(super) async fn hear(
         match readable(turn, approval) {
             None => approval.side = RequesterSide::Unprovable,
             Some(endpoint) => {
-                let answer = context.requesters.answer(turn.target, &endpoint);
+                let answer = context.requesters.answer(&turn.connected.name, turn.target, &endpoint);
                 // What was read before the approval says nothing about it.
                 let since = approval.at.parse::<jiff::Timestamp>().unwrap_or(jiff::Timestamp::MIN);
                 if let Some((at, shown)) = answer.filter(|(at, _)| *at >= since) {
@@ -62,7 +62,7 @@ pub(super) async fn hear(
                 }
                 let pause = if approval.side == RequesterSide::Silent { context.pace.slow } else { context.pace.poll };
                 if is_open(approval.side) {
-                    context.requesters.want(turn.target, endpoint, pause, now);
+                    context.requesters.want(&turn.connected.name, turn.target, endpoint, pause, now);
                 }
             }
         }
@@ -134,6 +134,15 @@ pub(super) async fn withdraw_unproven(
     };
     // It is gone or another one already, or the policy is: the next turn sees that.
     let Some(now) = now.filter(|now| now.is_settled(turn.dialect) && is_current(turn, policy)) else { return Ok(None) };
+    // The endpoint is asked anew as well: what it said may be from before a restart, or from before the policy minded.
+    let mut approvals = page.page.approvals.iter().filter(|approval| approval.policy == name);
+    let Some(approval) = approvals.find(|approval| approval.is_of(&now)) else { return Ok(None) };
+    let Some(endpoint) = readable(turn, approval) else { return Ok(None) };
+    let Some(shown) = look_at(turn, &endpoint).await else { return Ok(None) };
+    let side = follow(approval, turn.target, &shown, context.now(), context.pace.silence);
+    if !fails(policy, &Approval { side, ..approval.clone() }) {
+        return Ok(None);
+    }
     let doing = format!("withdrawing {}, which the requesting endpoint does not bear out", now.name);
     let request_id = match take_back(turn, &now, "Withdrawn: the requesting endpoint does not confirm it").await {
         Ok(request_id) => request_id,
@@ -153,18 +162,23 @@ pub(super) async fn withdraw_unproven(
 pub(super) async fn ask(turn: &Turn<'_>) -> bool {
     let context = turn.context;
     let mut answered = false;
-    for endpoint in context.requesters.take_wanted(turn.target) {
-        let read = turn.connected.client.find(endpoint.as_str(), API_VERSION, Priority::Resync).await;
-        let shown = match &read {
-            Ok(found) => Shown::of(found.as_ref()),
-            Err(error) if hides(error.class) => Shown::Hidden,
-            // It says nothing, and is asked again.
-            Err(_) => continue,
-        };
-        answered = true;
-        context.requesters.note(turn.target, &endpoint, shown, context.now());
+    for endpoint in context.requesters.take_wanted(&turn.connected.name, turn.target) {
+        answered |= look_at(turn, &endpoint).await.is_some();
     }
     answered
+}
+
+/// Reads `endpoint` and notes what it shows; `None` if there is no answer, which says nothing.
+async fn look_at(turn: &Turn<'_>, endpoint: &ArmId) -> Option<Shown> {
+    let context = turn.context;
+    let read = turn.connected.client.find(endpoint.as_str(), API_VERSION, Priority::Resync).await;
+    let shown = match &read {
+        Ok(found) => Shown::of(found.as_ref()),
+        Err(error) if hides(error.class) => Shown::Hidden,
+        Err(_) => return None,
+    };
+    context.requesters.note(&turn.connected.name, turn.target, endpoint, shown.clone(), context.now());
+    Some(shown)
 }
 
 /// Whether the operator is not meant to read it. The credential was good for the target a moment ago, so one that is refused here

@@ -105,9 +105,13 @@ impl Sights {
     }
 
     /// Notes what a look showed, and when the next one is due.
-    pub(super) fn note(&self, policy: &ObjectKey, target: &ArmId, sight: Sight, next: Timestamp, ticket: Ticket) {
+    pub(super) fn note(&self, policy: &ObjectKey, target: &ArmId, mut sight: Sight, next: Timestamp, ticket: Ticket) {
         self.of(policy, |known| {
             let next = (known.asked == ticket.0).then_some(next);
+            if sight.shown.is_none() {
+                // What could not be seen is no news: nothing is settled by that.
+                sight.shown = known.sights.get(&target.key()).and_then(|(before, _)| before.shown.clone());
+            }
             known.sights.insert(target.key(), (sight, next));
         });
     }

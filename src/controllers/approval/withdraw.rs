@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use tracing::info;
 
 use super::look::{believed, decided};
-use super::write::{is_current, read, refused, sent, take_back, unchanged, waiting};
+use super::write::{changed, is_current, read, refused, sent, take_back, unchanged, waiting};
 use super::{Turn, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
@@ -151,8 +151,10 @@ async fn send(
     }
     let (again, believed) = (decided(turn, now.as_slice(), &page.page), believed(turn, now.as_slice(), &page.page));
     let ends = ending(&name, &page.page.approvals, &again, &believed);
-    let Some(now) = ends.surely.first().copied() else { return Ok(Ok(())) };
-    if !now.is_of(&connection.endpoint) || !is_current(turn, policy) {
+    let Some(now) = ends.surely.first().copied().filter(|now| now.is_of(&connection.endpoint)) else {
+        return Ok(Err(changed(turn, connection)));
+    };
+    if !is_current(turn, policy) {
         return Ok(Ok(()));
     }
     let removal = Removal {

@@ -36,6 +36,13 @@ pub(super) async fn unchanged(turn: &Turn<'_>, policy: &PrivateEndpointApproval)
     if same && granted { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
+/// What is said of a connection that was another one, or decided otherwise, when it was read by itself: nothing was written, and a
+/// list that goes on to say something else than the connection must not be asked without a pause.
+pub(super) fn changed(turn: &Turn<'_>, connection: &Connection) -> Verdict {
+    let message = format!("{} changed while it was looked at; it is looked at again shortly", connection.name);
+    Verdict::new(Reason::Updating, message).after(Some(turn.context.pace.poll))
+}
+
 /// Whether `policy` is still the one of its name, in the same edition, as far as the watch shows: to be asked after Azure has
 /// answered, which may take long. Another one under the same name has the same say in a decision, and may not be meant to act.
 pub(super) fn is_current(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> bool {

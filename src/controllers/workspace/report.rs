@@ -131,7 +131,11 @@ impl Report {
     fn with_drift(mut self, workspace: &AmlWorkspace, decided: &WorkspacePlan, now: String) -> Self {
         let settled = workspace.status.as_ref().is_some_and(|status| {
             status.observed_generation == workspace.metadata.generation
-                && find(&status.conditions, READY).is_some_and(|ready| ready.reason == Reason::Secured.word())
+                && find(&status.conditions, READY).is_some_and(|ready| {
+                    // What somebody else changes shows as being worked on first: an operation, and none of ours.
+                    let others = ready.reason == Reason::Updating.word() && status.operations.is_empty();
+                    ready.reason == Reason::Secured.word() || others
+                })
         });
         if settled {
             for difference in &decided.differences {

@@ -14,6 +14,7 @@ use crate::api::approval::{Mode, PrivateEndpointApprovalSpec};
 use crate::api::ids::ArmId;
 use crate::api::outbound_rule::ApproverRole;
 use crate::azure::private_link::Connection;
+use crate::plan::approval::unreadable;
 use crate::plan::outcome::{Reason, Verdict};
 use crate::plan::rules::ObjectKey;
 
@@ -214,11 +215,19 @@ fn in_vain(target: &ArmId, end: End) -> Verdict {
 /// Whether the policy `spec` in `namespace` lets `workspace` approve its own connections on the policy's target. One that asks for
 /// people does not: Azure Machine Learning would not ask them.
 pub fn permits(spec: &PrivateEndpointApprovalSpec, namespace: &str, workspace: &ObjectKey, now: Timestamp) -> bool {
-    let named = spec.allow.iter().filter_map(|entry| entry.workspace_ref.as_ref()).any(|reference| {
-        reference.name == workspace.name && reference.namespace.as_deref().unwrap_or(namespace) == workspace.namespace
-    });
+    // While an expression cannot be read, none of the policy's entries allows anything.
+    let readable = unreadable(&spec.allow).is_none();
+    let named = spec
+        .allow
+        .iter()
+        .filter(|entry| entry.expression.is_none())
+        .filter_map(|entry| entry.workspace_ref.as_ref())
+        .any(|reference| {
+            reference.name == workspace.name
+                && reference.namespace.as_deref().unwrap_or(namespace) == workspace.namespace
+        });
     let over = spec.expires_at.as_ref().is_some_and(|end| end.0 <= now);
-    named && !over && !spec.suspend && spec.mode != Some(Mode::DryRun) && spec.require_approvers.is_none()
+    named && readable && !over && !spec.suspend && spec.mode != Some(Mode::DryRun) && spec.require_approvers.is_none()
 }
 
 /// Connections that were approved while a rule was written, and that no decision explains.

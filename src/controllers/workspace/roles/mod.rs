@@ -87,6 +87,10 @@ pub(super) async fn attend(
     // Whether the workspace is this object's, at rest and in place.
     let may_write = may_write && decided.rules_may_change;
     let (plan, said) = judge(turn, workspace, seen, memory, &open);
+    if !may_write && is_anothers(context, workspace, &open) {
+        seen.roles.said = said;
+        return Ok(None);
+    }
     if may_write {
         if let Some(assign) = plan.assign {
             let entry = entry_of(&assign, Term::Needed);
@@ -247,6 +251,20 @@ fn needed_elsewhere(context: &Context, workspace: &AmlWorkspace, entry: &Entry) 
     })
 }
 
+/// True if the record was written for another object that is still there. Anybody may write an object that names this workspace;
+/// that must take nothing from whom the roles were assigned for.
+fn is_anothers(context: &Context, workspace: &AmlWorkspace, open: &OpenRecord) -> bool {
+    let uid = open.record.uid.as_str();
+    !uid.is_empty()
+        && workspace.metadata.uid.as_deref() != Some(uid)
+        && context
+            .indexes
+            .workspaces
+            .state()
+            .iter()
+            .any(|other| kube::Resource::meta(other.as_ref()).uid.as_deref() == Some(uid))
+}
+
 /// Takes back what was assigned for a time, and with `all` whatever was assigned, before the object of the workspace goes. Says why
 /// it has to stay, if so.
 ///
@@ -264,6 +282,9 @@ pub(super) async fn leave(
         Err(LedgerError::Damaged { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    if is_anothers(context, workspace, &open) {
+        return Ok(None);
+    }
     let goes = |entry: &Entry| entry.is_short_lived() || all && !needed_elsewhere(context, workspace, entry);
     let going: Vec<Entry> = open.record.entries.iter().filter(|entry| goes(entry)).cloned().collect();
     if going.is_empty() {
