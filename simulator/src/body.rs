@@ -68,6 +68,7 @@ const OBJECTS: &[&str] = &[
     "privateLinkServiceConnectionState",
     "properties",
     "publicIPAddress",
+    "remoteVirtualNetwork",
     "routeTable",
     "scaleSettings",
     "sku",

@@ -1,10 +1,11 @@
 //! `GET /metadata/endpoints`: where a client that knows only ARM finds everything else, the authority before all.
 //!
 //! It is asked without a token: by `az cloud register`, by Terraform's `metadata_host`, by `Add-AzEnvironment`. What
-//! the simulator does not stand for (suffixes of data planes, the portal) is named as the public cloud names it.
+//! the simulator does not stand for is named as its cloud names it (suffixes of data planes) or as the public one does.
 
 use serde_json::{Value, json};
 
+use crate::clouds::Cloud;
 use crate::error::ArmError;
 use crate::http::{Reply, Request};
 
@@ -18,12 +19,12 @@ pub(crate) fn serves(path: &str) -> bool {
 }
 
 /// The answer, which names the host that the client used.
-pub(crate) fn answer(request: &Request) -> Reply {
+pub(crate) fn answer(request: &Request, which: Cloud) -> Reply {
     let version = request.query("api-version").unwrap_or_default();
     if version == ONE {
-        Reply::ok(cloud(&request.base))
+        Reply::ok(cloud(&request.base, which))
     } else if LISTS.contains(&version.as_str()) {
-        Reply::ok(json!([cloud(&request.base)]))
+        Reply::ok(json!([cloud(&request.base, which)]))
     } else {
         // Chosen: the code under which every other path refuses a version.
         let message = format!("The api-version '{version}' is invalid.");
@@ -31,9 +32,9 @@ pub(crate) fn answer(request: &Request) -> Reply {
     }
 }
 
-fn cloud(base: &str) -> Value {
+fn cloud(base: &str, which: Cloud) -> Value {
     json!({
-        "name": "AzureCloud",
+        "name": which,
         "authentication": {
             "loginEndpoint": base,
             "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
@@ -44,10 +45,10 @@ fn cloud(base: &str) -> Value {
         "microsoftGraphResourceId": "https://graph.microsoft.com/",
         "portal": "https://portal.azure.com",
         "suffixes": {
-            "acrLoginServer": "azurecr.io",
-            "keyVaultDns": "vault.azure.net",
-            "sqlServerHostname": "database.windows.net",
-            "storage": "core.windows.net",
+            "acrLoginServer": which.spell("azurecr.io"),
+            "keyVaultDns": which.spell("vault.azure.net"),
+            "sqlServerHostname": which.spell("database.windows.net"),
+            "storage": which.spell("core.windows.net"),
         },
     })
 }

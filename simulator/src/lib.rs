@@ -11,6 +11,7 @@ mod built_in_roles;
 mod call;
 mod clock;
 mod cloud_metadata;
+mod clouds;
 mod condition;
 mod connections;
 mod control;
@@ -29,6 +30,7 @@ mod operations;
 mod pipeline;
 mod providers;
 mod rbac;
+mod reachability;
 mod resource_type;
 mod routes;
 mod seed;
@@ -43,9 +45,11 @@ mod world;
 mod worlds;
 
 pub use clock::Clock;
+pub use clouds::Cloud;
 pub use directory::PrincipalType;
 pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, Headers, RequestEntry};
+pub use reachability::{Answer, Reach, Resolution, UnknownPlace, Way};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
     SeedResource, SeedRole, SeedSubscription,

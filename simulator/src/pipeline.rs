@@ -176,7 +176,7 @@ impl World {
             return reply;
         }
         if cloud_metadata::serves(&request.path) {
-            return cloud_metadata::answer(request);
+            return cloud_metadata::answer(request, self.settings.cloud);
         }
         let caller = match self.authenticate(request) {
             Ok(caller) => caller,

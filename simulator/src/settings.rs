@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clouds::Cloud;
+
 /// What ARM does with a private-endpoint rule when the workspace's identity may not approve on the target.
 ///
 /// Both have been seen: a refusal (2025) and a connection left pending (2024).
@@ -272,6 +274,8 @@ impl Default for Buckets {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
+    /// Whose names the services have.
+    pub cloud: Cloud,
     /// Durations, in simulated seconds.
     pub operation_seconds: OperationSeconds,
     /// `Retry-After` of operation answers, in whole seconds. Without it each provider does as its recordings show.
@@ -349,6 +353,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            cloud: Cloud::default(),
             operation_seconds: OperationSeconds::default(),
             retry_after_seconds: None,
             retry_after_ms: None,

@@ -14,6 +14,7 @@ use crate::control;
 use crate::fault::Fault;
 use crate::log::{Exchange, RequestEntry};
 use crate::pipeline::Shared;
+use crate::reachability::{Reach, Resolution, UnknownPlace};
 use crate::seed::{Seed, SeedError};
 use crate::server::Service;
 use crate::settings::Settings;
@@ -140,6 +141,39 @@ impl Simulator {
     /// Every ARM object, in a stable order and without times.
     pub fn state_json(&self) -> Value {
         self.shared.world().dump()
+    }
+
+    /// What a host name is at some place: the id of a virtual network or subnet, `internet`, or a public IPv4 address.
+    ///
+    /// # Errors
+    /// See [`UnknownPlace`].
+    pub fn resolve(&self, from: &str, name: &str) -> Result<Resolution, UnknownPlace> {
+        self.shared.world().resolve(from, name)
+    }
+
+    /// Whether a client gets through to a host name. It is at a place as for [`Self::resolve`], or is a resource that
+    /// calls by itself, as a workspace does for its studio.
+    ///
+    /// # Errors
+    /// See [`UnknownPlace`].
+    pub fn reach(&self, from: &str, name: &str) -> Result<Reach, UnknownPlace> {
+        self.shared.world().reach(from, name)
+    }
+
+    /// [`Self::reach`] of every host name of a resource.
+    ///
+    /// # Errors
+    /// See [`UnknownPlace`]; the resource must be there too.
+    pub fn reach_all(&self, from: &str, resource: &str) -> Result<Vec<Reach>, UnknownPlace> {
+        self.shared.world().reach_all(from, resource)
+    }
+
+    /// Every host name of a resource.
+    ///
+    /// # Errors
+    /// See [`UnknownPlace`].
+    pub fn host_names(&self, resource: &str) -> Result<Vec<String>, UnknownPlace> {
+        self.shared.world().host_names(resource)
     }
 
     /// Adds objects.

@@ -193,7 +193,7 @@ fn farewell(dialect: &Dialect, connection: &Connection) -> Payload {
 struct Link {
     group: String,
     members: Vec<String>,
-    zones: &'static [&'static str],
+    zones: Vec<String>,
 }
 
 impl Link {
@@ -218,13 +218,14 @@ fn links(world: &World, target: &str) -> Result<Vec<Link>, ArmError> {
     let (location, dialect) = (world.location_of(document), dialect(target));
     let fixed = |group: &Group| {
         let fill = |member: &&str| member.replace("{name}", ids::name(target)).replace("{location}", &location);
-        Link { group: group.name.to_owned(), members: group.members.iter().map(fill).collect(), zones: group.zones }
+        let zones = group.zones.iter().map(|zone| world.settings.cloud.spell(zone)).collect();
+        Link { group: group.name.to_owned(), members: group.members.iter().map(fill).collect(), zones }
     };
     // Chosen: a frontend takes part as soon as it names a private link configuration; its one member is called as it is.
     let own = dialect.groups_in.and_then(|list| document["properties"][list].as_array()).into_iter().flatten();
     let own = own.filter(|item| item["properties"]["privateLinkConfiguration"].is_object()).filter_map(|item| {
         let name = item["name"].as_str()?.to_owned();
-        Some(Link { members: vec![name.clone()], group: name, zones: &[] })
+        Some(Link { members: vec![name.clone()], group: name, zones: Vec::new() })
     });
     Ok(dialect.groups.iter().map(fixed).chain(own).collect())
 }

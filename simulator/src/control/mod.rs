@@ -1,5 +1,6 @@
 //! `/_simulator/*`: what tests and tools ask of the simulator itself. For programs on this machine only, no token.
 
+mod network;
 mod requests;
 
 use std::time::Duration;
@@ -103,6 +104,8 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
             }
             Ok(clock(shared))
         }
+        ("GET", "resolve") => network::resolve(&shared.world(), request),
+        ("GET", "reach") => network::reach(&shared.world(), request),
         ("GET", "state") => Ok(Reply::ok(shared.world().dump())),
         ("POST", "seed") => {
             let seed: Seed = body(request)?;

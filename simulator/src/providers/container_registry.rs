@@ -119,11 +119,15 @@ fn name_fault(name: &str) -> Option<String> {
     })
 }
 
+fn login_server(world: &World, name: &str) -> String {
+    world.settings.cloud.spell(&format!("{}.azurecr.io", name.to_ascii_lowercase()))
+}
+
 /// Names are host names: one in the world.
 fn taken(world: &World, id: &str, name: &str) -> Option<String> {
     world
         .name_taken(KIND, id, name)
-        .then(|| format!("The registry DNS name {}.azurecr.io is already in use.", name.to_ascii_lowercase()))
+        .then(|| format!("The registry DNS name {} is already in use.", login_server(world, name)))
 }
 
 /// Refuses what only premium registries have. Chosen: the sentence, after the one that users quote on public access.
@@ -202,9 +206,10 @@ fn render(world: &World, document: Value) -> Value {
         (registry["id"].as_str().unwrap_or_default(), registry["location"].as_str().unwrap_or_default());
     let name = ids::name(id).to_ascii_lowercase();
     let has_data = registry["properties"]["dataEndpointEnabled"] == true;
-    let hosts: Vec<String> = has_data.then(|| format!("{name}.{location}.data.azurecr.io")).into_iter().collect();
+    let data_host = || world.settings.cloud.spell(&format!("{name}.{location}.data.azurecr.io"));
+    let hosts: Vec<String> = has_data.then(data_host).into_iter().collect();
     let mut shown = json!({
-        "loginServer": format!("{name}.azurecr.io"),
+        "loginServer": login_server(world, &name),
         "adminUserEnabled": false,
         "networkRuleSet": { "defaultAction": "Allow", "ipRules": [] },
         "policies": {

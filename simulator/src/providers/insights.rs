@@ -1,8 +1,12 @@
 //! Microsoft.Insights: the components that a workspace refers to, and Azure Monitor's private link scopes.
 
+use serde_json::Value;
+
 use super::targets;
+use crate::ids;
 use crate::resource_type::ResourceType;
 use crate::routes::{Provider, Route, connectable, connection_list, link_resource, link_resources, row, tracked};
+use crate::world::World;
 
 const VERSIONS: &[&str] = &["2015-05-01", "2020-02-02"];
 
@@ -36,3 +40,9 @@ pub(crate) const PROVIDER: Provider = Provider {
         ROUTES,
     ],
 };
+
+/// Whether a private link scope is what leads to a resource: it holds a scoped resource that names it.
+pub(crate) fn is_scoped(world: &World, scope: &str, resource: &str) -> bool {
+    let named = |scoped: &Value| scoped["properties"]["linkedResourceId"].as_str().map(ids::key);
+    world.below(&ids::key(scope)).any(|(_, scoped)| named(scoped).is_some_and(|named| named == ids::key(resource)))
+}

@@ -13,7 +13,7 @@ pub(crate) mod locks;
 pub(crate) mod machine_learning;
 pub(crate) mod managed_identity;
 pub(crate) mod network;
-mod network_rules;
+pub(crate) mod network_rules;
 pub(crate) mod resources;
 pub(crate) mod sql;
 pub(crate) mod storage;

@@ -173,10 +173,11 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 fn render(world: &World, document: Value) -> Value {
     let mut server = document;
     let id = server["id"].as_str().unwrap_or_default();
+    let host = format!("{}.database.windows.net", ids::name(id).to_ascii_lowercase());
     let mut shown = json!({
         "version": "12.0",
         "state": "Ready",
-        "fullyQualifiedDomainName": format!("{}.database.windows.net", ids::name(id).to_ascii_lowercase()),
+        "fullyQualifiedDomainName": world.settings.cloud.spell(&host),
         "publicNetworkAccess": "Enabled",
         "restrictOutboundNetworkAccess": "Disabled",
         "minimalTlsVersion": "1.2",

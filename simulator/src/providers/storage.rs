@@ -273,7 +273,7 @@ fn validate(world: &World, wanted: &Value) -> Result<(), ArmError> {
 }
 
 /// The services of a kind of account, by the names of their endpoints (recordings of accounts).
-fn services(kind: &str) -> &'static [&'static str] {
+pub(crate) fn services(kind: &str) -> &'static [&'static str] {
     match kind {
         "BlobStorage" => &["dfs", "blob", "table"],
         "BlockBlobStorage" => &["dfs", "web", "blob"],
@@ -294,7 +294,8 @@ fn render(world: &World, document: Value) -> Value {
     let host = |service: &&str| {
         // A static web site lies in a zone of its region; which one is chosen.
         let zone = if *service == "web" { "z1." } else { "" };
-        ((*service).to_owned(), json!(format!("https://{name}.{zone}{service}.core.windows.net/")))
+        let host = world.settings.cloud.spell(&format!("{name}.{zone}{service}.core.windows.net"));
+        ((*service).to_owned(), json!(format!("https://{host}/")))
     };
     let endpoints: serde_json::Map<_, _> = services(&kind).iter().map(host).collect();
     let created = account["properties"]["creationTime"].clone();

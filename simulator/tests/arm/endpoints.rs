@@ -24,12 +24,12 @@ fn subnet() -> String {
     format!("{}/subnets/pe", network("v"))
 }
 
-fn pe(name: &str) -> String {
+pub(crate) fn pe(name: &str) -> String {
     id("Microsoft.Network/privateEndpoints", name)
 }
 
 /// A lab with a network.
-async fn lab_with(seed: Seed, settings: Settings) -> Lab {
+pub(crate) async fn lab_with(seed: Seed, settings: Settings) -> Lab {
     let lab = Lab::with(seed, settings).await;
     let network = SeedResource::new(network("v"), "westeurope")
         .property("addressSpace", json!({ "addressPrefixes": ["10.0.0.0/16"] }))
@@ -39,7 +39,7 @@ async fn lab_with(seed: Seed, settings: Settings) -> Lab {
 }
 
 /// An endpoint of this name on a target.
-async fn connect(lab: &Lab, name: &str, target: &str, group: &str) -> Value {
+pub(crate) async fn connect(lab: &Lab, name: &str, target: &str, group: &str) -> Value {
     let mut body = endpoint(AUTOMATIC, target);
     body["properties"][AUTOMATIC][0]["properties"]["groupIds"] = json!([group]);
     lab.put(&pe(name), NETWORK, body).await.expect(201).body
@@ -57,7 +57,7 @@ async fn addresses(lab: &Lab, endpoint: &Value) -> Vec<(String, String, Value)> 
     nic["properties"]["ipConfigurations"].as_array().unwrap().iter().map(shown).collect()
 }
 
-async fn group(lab: &Lab, endpoint: &str, zone: &str) -> Value {
+pub(crate) async fn group(lab: &Lab, endpoint: &str, zone: &str) -> Value {
     let config = json!({ "name": "config", "properties": { "privateDnsZoneId": zone } });
     let body = json!({ "properties": { "privateDnsZoneConfigs": [config] } });
     lab.put(&format!("{}/privateDnsZoneGroups/default", pe(endpoint)), NETWORK, body).await.expect(201).body

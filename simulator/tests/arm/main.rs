@@ -21,6 +21,7 @@ mod manners;
 mod networks;
 mod operations;
 mod program;
+mod reachability;
 mod registries;
 mod resources;
 mod robustness;

@@ -69,6 +69,18 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         ),
         (subnet.clone(), NETWORK, only(subnet_properties)),
         (
+            network("virtualNetworks", "v2"),
+            NETWORK,
+            here(json!({ "addressSpace": { "addressPrefixes": ["10.9.0.0/16"] } })),
+        ),
+        (
+            network("virtualNetworks", "v/virtualNetworkPeerings/p"),
+            NETWORK,
+            only(
+                json!({ "remoteVirtualNetwork": { "id": network("virtualNetworks", "v2") }, "allowForwardedTraffic": true }),
+            ),
+        ),
+        (
             network("publicIPAddresses", "ip"),
             NETWORK,
             json!({ "location": "westeurope", "sku": { "name": "Standard" }, "properties": { "publicIPAllocationMethod": "Static" } }),

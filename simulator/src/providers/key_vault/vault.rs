@@ -243,7 +243,7 @@ fn render(world: &World, document: Value) -> Value {
         "accessPolicies": [],
         "enabledForDeployment": false,
         "enableSoftDelete": true,
-        "vaultUri": format!("https://{name}.vault.azure.net/"),
+        "vaultUri": format!("https://{}/", world.settings.cloud.spell(&format!("{name}.vault.azure.net"))),
     });
     body::merge(&mut shown, &vault["properties"], &[]);
     // A vault without connections shows no such member (recording of vaults).

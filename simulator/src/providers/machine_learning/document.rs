@@ -9,6 +9,7 @@ use crate::directory::Principal;
 use crate::error::ArmError;
 use crate::ids;
 use crate::operations::State;
+use crate::reachability::hosts;
 use crate::world::World;
 
 use super::WORKSPACE;
@@ -115,17 +116,13 @@ pub(super) fn canonical(sent: Value) -> Value {
     sent
 }
 
-/// The host name of the notebooks, whose label is cut to 63 characters as in the recording.
-fn notebook_host(name: &str, location: &str, guid: &str) -> String {
-    let fixed = "ml---".len() + location.len() + guid.len();
-    let short: String = name.chars().take(63_usize.saturating_sub(fixed)).collect();
-    format!("ml-{short}-{location}-{guid}.{location}.notebooks.azure.net")
-}
-
 /// What the service says of a new workspace before its body is read (recording of workspaces, 2024-04-01).
 fn defaults(world: &World, id: &str, location: &str, kind: &str, guid: uuid::Uuid) -> Value {
     let notebook = ids::guid(&["notebook", &guid.to_string()]).simple().to_string();
     let telemetry = ids::guid(&["telemetry", location]);
+    let cloud = world.settings.cloud;
+    let api = cloud.spell(&format!("{location}.api.azureml.ms"));
+    let label = hosts::notebook_label(ids::name(id), location, &guid.to_string());
     json!({
         "friendlyName": "", "description": "", "hbiWorkspace": false, "applicationInsights": null,
         "imageBuildCompute": null, "publicNetworkAccess": "Enabled", "v1LegacyMode": false,
@@ -137,11 +134,11 @@ fn defaults(world: &World, id: &str, location: &str, kind: &str, guid: uuid::Uui
         "allowRoleAssignmentOnRG": true, "enableSoftwareBillOfMaterials": false, "ipAllowlist": [],
         "networkAcls": { "defaultAction": "Allow", "ipRules": [] }, "serverlessComputeSettings": null,
         "linkedModelInventoryArmId": null, "sasGetterUri": "", "sdkTelemetryAppInsightsKey": telemetry,
-        "discoveryUrl": format!("https://{location}.api.azureml.ms/discovery"),
-        "mlFlowTrackingUri": format!("azureml://{location}.api.azureml.ms/mlflow/v1.0{id}"),
+        "discoveryUrl": format!("https://{api}/discovery"),
+        "mlFlowTrackingUri": format!("azureml://{api}/mlflow/v1.0{id}"),
         "notebookInfo": {
             "resourceId": notebook, "isPrivateLinkEnabled": false, "notebookPreparationError": null,
-            "fqdn": notebook_host(ids::name(id), location, &guid.to_string()),
+            "fqdn": cloud.spell(&format!("{label}.{location}.notebooks.azure.net")),
         },
         "creationTime": rfc3339(world.now),
     })
@@ -274,14 +271,6 @@ pub(crate) fn render(world: &World, mut workspace: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_notebook_label_is_cut_as_recorded() {
-        let host = notebook_host("asotestworklvjvhi", "westus3", "79a5ed1b-0f02-4baa-89c2-23dad085bce8");
-        assert!(host.starts_with("ml-asotestworklvjv-westus3-79a5ed1b-0f02-4baa-89c2-23dad085bce8."), "{host}");
-        let long = notebook_host("w", "germanywestcentral", "79a5ed1b-0f02-4baa-89c2-23dad085bce8");
-        assert!(long.starts_with("ml-w-germanywestcentral-"), "{long}");
-    }
 
     #[test]
     fn rules_keep_their_names_and_lose_their_spelling() {

@@ -1,10 +1,11 @@
 //! Where the provider is at home.
 
 use crate::body;
+use crate::clouds::Cloud;
 use crate::error::ArmError;
 
-/// Chosen: the public regions of machine learning. Which are open to a subscription is not the simulator's matter.
-const REGIONS: &[&str] = &[
+/// Chosen: the regions of machine learning in each cloud. Which are open to a subscription is not the simulator's matter.
+const PUBLIC: &[&str] = &[
     "australiacentral",
     "australiaeast",
     "australiasoutheast",
@@ -45,12 +46,21 @@ const REGIONS: &[&str] = &[
     "westus3",
 ];
 
+const CHINA: &[&str] = &["chinaeast2", "chinanorth3"];
+
+const US_GOVERNMENT: &[&str] = &["usgovarizona", "usgovvirginia"];
+
 /// Refuses a region that Azure does not know (the code as recorded by azure-ai-ml's tests; the text is not known).
-pub(super) fn check(location: &str, kind: &str) -> Result<(), ArmError> {
-    if REGIONS.contains(&body::location(location).as_str()) {
+pub(super) fn check(cloud: Cloud, location: &str, kind: &str) -> Result<(), ArmError> {
+    let known = match cloud {
+        Cloud::AzureCloud => PUBLIC,
+        Cloud::AzureChinaCloud => CHINA,
+        Cloud::AzureUSGovernment => US_GOVERNMENT,
+    };
+    if known.contains(&body::location(location).as_str()) {
         return Ok(());
     }
-    let regions = REGIONS.join(", ");
+    let regions = known.join(", ");
     let message = format!(
         "The provided location '{location}' is not available for resource type '{kind}'. List of available regions for \
          the resource type is '{regions}'."

@@ -141,7 +141,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let Some(location) = body["location"].as_str().map(body::location) else {
         return Err(ArmError::new(400, "LocationRequired", "The location property is required for this definition."));
     };
-    locations::check(&location, WORKSPACE)?;
+    locations::check(call.world.settings.cloud, &location, WORKSPACE)?;
     let recovered = lifecycle::recoverable(call.world, &key, &body)?;
     check(call, &id, &body)?;
     // A refused creation must leave nothing behind, so everything is checked on the workspace that would result.

@@ -9,12 +9,12 @@ use crate::connections::{self, Request};
 use crate::error::ArmError;
 use crate::ids;
 use crate::operations::State;
+use crate::reachability::hosts::{self, Member};
 use crate::resource_type::{Proposal, ResourceType, Write};
 use crate::world::World;
 
 use super::common::{BASE, free, id_of, invalid, linked, properties, resource_guid, without_empty_tags};
 use super::interfaces::{self, Address};
-use super::names::{self, Member};
 use super::{subnets, zone_groups};
 
 const ENDPOINT: &str = "Microsoft.Network/privateEndpoints";
@@ -130,7 +130,7 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     match proposal.existing {
         Some(existing) => unchanged(existing, &wanted, &subnet_id, &proposal.body["properties"][INTERFACE_NAME])?,
         // The interface is made when the endpoint is stored; here it is only asked whether it can be.
-        None => addresses(world, proposal.id, proposal.body, subnet, &members(target, &wanted)).map(drop)?,
+        None => addresses(world, proposal.id, proposal.body, subnet, &members(world, target, &wanted)).map(drop)?,
     }
     stored.insert("subnet".into(), json!({ "id": subnet_id }));
     for list in [AUTOMATIC, MANUAL, "ipConfigurations"] {
@@ -170,16 +170,21 @@ fn unchanged(existing: &Value, wanted: &Wanted, subnet: &str, asked: &Value) -> 
     Err(ArmError::new(400, "PropertyChangeNotAllowed", message))
 }
 
+/// What an endpoint leads to.
+pub(crate) fn target_of(world: &World, endpoint: &str) -> Option<String> {
+    wanted(world.resources.get(&ids::key(endpoint))?).ok().map(|wanted| wanted.target)
+}
+
 /// A target without groups (a private link service) has one nameless member.
-fn members(target: &Value, wanted: &Wanted) -> Vec<Member> {
+fn members(world: &World, target: &Value, wanted: &Wanted) -> Vec<Member> {
     let one = [String::new()];
-    names::members(target, if wanted.groups.is_empty() { &one } else { &wanted.groups })
+    hosts::members(world.settings.cloud, target, if wanted.groups.is_empty() { &one } else { &wanted.groups })
 }
 
 /// The members of an existing endpoint, in the order of its addresses.
 pub(super) fn members_of(world: &World, endpoint: &Value) -> Vec<Member> {
     let Ok(wanted) = wanted(endpoint) else { return Vec::new() };
-    world.resources.get(&ids::key(&wanted.target)).map(|target| members(target, &wanted)).unwrap_or_default()
+    world.resources.get(&ids::key(&wanted.target)).map(|target| members(world, target, &wanted)).unwrap_or_default()
 }
 
 /// An address for each member: those asked for, else the next free ones of the subnet.
@@ -196,7 +201,7 @@ fn addresses(
         chosen_as,
         group: member.group.clone(),
         member: member.name.clone(),
-        hosts: member.hosts.clone(),
+        hosts: member.names.iter().map(|name| name.host.clone()).collect(),
     };
     if asked.is_empty() {
         let free = subnets::free_addresses(world, subnet, members.len(), &[])?;

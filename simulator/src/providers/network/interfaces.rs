@@ -97,6 +97,17 @@ pub(super) fn addresses_in<'a>(world: &'a World, subnet: &str) -> impl Iterator<
     })
 }
 
+/// The interfaces with an address, each with that IP configuration: one in each network that uses the address.
+pub(crate) fn at(world: &World, address: IpAddr) -> impl Iterator<Item = (&Value, &Value)> {
+    world.all_of(INTERFACE).filter_map(move |interface| {
+        let has = |item: &&Value| {
+            let own = item["properties"]["privateIPAddress"].as_str().and_then(|own| own.parse::<IpAddr>().ok());
+            own == Some(address)
+        };
+        Some((interface, interface["properties"]["ipConfigurations"].as_array()?.iter().find(has)?))
+    })
+}
+
 /// A subnet that `by` may lie in: it exists, in the same region.
 pub(super) fn subnet_for<'a>(world: &'a World, proposal: &Proposal<'_>, subnet: &str) -> Result<&'a Value, ArmError> {
     linked(world, proposal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet)?;

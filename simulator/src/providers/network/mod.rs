@@ -5,7 +5,7 @@ mod children;
 mod common;
 mod endpoints;
 mod interfaces;
-mod names;
+mod peerings;
 mod private_dns;
 mod public_addresses;
 mod route_tables;
@@ -15,7 +15,11 @@ mod users;
 mod virtual_networks;
 mod zone_groups;
 
-pub(crate) use endpoints::PUT as ENDPOINT_CREATION;
+pub(crate) use endpoints::{PUT as ENDPOINT_CREATION, target_of};
+pub(crate) use interfaces::at as interfaces_at;
+pub(crate) use peerings::in_sight;
+pub(crate) use private_dns::lookup::{Lookup, look_up, zone_for};
+pub(crate) use virtual_networks::{dns_servers, holds};
 
 use super::targets;
 use crate::call::Monitor;
@@ -54,7 +58,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     source: "OpenAPI 2024-05-01, OpenAPI privatedns 2024-06-01, recordings of private endpoints (2024-03-01), virtual \
              networks, security groups, interfaces (2020-11-01), private DNS zones (2018-09-01) and links (2020-06-01)",
     missing: &[
-        "Peerings of virtual networks, NAT gateways, load balancers, application security groups, service \
+        "NAT gateways, load balancers, application security groups, service \
          endpoint policies: what refers to them is not resolved",
         "Load balancers, application gateways, firewalls, network watchers, network profiles, public address prefixes, \
          gateways and all else of the provider that no private endpoint needs",
@@ -69,6 +73,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     types: &[
         virtual_networks::TYPE,
         subnets::TYPE,
+        peerings::TYPE,
         security_groups::TYPE,
         security_groups::RULE_TYPE,
         route_tables::TYPE,
@@ -94,6 +99,7 @@ pub(crate) const PROVIDER: Provider = Provider {
         tracked!("Microsoft.Network/virtualNetworks", VERSIONS),
         patchable!("Microsoft.Network/virtualNetworks", VERSIONS),
         child!("Microsoft.Network/virtualNetworks/{}/subnets", VERSIONS),
+        child!("Microsoft.Network/virtualNetworks/{}/virtualNetworkPeerings", VERSIONS),
         tracked!("Microsoft.Network/networkSecurityGroups", VERSIONS),
         patchable!("Microsoft.Network/networkSecurityGroups", VERSIONS),
         child!("Microsoft.Network/networkSecurityGroups/{}/securityRules", VERSIONS),

@@ -1,5 +1,7 @@
 //! Virtual networks.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use crate::body;
@@ -11,6 +13,7 @@ use crate::world::World;
 
 use super::address::Prefix;
 use super::common::{BASE, delete, free, invalid, properties, put, resource_guid, without_empty_tags};
+use super::peerings;
 use super::subnets::{self, SUBNETS};
 
 const WRITABLE: &[&str] = &[
@@ -104,7 +107,6 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         stored.insert(SUBNETS.list.into(), json!(wanted));
     }
     stored.entry("enableDdosProtection").or_insert(json!(false));
-    stored.insert("virtualNetworkPeerings".into(), json!([]));
     stored.insert("resourceGuid".into(), resource_guid(world, proposal));
     Ok(json!({ "properties": stored }))
 }
@@ -112,12 +114,27 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
 fn render(world: &World, document: Value) -> Value {
     let mut network = without_empty_tags(document);
     network["properties"][SUBNETS.list] = SUBNETS.render(world, &network);
+    let id = network["id"].as_str().unwrap_or_default().to_owned();
+    network["properties"][peerings::LIST] = peerings::of_network(world, &id).into();
     network
 }
 
 /// The address space of a network.
 pub(super) fn space(network: &Value) -> Result<Vec<Prefix>, ArmError> {
     Prefix::parse_all(&network["properties"]["addressSpace"]["addressPrefixes"])
+}
+
+/// The DNS servers that a network states in place of Azure's own.
+pub(crate) fn dns_servers(world: &World, network: &str) -> Vec<IpAddr> {
+    let network = world.resources.get(&ids::key(network));
+    let servers = network.and_then(|network| network["properties"]["dhcpOptions"]["dnsServers"].as_array());
+    servers.into_iter().flatten().filter_map(|server| server.as_str()?.parse().ok()).collect()
+}
+
+/// Whether an address lies in a network.
+pub(crate) fn holds(world: &World, network: &str, address: IpAddr) -> bool {
+    let space = world.resources.get(&ids::key(network)).and_then(|network| space(network).ok());
+    space.into_iter().flatten().any(|prefix| prefix.holds(address))
 }
 
 /// The region of the network that a subnet lies in.

@@ -5,15 +5,16 @@ use serde_json::{Value, json};
 use crate::call::Style;
 use crate::error::ArmError;
 use crate::ids;
+use crate::reachability::hosts;
 use crate::resource_type::{Proposal, ResourceType, Write};
 use crate::world::World;
 
 use super::common::{CHILD, free, invalid, linked, properties, referenced};
-use super::{endpoints, names, private_dns};
+use super::{endpoints, private_dns};
 
 const GROUP: &str = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups";
 
-/// Chosen: how many zones a group may name; no specification bounds it.
+/// How many zones a group may name (Microsoft's page on private endpoint DNS).
 const MOST_ZONES: usize = 5;
 
 /// Seconds, as recorded.
@@ -85,7 +86,7 @@ fn accept_config(world: &World, proposal: &Proposal<'_>, endpoint: &str, config:
     let (endpoint, zone) = (world.resource(endpoint)?, ids::name(zone_id));
     let addresses =
         endpoints::interface(world, endpoint).and_then(|nic| nic["properties"]["ipConfigurations"].as_array());
-    let records = names::records(&endpoints::members_of(world, endpoint), zone);
+    let records = hosts::records(&endpoints::members_of(world, endpoint), zone);
     let record = |(index, record): &(usize, String)| {
         let address = &addresses?.get(*index)?["properties"]["privateIPAddress"];
         Some(json!({

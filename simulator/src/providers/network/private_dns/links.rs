@@ -13,6 +13,9 @@ use super::{write, zones};
 /// The first version with `resolutionPolicy`.
 const WITH_POLICY: &str = "2024-06-01";
 
+/// The kind of the operation that makes a link.
+pub(super) const CREATION: &str = "virtualNetworkLinkPut";
+
 pub(super) const KIND: &str = "Microsoft.Network/privateDnsZones/virtualNetworkLinks";
 
 pub(in super::super) const TYPE: ResourceType = ResourceType {
@@ -20,7 +23,7 @@ pub(in super::super) const TYPE: ResourceType = ResourceType {
     accept,
     render,
     names: &["virtualNetwork", "registrationEnabled", "resolutionPolicy", "virtualNetworkLinkState"],
-    create: write("virtualNetworkLinkPut", "Creating", 201),
+    create: write(CREATION, "Creating", 201),
     update: write("virtualNetworkLinkUpdate", "Updating", 200),
     patch: Some((Patch::Merge, write("virtualNetworkLinkPatch", "Updating", 200))),
     delete: write("virtualNetworkLinkDelete", "Deleting", 200),

@@ -1,6 +1,7 @@
 //! Private DNS: zones, their links to virtual networks, their record sets.
 
 pub(super) mod links;
+pub(super) mod lookup;
 pub(super) mod records;
 pub(super) mod zones;
 
