@@ -394,6 +394,12 @@ impl World {
         ids.flat_map(|id| self.below(&id)).map(|(_, document)| document).filter(of_kind)
     }
 
+    /// How often what has this id was written, in all its lives: a resource made anew has another guid. Only types with
+    /// entity tags are counted.
+    pub(crate) fn lives(&self, id: &str) -> u32 {
+        self.generations.get(&ids::key(&format!("etag {}", ids::key(id)))).copied().unwrap_or_default()
+    }
+
     /// Gives a resource a new entity tag, if its type has them.
     pub(crate) fn renew_etag(&mut self, key: &str) {
         let kind = self.resources.get(key).and_then(|document| document["type"].as_str()).and_then(find);

@@ -166,6 +166,8 @@ pub struct OperationSeconds {
     pub vault_purge: f64,
     /// Creating, changing or deleting a container registry.
     pub registry: f64,
+    /// Creating a log workspace.
+    pub log_workspace: f64,
     /// Creating, changing or deleting a SQL server.
     pub sql_server: f64,
     /// Deleting a resource group with all that is in it.
@@ -198,6 +200,7 @@ impl Default for OperationSeconds {
             vault_create: 10.0,
             vault_purge: 10.0,
             registry: 10.0,
+            log_workspace: 10.0,
             sql_server: 60.0,
             group_delete: 30.0,
             provider_registration: 30.0,
@@ -230,6 +233,7 @@ impl OperationSeconds {
             vault_create: seconds,
             vault_purge: seconds,
             registry: seconds,
+            log_workspace: seconds,
             sql_server: seconds,
             group_delete: seconds,
             provider_registration: seconds,

@@ -62,6 +62,7 @@ const REGISTRY: ResourceType = ResourceType {
     names: &[
         "action",
         "adminUserEnabled",
+        "anonymousPullEnabled",
         "dataEndpointEnabled",
         "defaultAction",
         "encryption",
@@ -148,7 +149,9 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         // Chosen: the code `AlreadyInUse` for a name that is taken, as azure-cli's users quote it.
         return Err(ArmError::new(409, "AlreadyInUse", fault));
     }
-    let stated = body["sku"]["name"].as_str().unwrap_or_default();
+    // A seeded registry need not say what it is; it is shown as a premium one.
+    let unsaid = if proposal.existing.is_some_and(|existing| existing["sku"].is_null()) { "Premium" } else { "" };
+    let stated = body["sku"]["name"].as_str().unwrap_or(unsaid);
     let known = ["Basic", "Standard", "Premium"].into_iter().find(|known| known.eq_ignore_ascii_case(stated));
     let Some(sku) = known else {
         // Chosen: code and sentence for a SKU that there is not.
@@ -169,6 +172,12 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     ] {
         if !value.as_str().map_or(value.is_null(), |value| allowed.contains(&value)) {
             return Err(ArmError::bad_request(format!("'{what}' is not valid.")));
+        }
+    }
+    for flag in ["adminUserEnabled", "anonymousPullEnabled", "dataEndpointEnabled", "networkRuleBypassAllowedForTasks"]
+    {
+        if !properties[flag].is_null() && !properties[flag].is_boolean() {
+            return Err(ArmError::bad_request(format!("'{flag}' is not valid.")));
         }
     }
     if !addresses.iter().all(|rule| rule["value"].as_str().is_some_and(network_rules::is_range)) {
@@ -227,6 +236,9 @@ fn render(world: &World, document: Value) -> Value {
         "zoneRedundancy": "Disabled",
     });
     body::merge(&mut shown, &registry["properties"], &["privateEndpointConnections"]);
+    for rule in shown["networkRuleSet"]["ipRules"].as_array_mut().into_iter().flatten() {
+        rule["action"] = json!("Allow");
+    }
     registry["properties"] = shown;
     registry
 }

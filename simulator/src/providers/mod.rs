@@ -14,6 +14,7 @@ pub(crate) mod machine_learning;
 pub(crate) mod managed_identity;
 pub(crate) mod network;
 pub(crate) mod network_rules;
+pub(crate) mod operational_insights;
 pub(crate) mod resources;
 pub(crate) mod sql;
 pub(crate) mod storage;
@@ -30,6 +31,7 @@ pub(crate) const ALL: &[&Provider] = &[
     &sql::PROVIDER,
     &managed_identity::PROVIDER,
     &insights::PROVIDER,
+    &operational_insights::PROVIDER,
     &network::PROVIDER,
     &targets::DOCUMENT_DB,
     &targets::COGNITIVE_SERVICES,

@@ -209,6 +209,29 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     Ok(body::members(&wanted, &["sku", "kind", "identity", "properties"]))
 }
 
+/// Properties that are true or false (OpenAPI 2023-05-01).
+const FLAGS: &[&str] = &[
+    "allowBlobPublicAccess",
+    "allowCrossTenantReplication",
+    "allowSharedKeyAccess",
+    "defaultToOAuthAuthentication",
+    "isHnsEnabled",
+    "isLocalUserEnabled",
+    "isNfsV3Enabled",
+    "isSftpEnabled",
+    "supportsHttpsTrafficOnly",
+];
+
+/// Whether an account can let in an address or range: public ones only, and what is smaller than four addresses one by one
+/// (Microsoft's page on the network security of storage accounts).
+fn is_allowed(text: &str) -> bool {
+    let address = text.split('/').next().and_then(|address| address.parse::<std::net::Ipv4Addr>().ok());
+    network_rules::is_range(text)
+        && !text.ends_with("/31")
+        && !text.ends_with("/32")
+        && address.is_some_and(|address| !address.is_private())
+}
+
 fn validate(world: &World, wanted: &Value) -> Result<(), ArmError> {
     const SKUS: &[&str] = &[
         "Standard_LRS",
@@ -234,6 +257,13 @@ fn validate(world: &World, wanted: &Value) -> Result<(), ArmError> {
     )?;
     one_of(&properties["accessTier"], "accessTier", &["Hot", "Cool", "Cold", "Premium"], false)?;
     one_of(&properties["minimumTlsVersion"], "minimumTlsVersion", &["TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3"], false)?;
+    one_of(&properties["allowedCopyScope"], "allowedCopyScope", &["PrivateLink", "AAD"], false)?;
+    one_of(&properties["dnsEndpointType"], "dnsEndpointType", &["Standard", "AzureDnsZone"], false)?;
+    for flag in FLAGS {
+        if !properties[*flag].is_null() && !properties[*flag].is_boolean() {
+            return Err(invalid(flag));
+        }
+    }
     let rules = &properties["networkAcls"];
     if rules.is_null() {
         return Ok(());
@@ -245,7 +275,7 @@ fn validate(world: &World, wanted: &Value) -> Result<(), ArmError> {
         return Err(invalid("networkAcls.bypass"));
     }
     let list = |name: &str| rules[name].as_array().into_iter().flatten();
-    if !list("ipRules").all(|rule| rule["value"].as_str().is_some_and(network_rules::is_range)) {
+    if !list("ipRules").all(|rule| rule["value"].as_str().is_some_and(is_allowed)) {
         return Err(invalid("networkAcls.ipRules[*].value"));
     }
     if !list("resourceAccessRules")
@@ -305,6 +335,7 @@ fn render(world: &World, document: Value) -> Value {
         service["lastEnabledTime"] = created;
     }
     let mut shown = json!({
+        "allowBlobPublicAccess": false,
         "allowCrossTenantReplication": false,
         "minimumTlsVersion": "TLS1_2",
         "supportsHttpsTrafficOnly": true,

@@ -25,7 +25,7 @@ const fn deleted_by_202(kind: &'static str, status_url: &'static str) -> Write {
 }
 
 /// As it was sent, but for its connections, which are not the sender's to state.
-fn accept(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
+pub(super) fn accept(_: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     let mut document = body::members(proposal.body, &["location", "sku", "kind", "identity", "zones", "properties"]);
     if !document["properties"].is_object() {
         document["properties"] = json!({});
@@ -283,9 +283,6 @@ pub(crate) const WEB: Provider = Provider {
         &[row("GET", in_subscription!("Microsoft.Web", "operationResults"), WEB_VERSIONS, status)],
     ],
 };
-
-/// Azure Monitor's private link scopes, a part of Microsoft.Insights.
-pub(super) const MONITOR_SCOPE: ResourceType = target("Microsoft.Insights/privateLinkScopes");
 
 /// AML registries, a part of Microsoft.MachineLearningServices.
 pub(super) const REGISTRY: ResourceType = ResourceType {

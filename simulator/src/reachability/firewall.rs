@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
+use super::hosts::Served;
+use super::monitor;
 use super::reach::Way;
 use super::vantage::Vantage;
 use crate::ids;
@@ -104,13 +106,17 @@ impl Firewall {
     }
 }
 
-/// Judges a client at the public address of a service. `endpoint` is the online endpoint that the name belongs to.
-pub(super) fn judge(world: &World, from: &Vantage, resource: &Value, endpoint: Option<&Value>) -> Judgement {
+/// Judges a client at the public address of a service.
+pub(super) fn judge(world: &World, from: &Vantage, served: &Served<'_>) -> Judgement {
+    let resource = served.resource;
+    if monitor::is_monitored(resource) {
+        return monitor::judge_public(world, served);
+    }
     let firewall = Firewall::of(world, resource);
     let kind = resource["type"].as_str().unwrap_or_default();
     // An online endpoint has a switch of its own, and honours the workspace's list whatever the workspace's switch says
     // (Microsoft's page on private links of workspaces, "Public access from selected addresses").
-    let (disabled, whose) = match endpoint {
+    let (disabled, whose) = match served.endpoint {
         Some(endpoint) => (endpoint["properties"]["publicNetworkAccess"] == "Disabled", "The online endpoint's"),
         None => (firewall.disabled, "Its"),
     };

@@ -1,210 +1,14 @@
-//! What each service is called: the members of its groups, which take an address of a private endpoint each, their host
+//! What a resource is called: the members of its groups, which take an address of a private endpoint each, their host
 //! names, and the records by which a private DNS zone answers for them.
 
 use serde_json::Value;
 
+use super::monitor;
+use super::services::{Name, SERVICES, STORAGE, Service, Template, WORKSPACE, WORKSPACE_RECORD, WORKSPACE_ZONE};
 use crate::body;
 use crate::clouds::Cloud;
 use crate::ids;
 use crate::world::World;
-
-/// A host name: what public DNS makes an alias of it as soon as an endpoint is connected, `{record}.{zone}`, is what a
-/// private zone answers for.
-struct Name {
-    host: &'static str,
-    zone: &'static str,
-    record: &'static str,
-}
-
-const fn name(host: &'static str, zone: &'static str, record: &'static str) -> Name {
-    Name { host, zone, record }
-}
-
-/// One member of a service's group: it takes one address of the endpoint.
-struct Template {
-    member: &'static str,
-    names: &'static [Name],
-}
-
-const fn member(member: &'static str, names: &'static [Name]) -> Template {
-    Template { member, names }
-}
-
-struct Service {
-    kind: &'static str,
-    groups: &'static [&'static str],
-    members: &'static [Template],
-}
-
-const fn service(kind: &'static str, groups: &'static [&'static str], members: &'static [Template]) -> Service {
-    Service { kind, groups, members }
-}
-
-const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
-const STORAGE: &str = "Microsoft.Storage/storageAccounts";
-const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
-const COSMOS: &str = "Microsoft.DocumentDB/databaseAccounts";
-const SYNAPSE: &str = "Microsoft.Synapse/workspaces";
-
-/// What answers for a workspace itself, and for its computes.
-const WORKSPACE_ZONE: &str = "privatelink.api.azureml.ms";
-const WORKSPACE_RECORD: &str = "{guid}.workspace.{region}";
-
-/// A Cosmos account has a name of its own and one in its region for each of its interfaces.
-macro_rules! cosmos {
-    ($group:literal, $domain:literal) => {
-        service(
-            COSMOS,
-            &[$group],
-            &[
-                member("{name}", &[name(concat!("{name}.", $domain), concat!("privatelink.", $domain), "{name}")]),
-                member(
-                    "{name}-{region}",
-                    &[name(concat!("{name}-{region}.", $domain), concat!("privatelink.", $domain), "{name}-{region}")],
-                ),
-            ],
-        )
-    };
-}
-
-/// A service with one member, which is called like its group or as stated, and one host name.
-macro_rules! simple {
-    ($kind:literal, $group:literal, $domain:literal) => {
-        simple!($kind, $group, $group, $domain)
-    };
-    ($kind:expr, $group:literal, $member:literal, $domain:literal) => {
-        service(
-            $kind,
-            &[$group],
-            &[member($member, &[name(concat!("{name}.", $domain), concat!("privatelink.", $domain), "{name}")])],
-        )
-    };
-}
-
-/// Host names, in the spelling of the public cloud: Microsoft's pages on private endpoint DNS values and on custom DNS
-/// of workspaces, the recording of private endpoints (blob). Members: OpenAPI ContainerRegistry 2023-07-01, users'
-/// reports (vault). Chosen: the names of the second and third member of a workspace; that `web` lies in its first zone,
-/// as the account's own document has it.
-///
-/// `{service}` is the group without `_secondary`; `{label}` is the first label of a workspace's notebook host. Names
-/// that belong to no single resource, as those of portals, are left out.
-const SERVICES: &[Service] = &[
-    service(
-        WORKSPACE,
-        &["amlworkspace"],
-        &[
-            member(
-                "default",
-                &[
-                    name("{guid}.workspace.{region}.api.azureml.ms", WORKSPACE_ZONE, WORKSPACE_RECORD),
-                    name("{guid}.workspace.{region}.cert.api.azureml.ms", WORKSPACE_ZONE, WORKSPACE_RECORD),
-                ],
-            ),
-            member(
-                "notebook",
-                &[name("{label}.{region}.notebooks.azure.net", "privatelink.notebooks.azure.net", "{label}.{region}")],
-            ),
-            member(
-                "inference",
-                &[name("*.{region}.inference.ml.azure.com", WORKSPACE_ZONE, "*.{guid}.inference.{region}")],
-            ),
-        ],
-    ),
-    service(
-        STORAGE,
-        &["blob", "table", "queue", "file", "dfs"],
-        &[member(
-            "{group}",
-            &[name("{name}.{service}.core.windows.net", "privatelink.{service}.core.windows.net", "{name}")],
-        )],
-    ),
-    service(
-        STORAGE,
-        &["web"],
-        &[member("web", &[name("{name}.z1.web.core.windows.net", "privatelink.web.core.windows.net", "{name}")])],
-    ),
-    service(
-        STORAGE,
-        &["blob_secondary", "table_secondary", "queue_secondary", "file_secondary", "web_secondary", "dfs_secondary"],
-        &[member(
-            "{group}",
-            &[name(
-                "{name}-secondary.{service}.core.windows.net",
-                "privatelink.{service}.core.windows.net",
-                "{name}-secondary",
-            )],
-        )],
-    ),
-    service(
-        "Microsoft.KeyVault/vaults",
-        &["vault"],
-        &[member("default", &[name("{name}.vault.azure.net", "privatelink.vaultcore.azure.net", "{name}")])],
-    ),
-    service(
-        REGISTRY,
-        &["registry"],
-        &[
-            member(
-                "registry_data_{region}",
-                &[name("{name}.{region}.data.azurecr.io", "privatelink.azurecr.io", "{name}.{region}.data")],
-            ),
-            member("registry", &[name("{name}.azurecr.io", "privatelink.azurecr.io", "{name}")]),
-        ],
-    ),
-    simple!("Microsoft.Sql/servers", "sqlServer", "database.windows.net"),
-    cosmos!("Sql", "documents.azure.com"),
-    cosmos!("MongoDB", "mongo.cosmos.azure.com"),
-    cosmos!("Cassandra", "cassandra.cosmos.azure.com"),
-    cosmos!("Gremlin", "gremlin.cosmos.azure.com"),
-    cosmos!("Table", "table.cosmos.azure.com"),
-    service(
-        "Microsoft.CognitiveServices/accounts",
-        &["account"],
-        &[member(
-            "default",
-            &[
-                name("{name}.cognitiveservices.azure.com", "privatelink.cognitiveservices.azure.com", "{name}"),
-                name("{name}.openai.azure.com", "privatelink.openai.azure.com", "{name}"),
-            ],
-        )],
-    ),
-    simple!("Microsoft.Search/searchServices", "searchService", "search.windows.net"),
-    simple!("Microsoft.EventHub/namespaces", "namespace", "servicebus.windows.net"),
-    simple!("Microsoft.ServiceBus/namespaces", "namespace", "servicebus.windows.net"),
-    simple!(SYNAPSE, "Sql", "Sql", "sql.azuresynapse.net"),
-    service(
-        SYNAPSE,
-        &["SqlOnDemand"],
-        &[member(
-            "SqlOnDemand",
-            &[name("{name}-ondemand.sql.azuresynapse.net", "privatelink.sql.azuresynapse.net", "{name}-ondemand")],
-        )],
-    ),
-    simple!(SYNAPSE, "Dev", "Dev", "dev.azuresynapse.net"),
-    service(
-        "Microsoft.DataFactory/factories",
-        &["dataFactory"],
-        &[member(
-            "dataFactory",
-            &[name("{name}.{region}.datafactory.azure.net", "privatelink.datafactory.azure.net", "{name}.{region}")],
-        )],
-    ),
-    simple!("Microsoft.ApiManagement/service", "Gateway", "azure-api.net"),
-    simple!("Microsoft.DBforPostgreSQL/flexibleServers", "postgresqlServer", "postgres.database.azure.com"),
-    simple!("Microsoft.DBforMySQL/flexibleServers", "mysqlServer", "mysql.database.azure.com"),
-    simple!("Microsoft.Cache/Redis", "redisCache", "redis.cache.windows.net"),
-    service(
-        "Microsoft.Web/sites",
-        &["sites"],
-        &[member(
-            "sites",
-            &[
-                name("{name}.azurewebsites.net", "privatelink.azurewebsites.net", "{name}"),
-                name("{name}.scm.azurewebsites.net", "privatelink.azurewebsites.net", "{name}.scm"),
-            ],
-        )],
-    ),
-];
 
 /// A host name, as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,8 +91,11 @@ fn services_of(resource: &Value) -> impl Iterator<Item = &'static Service> {
 }
 
 /// The members of a target that an endpoint with these groups takes addresses for, in the order of the addresses.
-pub(crate) fn members(cloud: Cloud, target: &Value, groups: &[String]) -> Vec<Member> {
-    let words = Words::of(target);
+pub(crate) fn members(world: &World, target: &Value, groups: &[String]) -> Vec<Member> {
+    if monitor::is_scope(target) {
+        return monitor::members(world, target);
+    }
+    let (words, cloud) = (Words::of(target), world.settings.cloud);
     let mut found = Vec::new();
     for group in groups {
         let known = |service: &&Service| service.groups.iter().any(|known| known.eq_ignore_ascii_case(group));
@@ -327,6 +134,8 @@ pub(crate) struct Served<'a> {
     pub(crate) group: String,
     pub(crate) member: String,
     pub(crate) name: HostName,
+    /// Whether the name is that of several resources, whoever is connected: Azure Monitor's are always an alias.
+    pub(crate) shared: bool,
     /// Of names of online endpoints, the endpoint itself, which has a say of its own in who may call it.
     pub(crate) endpoint: Option<&'a Value>,
 }
@@ -357,6 +166,7 @@ pub(crate) fn served<'a>(world: &'a World, resource: &'a Value) -> Vec<Served<'a
                     group: member.group.clone(),
                     member: member.name.clone(),
                     name,
+                    shared: false,
                     endpoint: None,
                 }));
             }
@@ -365,6 +175,7 @@ pub(crate) fn served<'a>(world: &'a World, resource: &'a Value) -> Vec<Served<'a
             found.extend(children(world, resource, &words));
         }
     }
+    found.extend(monitor::served(world, resource));
     found
 }
 
@@ -377,6 +188,7 @@ fn children<'a>(world: &'a World, workspace: &'a Value, words: &Words) -> Vec<Se
         group: "amlworkspace".to_owned(),
         member: member.to_owned(),
         name: HostName { host: cloud.spell(&host), zone: cloud.spell(WORKSPACE_ZONE), record },
+        shared: false,
         endpoint,
     };
     let mut found = Vec::new();
@@ -398,20 +210,20 @@ fn children<'a>(world: &'a World, workspace: &'a Value, words: &Words) -> Vec<Se
 }
 
 /// Whether a name can be one of a resource's: a cheap question to ask of thousands before theirs are spelled out.
-fn mentions(host: &str, resource: &Value, words: &Words) -> bool {
-    let of_children = || host.contains(".inference.") || host.contains(".instances.");
-    services_of(resource).next().is_some_and(|service| {
-        if service.kind == WORKSPACE {
-            !words.guid.is_empty() && host.contains(&words.guid) || of_children()
-        } else {
-            host.contains(&words.name)
-        }
-    })
+fn mentions(host: &str, resource: &Value) -> bool {
+    let Some(service) = services_of(resource).next() else { return monitor::is_monitored(resource) };
+    let words = Words::of(resource);
+    if service.kind == WORKSPACE {
+        let of_children = || host.contains(".inference.") || host.contains(".instances.");
+        !words.guid.is_empty() && host.contains(&words.guid) || of_children()
+    } else {
+        host.contains(&words.name)
+    }
 }
 
 /// What a name leads to: a host name, or what public DNS makes an alias of one.
 pub(crate) fn find<'a>(world: &'a World, wanted: &str) -> Option<Served<'a>> {
-    let candidates = world.resources.values().filter(|resource| mentions(wanted, resource, &Words::of(resource)));
+    let candidates = world.resources.values().filter(|resource| mentions(wanted, resource));
     let mut all = candidates.flat_map(|resource| served(world, resource));
     all.find(|served| served.name.host == wanted || served.name.alias() == wanted)
 }
@@ -420,6 +232,12 @@ pub(crate) fn find<'a>(world: &'a World, wanted: &str) -> Option<Served<'a>> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn world(cloud: Cloud) -> World {
+        let mut world = World::default();
+        world.settings.cloud = cloud;
+        world
+    }
 
     fn workspace(name: &str, region: &str) -> Value {
         json!({
@@ -432,7 +250,7 @@ mod tests {
     fn a_workspace_has_three_members_with_the_names_of_its_cloud() {
         let groups = ["amlworkspace".to_owned()];
         let guid = "fb7e20a0-8891-458b-b969-55ddb3382f51";
-        let all = members(Cloud::AzureCloud, &workspace("ws1", "West Europe"), &groups);
+        let all = members(&world(Cloud::AzureCloud), &workspace("ws1", "West Europe"), &groups);
         let hosts: Vec<&str> = all.iter().flat_map(|member| &member.names).map(|name| name.host.as_str()).collect();
         assert_eq!(
             hosts,
@@ -449,10 +267,10 @@ mod tests {
             [(0, format!("{guid}.workspace.westeurope")), (2, format!("*.{guid}.inference.westeurope"))]
         );
         assert_eq!(names("privatelink.notebooks.azure.net"), [(1, format!("ml-ws1-westeurope-{guid}.westeurope"))]);
-        let china = members(Cloud::AzureChinaCloud, &workspace("ws1", "chinaeast2"), &groups);
+        let china = members(&world(Cloud::AzureChinaCloud), &workspace("ws1", "chinaeast2"), &groups);
         assert!(china[1].names[0].host.ends_with(".chinaeast2.notebooks.chinacloudapi.cn"));
         assert_eq!(china[1].names[0].zone, "privatelink.notebooks.chinacloudapi.cn");
-        let long = members(Cloud::AzureCloud, &workspace(&"x".repeat(33), "westeurope"), &groups);
+        let long = members(&world(Cloud::AzureCloud), &workspace(&"x".repeat(33), "westeurope"), &groups);
         assert_eq!(long[1].names[0].host.split('.').next().map(str::len), Some(63));
     }
 

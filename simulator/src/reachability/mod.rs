@@ -5,8 +5,10 @@
 
 mod firewall;
 pub(crate) mod hosts;
+mod monitor;
 mod reach;
 mod resolve;
+mod services;
 mod vantage;
 
 pub use reach::{Reach, Way};
@@ -36,7 +38,11 @@ impl World {
     /// [`Self::reach`] of every host name of a resource.
     pub(crate) fn reach_all(&self, from: &str, resource: &str) -> Result<Vec<Reach>, UnknownPlace> {
         let vantage = Vantage::parse(self, from)?;
-        Ok(self.host_names(resource)?.iter().map(|name| reach::reach(self, &vantage, name)).collect())
+        let resource = self.resource(resource).map_err(|_| UnknownPlace(resource.to_owned()))?;
+        Ok(hosts::served(self, resource)
+            .into_iter()
+            .map(|served| reach::reach_served(self, &vantage, served))
+            .collect())
     }
 
     /// Every host name of a resource.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::firewall;
 use super::hosts::{self, Served};
+use super::monitor;
 use super::resolve::{Answer, Resolution, resolve};
 use super::vantage::Vantage;
 use crate::ids;
@@ -55,6 +56,15 @@ fn id_of(document: &Value) -> String {
 pub(super) fn reach(world: &World, from: &Vantage, name: &str) -> Reach {
     let resolution = resolve(world, from, name);
     let served = hosts::find(world, &resolution.name);
+    answer(world, from, resolution, served)
+}
+
+/// The same for a name of which it is known what serves it: some names are those of several resources.
+pub(super) fn reach_served(world: &World, from: &Vantage, served: Served<'_>) -> Reach {
+    answer(world, from, resolve(world, from, &served.name.host), Some(served))
+}
+
+fn answer(world: &World, from: &Vantage, resolution: Resolution, served: Option<Served<'_>>) -> Reach {
     let mut private_endpoint = None;
     let judgement = judge(world, from, &resolution, served.as_ref(), &mut private_endpoint);
     let (way, reason) = match judgement {
@@ -94,7 +104,7 @@ fn judge(
     if is_private(*address) {
         return by_endpoint(world, from, *address, served, private_endpoint);
     }
-    firewall::judge(world, from, served.resource, served.endpoint)
+    firewall::judge(world, from, served)
 }
 
 /// Addresses of networks (RFC 1918, RFC 6598, RFC 4193).
@@ -143,8 +153,16 @@ fn by_endpoint(
     let link = &item["properties"]["privateLinkConnectionProperties"];
     let is_member = link["groupId"].as_str().is_some_and(|group| group.eq_ignore_ascii_case(&served.group))
         && link["requiredMemberName"].as_str().is_some_and(|member| member.eq_ignore_ascii_case(&served.member));
-    let leads_there = ids::key(&target) == ids::key(&resource) && is_member;
-    if !leads_there && !insights::is_scoped(world, &target, &resource) {
+    let leads_there = match world.resources.get(&ids::key(&target)).filter(|target| monitor::is_scope(target)) {
+        Some(scope) => {
+            if !insights::is_scoped(world, &target, &resource) {
+                return monitor::judge_unscoped(world, scope, served);
+            }
+            true
+        }
+        None => ids::key(&target) == ids::key(&resource) && is_member,
+    };
+    if !leads_there {
         return Err(format!("{address} belongs to private endpoint '{name}', which leads elsewhere."));
     }
     match world.connection_of(endpoint, &target).map(|connection| connection.status.as_str()) {

@@ -145,7 +145,7 @@ fn is_connected(world: &World, resource: &str, group: &str) -> bool {
 fn public(world: &World, name: &str) -> Step {
     let Some(served) = hosts::find(world, name) else { return Step::End(Answer::NoSuchName) };
     let resource = served.resource["id"].as_str().unwrap_or_default();
-    if served.name.host == name && is_connected(world, resource, &served.group) {
+    if served.name.host == name && (served.shared || is_connected(world, resource, &served.group)) {
         return Step::Alias(served.name.alias());
     }
     // An address of a block for documentation: nobody shall reach it.

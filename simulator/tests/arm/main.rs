@@ -18,6 +18,7 @@ mod identities;
 mod issuer;
 mod lab;
 mod manners;
+mod monitor;
 mod networks;
 mod operations;
 mod program;

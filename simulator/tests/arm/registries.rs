@@ -87,3 +87,21 @@ async fn names_and_what_can_be_connected_to() {
     assert_eq!(link["properties"]["requiredMembers"], json!(["registry", "registry_data_westeurope"]));
     lab.get(&format!("{}/privateLinkResources/blob", path()), V).await.expect(404);
 }
+
+#[tokio::test]
+async fn everything_that_secures_a_registry_is_read_back() {
+    let lab = Lab::start(Settings::fast()).await;
+    let path = id("Microsoft.ContainerRegistry/registries", "closed");
+    let wanted = json!({
+        "adminUserEnabled": false, "anonymousPullEnabled": false, "dataEndpointEnabled": true,
+        "publicNetworkAccess": "Disabled", "networkRuleBypassOptions": "None",
+        "networkRuleSet": { "defaultAction": "Deny", "ipRules": [{ "action": "Allow", "value": "20.1.2.0/24" }] },
+    });
+    let body = |properties: &serde_json::Value| json!({ "location": "westeurope", "sku": { "name": "Premium" }, "properties": properties });
+    lab.put(&path, "2025-11-01", body(&wanted)).await;
+    let shown = lab.get(&path, "2025-11-01").await.expect(200).body["properties"].clone();
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(&shown[name], value, "{name}");
+    }
+    lab.put(&path, "2025-11-01", body(&json!({ "adminUserEnabled": "yes" }))).await.expect(400);
+}

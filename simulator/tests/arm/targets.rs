@@ -151,7 +151,9 @@ fn body(kind: &str) -> Value {
         ] }),
         _ => json!({}),
     };
-    json!({ "location": "westeurope", "tags": { "team": "a" }, "properties": properties })
+    // A scope of Azure Monitor lies nowhere.
+    let location = if kind == "Microsoft.Insights/privateLinkScopes" { "global" } else { "westeurope" };
+    json!({ "location": location, "tags": { "team": "a" }, "properties": properties })
 }
 
 async fn lab() -> Lab {

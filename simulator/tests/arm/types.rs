@@ -166,7 +166,33 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
             "2023-01-31",
             only(json!({ "issuer": "https://issuer.example", "subject": "s", "audiences": ["a"] })),
         ),
-        (id("Microsoft.Insights/components", "seen"), "2020-02-02", here(json!({ "Application_Type": "web" }))),
+        (
+            id("Microsoft.OperationalInsights/workspaces", "logs"),
+            "2023-09-01",
+            here(
+                json!({ "sku": { "name": "PerGB2018" }, "retentionInDays": 30, "publicNetworkAccessForQuery": "Disabled" }),
+            ),
+        ),
+        (
+            id("Microsoft.Insights/components", "seen"),
+            "2020-02-02",
+            here(json!({
+                "Application_Type": "web", "publicNetworkAccessForIngestion": "Disabled",
+                "WorkspaceResourceId": id("Microsoft.OperationalInsights/workspaces", "logs"),
+            })),
+        ),
+        (
+            id("Microsoft.Insights/privateLinkScopes", "scope"),
+            "2021-07-01-preview",
+            json!({ "location": "global", "tags": { "a": "b" }, "properties": { "accessModeSettings": {
+                "queryAccessMode": "Open", "ingestionAccessMode": "PrivateOnly", "exclusions": [],
+            } } }),
+        ),
+        (
+            id("Microsoft.Insights/privateLinkScopes", "scope/scopedResources/seen"),
+            "2021-07-01-preview",
+            only(json!({ "linkedResourceId": id("Microsoft.Insights/components", "seen") })),
+        ),
         (ws.clone(), ML, ws_body),
         (format!("{home}/outboundRules/one"), ML, only(outbound.clone())),
         (format!("{home}/managedNetworks/default/outboundRules/two"), "2025-10-01-preview", only(outbound)),
@@ -235,7 +261,6 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         ("Microsoft.Databricks/workspaces", "2024-05-01"),
         ("Microsoft.DocumentDB/databaseAccounts", "2024-11-15"),
         ("Microsoft.EventHub/namespaces", "2024-01-01"),
-        ("Microsoft.Insights/privateLinkScopes", "2019-10-17-preview"),
         ("Microsoft.MachineLearningServices/registries", "2022-10-01-preview"),
         ("Microsoft.Network/applicationGateways", NETWORK),
         ("Microsoft.Network/privateLinkServices", NETWORK),

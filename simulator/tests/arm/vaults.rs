@@ -137,3 +137,69 @@ async fn purge_protection_outlasts_a_put_and_only_time_purges() {
     lab.get(&deleted(), V).await.expect(404);
     lab.put(&path(), V, vault(json!({}))).await.expect(200);
 }
+
+#[tokio::test]
+async fn roles_decide_in_new_vaults_of_newer_versions() {
+    let lab = Lab::start(Settings::fast()).await;
+    let older = lab.put(&path(), V, vault(json!({}))).await.expect(200).body;
+    assert!(older["properties"].get("enableRbacAuthorization").is_none());
+    // An update changes nothing of what is there.
+    let same = lab.put(&path(), "2026-02-01", vault(json!({}))).await.expect(200).body;
+    assert!(same["properties"].get("enableRbacAuthorization").is_none());
+    let newer = id("Microsoft.KeyVault/vaults", "newer");
+    let made = lab.put(&newer, "2026-02-01", vault(json!({ "accessPolicies": null }))).await.expect(200).body;
+    assert_eq!(made["properties"]["enableRbacAuthorization"], true);
+    let policies = id("Microsoft.KeyVault/vaults", "policies");
+    let made =
+        lab.put(&policies, "2026-02-01", vault(json!({ "enableRbacAuthorization": false }))).await.expect(200).body;
+    assert_eq!(made["properties"]["enableRbacAuthorization"], false);
+}
+
+/// Names are one in the world, also those that are only asleep.
+#[tokio::test]
+async fn a_deleted_vault_of_another_subscription_holds_its_name() {
+    let lab = Lab::start(Settings::fast()).await;
+    let other = "00000000-0000-0000-0000-000000000002";
+    let seed = arm_simulator::Seed {
+        subscriptions: vec![arm_simulator::SeedSubscription {
+            subscription_id: other.into(),
+            tenant_id: TENANT.into(),
+        }],
+        resource_groups: vec![arm_simulator::SeedGroup {
+            subscription_id: other.into(),
+            name: "rg1".into(),
+            location: "westeurope".into(),
+        }],
+        ..arm_simulator::Seed::default()
+    };
+    lab.sim.seed(seed).unwrap();
+    let theirs = path().replace(SUB, other);
+    lab.put(&theirs, V, vault(json!({}))).await.expect(200);
+    assert_eq!(lab.put(&path(), V, vault(json!({}))).await.expect(409).code(), "VaultAlreadyExists");
+    lab.delete(&theirs, V).await.expect(200);
+    assert_eq!(lab.put(&path(), V, vault(json!({}))).await.expect(409).code(), "VaultAlreadyExists");
+    let check = format!("/subscriptions/{SUB}/providers/Microsoft.KeyVault/checkNameAvailability");
+    let asked = json!({ "name": "made", "type": "Microsoft.KeyVault/vaults" });
+    let told = lab.call("POST", &check, V, Some(asked)).await.expect(200).body;
+    assert_eq!((&told["nameAvailable"], &told["reason"]), (&json!(false), &json!("AlreadyExists")));
+    // Their owner makes it final.
+    lab.call("POST", &format!("{}/purge", deleted().replace(SUB, other)), V, None).await.expect(200);
+    lab.put(&path(), V, vault(json!({}))).await.expect(200);
+}
+
+#[tokio::test]
+async fn everything_that_secures_a_vault_is_read_back() {
+    let lab = Lab::start(Settings::fast()).await;
+    let wanted = json!({
+        "enableRbacAuthorization": true, "enablePurgeProtection": true, "softDeleteRetentionInDays": 30,
+        "publicNetworkAccess": "Disabled",
+        "networkAcls": { "bypass": "AzureServices", "defaultAction": "Deny", "ipRules": [], "virtualNetworkRules": [] },
+    });
+    lab.put(&path(), V, vault(wanted.clone())).await.expect(200);
+    let shown = lab.get(&path(), V).await.expect(200).body["properties"].clone();
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(&shown[name], value, "{name}");
+    }
+    let off = json!({ "properties": { "enablePurgeProtection": false } });
+    lab.call("PATCH", &path(), V, Some(off)).await.expect(400);
+}

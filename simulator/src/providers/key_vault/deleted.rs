@@ -42,15 +42,25 @@ fn all<'a>(world: &'a World, subscription: &str) -> impl Iterator<Item = &'a Val
     })
 }
 
+fn is_called(kept: &Value, name: &str) -> bool {
+    kept["document"]["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// What is kept of the deleted vault of a name, in the subscription that a path lies in.
 fn kept<'a>(world: &'a World, path: &str, name: &str) -> Option<&'a Value> {
-    let same = |kept: &&Value| kept["document"]["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name));
-    all(world, ids::subscription(path).unwrap_or_default()).find(same)
+    all(world, ids::subscription(path).unwrap_or_default()).find(|kept| is_called(kept, name))
 }
 
 /// The document of the deleted vault of a name, in the subscription that a path lies in.
 pub(super) fn find<'a>(world: &'a World, path: &str, name: &str) -> Option<&'a Value> {
     kept(world, path, name).map(|kept| &kept["document"])
+}
+
+/// Whether a deleted vault of another subscription has this name: its owner may still recover it.
+pub(super) fn elsewhere(world: &World, id: &str, name: &str) -> bool {
+    let own = ids::subscription(id).unwrap_or_default();
+    let others = world.subscriptions.values().filter(|other| !other.id.eq_ignore_ascii_case(own));
+    others.flat_map(|other| all(world, &other.id)).any(|kept| is_called(kept, name))
 }
 
 /// Text as recorded.

@@ -69,8 +69,7 @@ pub(super) fn resource_guid(world: &World, proposal: &Proposal<'_>) -> Value {
     match proposal.existing.map(|existing| &existing["properties"]["resourceGuid"]) {
         Some(guid) if guid.is_string() => guid.clone(),
         _ => {
-            let lives = world.generations.get(&ids::key(&format!("etag {}", ids::key(proposal.id)))).copied();
-            json!(ids::guid(&["resource guid", proposal.id, &lives.unwrap_or_default().to_string()]))
+            json!(ids::guid(&["resource guid", proposal.id, &world.lives(proposal.id).to_string()]))
         }
     }
 }

@@ -178,7 +178,7 @@ pub(crate) fn target_of(world: &World, endpoint: &str) -> Option<String> {
 /// A target without groups (a private link service) has one nameless member.
 fn members(world: &World, target: &Value, wanted: &Wanted) -> Vec<Member> {
     let one = [String::new()];
-    hosts::members(world.settings.cloud, target, if wanted.groups.is_empty() { &one } else { &wanted.groups })
+    hosts::members(world, target, if wanted.groups.is_empty() { &one } else { &wanted.groups })
 }
 
 /// The members of an existing endpoint, in the order of its addresses.
@@ -196,16 +196,9 @@ fn addresses(
     members: &[Member],
 ) -> Result<Vec<Address>, ArmError> {
     let asked = body["properties"]["ipConfigurations"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let address = |member: &Member, address: IpAddr, chosen_as: Option<String>| Address {
-        address,
-        chosen_as,
-        group: member.group.clone(),
-        member: member.name.clone(),
-        hosts: member.names.iter().map(|name| name.host.clone()).collect(),
-    };
     if asked.is_empty() {
         let free = subnets::free_addresses(world, subnet, members.len(), &[])?;
-        return Ok(members.iter().zip(free).map(|(member, free)| address(member, free, None)).collect());
+        return Ok(members.iter().zip(free).map(|(member, free)| address_of(member, free, None)).collect());
     }
     let same = |value: &Value, name: &str| value.as_str().unwrap_or_default().eq_ignore_ascii_case(name);
     let mut found: Vec<Address> = Vec::new();
@@ -229,7 +222,7 @@ fn addresses(
         if found.iter().any(|other| other.address == wanted) {
             return Err(invalid(format!("The IP address {wanted} is asked for twice.")));
         }
-        found.push(address(member, wanted, item["name"].as_str().map(str::to_owned)));
+        found.push(address_of(member, wanted, item["name"].as_str().map(str::to_owned)));
     }
     Ok(found)
 }
@@ -266,6 +259,55 @@ fn stored(world: &mut World, key: &str) {
     let members = members_of(world, &endpoint);
     if let Ok(addresses) = addresses(world, id, &endpoint, subnet, &members) {
         interfaces::of_endpoint(world, &interface, &endpoint, subnet_id, &addresses);
+    }
+}
+
+/// Gives the endpoints of a target the members that it has now; whoever has an address keeps it. Chosen: a subnet without
+/// room leaves an endpoint as it is.
+pub(crate) fn refresh(world: &mut World, target: &str) {
+    let endpoints: Vec<String> = world.raised_on(target).map(|connection| ids::key(&connection.endpoint)).collect();
+    for key in endpoints {
+        let Some(endpoint) = world.resources.get(&key).cloned() else { continue };
+        let Some(addresses) = present_addresses(world, &endpoint) else { continue };
+        let subnet = id_of(&endpoint["properties"]["subnet"]).unwrap_or_default();
+        interfaces::readdress(world, &interface_id(&endpoint), subnet, &addresses);
+        zone_groups::refresh(world, &key);
+    }
+}
+
+/// An address for each member that an endpoint should have now.
+fn present_addresses(world: &World, endpoint: &Value) -> Option<Vec<Address>> {
+    let items = interface(world, endpoint)?["properties"]["ipConfigurations"].as_array()?;
+    let subnet = world.resource(id_of(&endpoint["properties"]["subnet"])?).ok()?;
+    let held = |member: &Member| -> Option<(IpAddr, Option<String>)> {
+        let properties = &items.iter().find(|item| is_of(item, member))?["properties"];
+        let asked = properties["privateIPAllocationMethod"] == "Static";
+        let name = items.iter().find(|item| is_of(item, member))?["name"].as_str().filter(|_| asked);
+        Some((properties["privateIPAddress"].as_str()?.parse().ok()?, name.map(str::to_owned)))
+    };
+    let members = members_of(world, endpoint);
+    let missing = members.iter().filter(|member| held(member).is_none()).count();
+    let mut free = subnets::free_addresses(world, subnet, missing, &[]).ok()?.into_iter();
+    let mut address = |member: &Member| {
+        let (address, chosen_as) = held(member).or_else(|| Some((free.next()?, None)))?;
+        Some(address_of(member, address, chosen_as))
+    };
+    members.iter().map(&mut address).collect()
+}
+
+/// Whether an IP configuration is the one of a member.
+fn is_of(item: &Value, member: &Member) -> bool {
+    let link = &item["properties"]["privateLinkConnectionProperties"];
+    link["groupId"] == member.group.as_str() && link["requiredMemberName"] == member.name.as_str()
+}
+
+fn address_of(member: &Member, address: IpAddr, chosen_as: Option<String>) -> Address {
+    Address {
+        address,
+        chosen_as,
+        group: member.group.clone(),
+        member: member.name.clone(),
+        hosts: member.names.iter().map(|name| name.host.clone()).collect(),
     }
 }
 

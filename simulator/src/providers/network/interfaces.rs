@@ -247,13 +247,10 @@ pub(super) struct Address {
     pub(super) hosts: Vec<String>,
 }
 
-/// The interface of a private endpoint, as recorded.
-pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet: &str, addresses: &[Address]) {
-    let endpoint_id = endpoint["id"].as_str().unwrap_or_default();
-    let lives = world.next_generation(&format!("interface {id}")).to_string();
-    let guid = json!(ids::guid(&["interface", id, &lives]));
+/// The IP configurations of an endpoint's interface, as recorded.
+fn configurations(id: &str, subnet: &str, addresses: &[Address]) -> Vec<Value> {
     let configuration = |(index, item): (usize, &Address)| {
-        let own = ids::guid(&["ip configuration", id, &index.to_string()]);
+        let own = ids::guid(&["ip configuration", id, &item.group, &item.member]);
         let name = item.chosen_as.clone().unwrap_or_else(|| format!("privateEndpointIpConfig.{own}"));
         json!({
             "name": name, "id": format!("{id}/ipConfigurations/{name}"),
@@ -268,13 +265,20 @@ pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet:
             }
         })
     };
-    let configurations: Vec<Value> = addresses.iter().enumerate().map(configuration).collect();
+    addresses.iter().enumerate().map(configuration).collect()
+}
+
+/// The interface of a private endpoint, as recorded.
+pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet: &str, addresses: &[Address]) {
+    let endpoint_id = endpoint["id"].as_str().unwrap_or_default();
+    let lives = world.next_generation(&format!("interface {id}")).to_string();
+    let guid = json!(ids::guid(&["interface", id, &lives]));
     let document = json!({
         "id": id, "name": ids::name(id), "type": INTERFACE, "location": endpoint["location"], "tags": {},
         "kind": "Regular", "managedBy": endpoint_id,
         "properties": {
             "dnsSettings": dns_settings(&guid, &Value::Null), "resourceGuid": guid,
-            "ipConfigurations": configurations, "macAddress": "", "enableAcceleratedNetworking": false,
+            "ipConfigurations": configurations(id, subnet, addresses), "macAddress": "", "enableAcceleratedNetworking": false,
             "vnetEncryptionSupported": false, "enableIPForwarding": false, "hostedWorkloads": [],
             "tapConfigurations": [], "privateEndpoint": { "id": endpoint_id }, "nicType": "Standard",
             "allowPort25Out": true, "auxiliaryMode": "None",
@@ -283,6 +287,15 @@ pub(super) fn of_endpoint(world: &mut World, id: &str, endpoint: &Value, subnet:
     let key = ids::key(id);
     world.resources.insert(key.clone(), document);
     world.renew_etag(&key);
+}
+
+/// Gives an endpoint's interface other addresses.
+pub(super) fn readdress(world: &mut World, id: &str, subnet: &str, addresses: &[Address]) {
+    let key = ids::key(id);
+    if let Some(interface) = world.resources.get_mut(&key) {
+        interface["properties"]["ipConfigurations"] = configurations(id, subnet, addresses).into();
+        world.renew_etag(&key);
+    }
 }
 
 /// Azure makes, changes and deletes the interface of an endpoint with the endpoint. Chosen: the code and the sentence with

@@ -15,7 +15,7 @@ mod users;
 mod virtual_networks;
 mod zone_groups;
 
-pub(crate) use endpoints::{PUT as ENDPOINT_CREATION, target_of};
+pub(crate) use endpoints::{PUT as ENDPOINT_CREATION, refresh as refresh_endpoints, target_of};
 pub(crate) use interfaces::at as interfaces_at;
 pub(crate) use peerings::in_sight;
 pub(crate) use private_dns::lookup::{Lookup, look_up, zone_for};

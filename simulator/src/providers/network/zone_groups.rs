@@ -83,7 +83,17 @@ fn accept_config(world: &World, proposal: &Proposal<'_>, endpoint: &str, config:
     }
     referenced(world, proposal.id, zone_id)?;
     linked(world, proposal, "Microsoft.Network/privateDnsZones/join/action", zone_id)?;
-    let (endpoint, zone) = (world.resource(endpoint)?, ids::name(zone_id));
+    Ok(json!({
+        "name": name, "id": format!("{}/privateDnsZoneConfigs/{name}", proposal.id),
+        "type": format!("{GROUP}/privateDnsZoneConfigs"),
+        "properties": {
+            "privateDnsZoneId": zone_id, "recordSets": record_sets(world, world.resource(endpoint)?, ids::name(zone_id)),
+        }
+    }))
+}
+
+/// The records of a zone for an endpoint.
+fn record_sets(world: &World, endpoint: &Value, zone: &str) -> Vec<Value> {
     let addresses =
         endpoints::interface(world, endpoint).and_then(|nic| nic["properties"]["ipConfigurations"].as_array());
     let records = hosts::records(&endpoints::members_of(world, endpoint), zone);
@@ -94,13 +104,23 @@ fn accept_config(world: &World, proposal: &Proposal<'_>, endpoint: &str, config:
             "ipAddresses": [address],
         }))
     };
-    Ok(json!({
-        "name": name, "id": format!("{}/privateDnsZoneConfigs/{name}", proposal.id),
-        "type": format!("{GROUP}/privateDnsZoneConfigs"),
-        "properties": {
-            "privateDnsZoneId": zone_id, "recordSets": records.iter().filter_map(record).collect::<Vec<_>>(),
+    records.iter().filter_map(record).collect()
+}
+
+/// Writes the records of an endpoint anew, whose members have changed.
+pub(super) fn refresh(world: &mut World, endpoint: &str) {
+    let Some(document) = world.resources.get(&ids::key(endpoint)).cloned() else { return };
+    let groups: Vec<String> =
+        world.children(endpoint, GROUP).filter_map(|group| group["id"].as_str().map(ids::key)).collect();
+    for key in groups {
+        let Some(mut group) = world.resources.get(&key).cloned() else { continue };
+        for config in group["properties"]["privateDnsZoneConfigs"].as_array_mut().into_iter().flatten() {
+            let zone = ids::name(config["properties"]["privateDnsZoneId"].as_str().unwrap_or_default()).to_owned();
+            config["properties"]["recordSets"] = record_sets(world, &document, &zone).into();
         }
-    }))
+        world.resources.insert(key.clone(), group);
+        write_records(world, &key);
+    }
 }
 
 /// Zone, name and addresses of every record that a group states.
@@ -118,9 +138,14 @@ fn records(group: &Value) -> Vec<(String, String, Value)> {
     configs.iter().flat_map(of_config).collect()
 }
 
-/// Writes the records, over whatever stands there; what the group wrote before and states no more goes.
 fn settled(world: &mut World, key: &str) -> Result<(), ArmError> {
-    let Some(group) = world.resources.get(key).cloned() else { return Ok(()) };
+    write_records(world, key);
+    Ok(())
+}
+
+/// Writes the records, over whatever stands there; what the group wrote before and states no more goes.
+fn write_records(world: &mut World, key: &str) {
+    let Some(group) = world.resources.get(key).cloned() else { return };
     let wanted = records(&group);
     let ids: Vec<String> =
         wanted.iter().map(|(zone, name, _)| ids::key(&private_dns::records::address_id(zone, name))).collect();
@@ -132,7 +157,6 @@ fn settled(world: &mut World, key: &str) -> Result<(), ArmError> {
     for (zone, name, addresses) in wanted {
         private_dns::records::write_addresses(world, &zone, &name, TTL, &addresses, key);
     }
-    Ok(())
 }
 
 /// Takes the records out of the zones.
