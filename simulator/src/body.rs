@@ -95,6 +95,8 @@ const LISTS: &[&str] = &[
     "resourceAccessRules",
     "routes",
     "securityRules",
+    "serviceEndpointPolicies",
+    "serviceEndpointPolicyDefinitions",
     "serviceEndpoints",
     "srvRecords",
     "subnets",

@@ -12,12 +12,21 @@ pub(crate) struct ArmError {
     pub(crate) message: String,
     /// What lies behind it, each with a code and a message of its own.
     pub(crate) details: Vec<(&'static str, String)>,
+    /// Further members of the envelope's `error`; boxed, because hardly any error has them and every answer carries one.
+    pub(crate) members: Option<Box<Value>>,
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl ArmError {
     pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), details: Vec::new(), headers: Vec::new() }
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            details: Vec::new(),
+            members: None,
+            headers: Vec::new(),
+        }
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -30,12 +39,21 @@ impl ArmError {
         self
     }
 
+    /// With further members in the envelope's `error`: `target`, `additionalInfo`.
+    pub(crate) fn with_members(mut self, members: Value) -> Self {
+        self.members = Some(Box::new(members));
+        self
+    }
+
     /// The `error` member alone, as an operation's status shows it.
     pub(crate) fn detail(&self) -> Value {
         let mut error = json!({ "code": self.code, "message": self.message });
         if !self.details.is_empty() {
             let shown = |(code, message): &(&str, String)| json!({ "code": code, "message": message });
             error["details"] = self.details.iter().map(shown).collect();
+        }
+        for (name, value) in self.members.iter().filter_map(|members| members.as_object()).flatten() {
+            error[name] = value.clone();
         }
         error
     }

@@ -51,13 +51,13 @@ pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern
 pub use log::{Exchange, Headers, RequestEntry};
 pub use reachability::{Answer, Reach, Resolution, UnknownPlace, Way};
 pub use seed::{
-    Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPrincipal,
-    SeedResource, SeedRole, SeedSubscription,
+    Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPolicy,
+    SeedPrincipal, SeedResource, SeedRole, SeedSubscription,
 };
 pub use seed_check::SeedProblem;
 pub use settings::{
     ApproverMissing, Bucket, Buckets, ConcurrentAccountWrites, ConcurrentWrites, Leniency, OperationSeconds,
-    ParallelApprovals, ParallelNetworkWrites, RejectedConnections, RuleMapPatch, SecondApproval, Settings,
+    ParallelApprovals, ParallelNetworkWrites, RejectedConnections, RuleMapPatch, SecondApproval, Settings, SubnetUse,
     UnknownNetworkProperties, ZoneGroupRecords,
 };
 pub use simulator::{Simulator, StartError};

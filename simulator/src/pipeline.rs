@@ -17,7 +17,7 @@ use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
 use crate::managed_identity;
-use crate::providers::{locks, resources, storage};
+use crate::providers::{locks, policies, resources, storage};
 use crate::routes::{self, Found, Route};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
@@ -268,6 +268,7 @@ impl World {
         if !matches!(request.method.as_str(), "GET" | "HEAD") {
             resources::refuse_write(&call, route)?;
             locks::refuse(&call)?;
+            policies::refuse(&call)?;
         }
         let reply = (route.run)(&mut call)?;
         let reply = storage::with_content_type(&call.path, reply);

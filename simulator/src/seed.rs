@@ -39,6 +39,30 @@ pub struct Seed {
     pub role_definitions: Vec<SeedRole>,
     /// Role assignments.
     pub role_assignments: Vec<SeedAssignment>,
+    /// What Azure Policy denies.
+    pub policies: Vec<SeedPolicy>,
+}
+
+/// A policy that denies writes. Another one with its name and scope takes its place; one without types denies nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedPolicy {
+    /// The name of its assignment.
+    pub name: String,
+    /// What it is called; left out, its name.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// Where it is assigned: a subscription, a resource group or a resource.
+    pub scope: String,
+    /// The types of resources that it is about.
+    #[serde(default)]
+    pub types: Vec<String>,
+    /// A member of these, as `properties.publicNetworkAccess`; left out, every write is denied.
+    #[serde(default)]
+    pub field: Option<String>,
+    /// The values that the member may have; whatever does not state one of them is denied.
+    #[serde(default)]
+    pub allowed: Vec<Value>,
 }
 
 /// A principal that can get tokens.
@@ -331,6 +355,9 @@ impl World {
         }
         for connection in seed.connections {
             self.add_connection(&connection)?;
+        }
+        for policy in seed.policies {
+            self.policies.insert(ids::key(&format!("{}/{}", policy.scope, policy.name)), policy);
         }
         Ok(())
     }

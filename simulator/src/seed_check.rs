@@ -63,7 +63,11 @@ impl Seed {
             .role_assignments
             .iter()
             .filter_map(|assignment| unknown_subscription(ids::subscription(&assignment.scope)?, &assignment.scope));
-        in_groups.chain(in_resources).chain(in_scopes).collect()
+        let in_policies = self
+            .policies
+            .iter()
+            .filter_map(|policy| unknown_subscription(ids::subscription(&policy.scope)?, &policy.scope));
+        in_groups.chain(in_resources).chain(in_scopes).chain(in_policies).collect()
     }
 }
 

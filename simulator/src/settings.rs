@@ -109,6 +109,16 @@ pub enum ZoneGroupRecords {
     DeletedByWriter,
 }
 
+/// Whether a private endpoint can be made in a subnet of which one source says that it cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SubnetUse {
+    /// It can.
+    #[default]
+    Allow,
+    /// 400.
+    Refuse,
+}
+
 /// What Microsoft.Network does with a member of `properties` that it does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnknownNetworkProperties {
@@ -316,6 +326,11 @@ pub struct Settings {
     pub parallel_network_writes: ParallelNetworkWrites,
     /// See [`ZoneGroupRecords`].
     pub zone_group_records: ZoneGroupRecords,
+    /// See [`SubnetUse`]: a subnet whose `privateEndpointNetworkPolicies` are `Enabled`. Microsoft's page on virtual networks
+    /// of workspaces wants them off; since security groups work for endpoints they need not be.
+    pub endpoint_network_policies: SubnetUse,
+    /// See [`SubnetUse`]: a subnet that is delegated. The portal refuses it.
+    pub delegated_subnets: SubnetUse,
     /// See [`UnknownNetworkProperties`].
     pub unknown_network_properties: UnknownNetworkProperties,
     /// `customDnsConfigs` of a private endpoint is empty while it has a DNS zone group. No source says.
@@ -376,6 +391,8 @@ impl Default for Settings {
             unregistered_providers: Vec::new(),
             parallel_network_writes: ParallelNetworkWrites::default(),
             zone_group_records: ZoneGroupRecords::default(),
+            endpoint_network_policies: SubnetUse::default(),
+            delegated_subnets: SubnetUse::default(),
             unknown_network_properties: UnknownNetworkProperties::default(),
             zone_group_empties_dns_configs: false,
             // Chosen: soft delete of workspaces is on, which is the harder case for a client that deletes and creates again.

@@ -17,6 +17,7 @@ use crate::providers::machine_learning::ManagedNetwork;
 use crate::providers::resources::Registrations;
 use crate::rbac::{RoleAssignment, RoleDefinition, Roles};
 use crate::resource_type;
+use crate::seed::SeedPolicy;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 
@@ -48,6 +49,8 @@ pub(crate) struct World {
     /// What was asked of resource providers' registrations.
     pub(crate) registrations: Registrations,
     pub(crate) roles: Roles,
+    /// By assignment.
+    pub(crate) policies: BTreeMap<String, SeedPolicy>,
     pub(crate) operations: Operations,
     pub(crate) faults: FaultPlan,
     pub(crate) throttle: Throttle,

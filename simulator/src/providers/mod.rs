@@ -15,6 +15,7 @@ pub(crate) mod managed_identity;
 pub(crate) mod network;
 pub(crate) mod network_rules;
 pub(crate) mod operational_insights;
+pub(crate) mod policies;
 pub(crate) mod resources;
 pub(crate) mod sql;
 pub(crate) mod storage;

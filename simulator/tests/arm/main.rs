@@ -21,6 +21,7 @@ mod manners;
 mod monitor;
 mod networks;
 mod operations;
+mod policies;
 mod program;
 mod reachability;
 mod registries;

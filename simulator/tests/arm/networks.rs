@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use arm_simulator::{OperationSeconds, ParallelNetworkWrites, Settings, UnknownNetworkProperties};
+use arm_simulator::{OperationSeconds, ParallelNetworkWrites, Settings, SubnetUse, UnknownNetworkProperties};
 use serde_json::{Value, json};
 
-use crate::lab::{Answer, GROUP, Lab, SUB, id};
+use crate::lab::{Answer, GROUP, Lab, SUB, id, storage};
 
 const NETWORK: &str = "2024-05-01";
 
@@ -369,5 +369,80 @@ async fn networks_are_listed_in_pages_as_small_as_asked_for() {
             page.body["nextLink"].as_str().unwrap_or_default().clone_into(&mut url);
         }
         assert_eq!(found, ["a,b", "c"]);
+    }
+}
+
+#[tokio::test]
+async fn a_service_endpoint_policy_is_known_by_its_subnets() {
+    let lab = Lab::start(Settings::fast()).await;
+    let policy = id("Microsoft.Network/serviceEndpointPolicies", "only-ours");
+    let definition =
+        |resources: Value| json!({ "properties": { "service": "Microsoft.Storage", "serviceResources": resources } });
+    let mut body = json!({ "location": "westeurope", "properties": {} });
+    let mut first = definition(json!([storage("lake")]));
+    first["name"] = json!("lake");
+    body["properties"]["serviceEndpointPolicyDefinitions"] = json!([first]);
+    let made = lab.put(&policy, NETWORK, body).await.expect(201).body;
+    assert_eq!(made["properties"]["serviceEndpointPolicyDefinitions"][0]["name"], "lake");
+    lab.put(&format!("{policy}/serviceEndpointPolicyDefinitions/bad"), NETWORK, definition(json!(["lake"])))
+        .await
+        .expect(400);
+    let subnet = |policy: &str| {
+        json!({ "name": "s", "properties": { "addressPrefix": "10.0.0.0/24",
+        "serviceEndpoints": [{ "service": "Microsoft.Storage" }], "serviceEndpointPolicies": [{ "id": policy }] } })
+    };
+    let net = |policy: &str| {
+        json!({ "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.0.0.0/16"] },
+        "subnets": [subnet(policy)] } })
+    };
+    assert_eq!(
+        lab.put(&network("v"), NETWORK, net(&format!("{policy}-absent"))).await.expect(400).code(),
+        "InvalidResourceReference"
+    );
+    lab.put(&network("v"), NETWORK, net(&policy)).await.expect(201);
+    let users = lab.get(&policy, NETWORK).await.body["properties"]["subnets"].clone();
+    assert_eq!(users, json!([{ "id": format!("{}/subnets/s", network("v")) }]));
+    assert_eq!(lab.delete(&policy, NETWORK).await.expect(400).code(), "InUseServiceEndpointPolicyCannotBeDeleted");
+    // Over its service endpoint the subnet reaches what the policy names, and nothing else.
+    let from = format!("{}/subnets/s", network("v"));
+    let reach = |name: &str| lab.sim.reach(&from, &format!("{name}.blob.core.windows.net")).unwrap();
+    assert!(reach("lake").reachable);
+    assert!(!reach("own").reachable && reach("own").reason.contains("'only-ours'"), "{}", reach("own").reason);
+    lab.put(&format!("{policy}/serviceEndpointPolicyDefinitions/group"), NETWORK, definition(json!([GROUP])))
+        .await
+        .expect(201);
+    assert!(reach("own").reachable);
+}
+
+#[tokio::test]
+async fn settings_say_whether_an_endpoint_can_lie_in_any_subnet() {
+    let body = |subnet: &str| {
+        json!({ "location": "westeurope", "properties": {
+        "subnet": { "id": format!("{}/subnets/{subnet}", network("v")) },
+        "privateLinkServiceConnections": [{ "name": "c", "properties": { "privateLinkServiceId": storage("lake"), "groupIds": ["blob"] } }],
+    } })
+    };
+    for (use_of, status) in [(SubnetUse::Allow, 201), (SubnetUse::Refuse, 400)] {
+        let settings = Settings { endpoint_network_policies: use_of, delegated_subnets: use_of, ..Settings::fast() };
+        let lab = Lab::start(settings).await;
+        let subnets = json!([
+            { "name": "policies", "properties": { "addressPrefix": "10.0.0.0/24", "privateEndpointNetworkPolicies": "Enabled" } },
+            { "name": "delegated", "properties": { "addressPrefix": "10.0.1.0/24",
+                "delegations": [{ "name": "d", "properties": { "serviceName": "Microsoft.Web/serverFarms" } }] } },
+            { "name": "small", "properties": { "addressPrefix": "10.0.2.0/29" } },
+        ]);
+        let net = json!({ "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.0.0.0/16"] }, "subnets": subnets } });
+        lab.put(&network("v"), NETWORK, net).await.expect(201);
+        for subnet in ["policies", "delegated"] {
+            lab.put(&id("Microsoft.Network/privateEndpoints", subnet), NETWORK, body(subnet)).await.expect(status);
+        }
+        // A small subnet has three addresses: one endpoint takes one of them, a workspace would take three.
+        lab.put(&id("Microsoft.Network/privateEndpoints", "small"), NETWORK, body("small")).await.expect(201);
+        let ws = lab.workspace("ws1", "Disabled").await;
+        let mut three = body("small");
+        three["properties"]["privateLinkServiceConnections"][0]["properties"] =
+            json!({ "privateLinkServiceId": ws, "groupIds": ["amlworkspace"] });
+        let full = lab.put(&id("Microsoft.Network/privateEndpoints", "ws"), NETWORK, three).await.expect(400);
+        assert_eq!(full.code(), "SubnetIsFull");
     }
 }

@@ -27,8 +27,10 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
     let (ws, home, lake) = (workspace("typed"), workspace(HOME), storage("lake"));
     let identity = id("Microsoft.ManagedIdentity/userAssignedIdentities", "myself");
     let server = id("Microsoft.Sql/servers", "facts");
+    let policy = network("serviceEndpointPolicies", "p");
+    let definition = json!({ "description": "d", "service": "Microsoft.Storage", "serviceResources": [GROUP] });
     let subnet_properties = json!({
-        "addressPrefix": "10.0.0.0/24", "networkSecurityGroup": { "id": nsg }, "routeTable": { "id": table },
+        "serviceEndpointPolicies": [{ "id": policy }], "addressPrefix": "10.0.0.0/24", "networkSecurityGroup": { "id": nsg }, "routeTable": { "id": table },
         "serviceEndpoints": [{ "service": "Microsoft.Storage", "locations": ["westeurope"] }],
         "delegations": [{ "name": "d", "properties": { "serviceName": "Microsoft.Web/serverFarms" } }],
     });
@@ -59,6 +61,12 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         (format!("{nsg}/securityRules/r"), NETWORK, only(rule)),
         (table.clone(), NETWORK, here(json!({ "routes": [{ "name": "r", "properties": route }] }))),
         (format!("{table}/routes/r"), NETWORK, only(route)),
+        (
+            policy.clone(),
+            NETWORK,
+            here(json!({ "serviceEndpointPolicyDefinitions": [{ "name": "d", "properties": definition }] })),
+        ),
+        (format!("{policy}/serviceEndpointPolicyDefinitions/d"), NETWORK, only(definition)),
         (
             vnet.clone(),
             NETWORK,

@@ -11,6 +11,7 @@ use crate::ids;
 use crate::operations::State;
 use crate::reachability::hosts::{self, Member};
 use crate::resource_type::{Proposal, ResourceType, Write};
+use crate::settings::SubnetUse;
 use crate::world::World;
 
 use super::common::{BASE, free, id_of, invalid, linked, properties, resource_guid, without_empty_tags};
@@ -130,7 +131,10 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
     match proposal.existing {
         Some(existing) => unchanged(existing, &wanted, &subnet_id, &proposal.body["properties"][INTERFACE_NAME])?,
         // The interface is made when the endpoint is stored; here it is only asked whether it can be.
-        None => addresses(world, proposal.id, proposal.body, subnet, &members(world, target, &wanted)).map(drop)?,
+        None => {
+            usable(world, subnet)?;
+            addresses(world, proposal.id, proposal.body, subnet, &members(world, target, &wanted)).map(drop)?;
+        }
     }
     stored.insert("subnet".into(), json!({ "id": subnet_id }));
     for list in [AUTOMATIC, MANUAL, "ipConfigurations"] {
@@ -148,6 +152,26 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
         return Err(ArmError::new(400, "PrivateEndpointNetworkInterfaceNameInUse", message));
     }
     Ok(document)
+}
+
+/// Whether an endpoint can lie in a subnet; the settings say. Chosen: the sentences, and the code for a delegated one.
+fn usable(world: &World, subnet: &Value) -> Result<(), ArmError> {
+    let id = subnet["id"].as_str().unwrap_or_default();
+    let (settings, properties) = (&world.settings, &subnet["properties"]);
+    let refuse = |code: &str, why: &str| {
+        Err(ArmError::new(400, code, format!("Private endpoint cannot be created in subnet {id} since {why}.")))
+    };
+    if settings.endpoint_network_policies == SubnetUse::Refuse
+        && properties["privateEndpointNetworkPolicies"] == "Enabled"
+    {
+        let code = "PrivateEndpointCannotBeCreatedInSubnetThatHasNetworkPoliciesEnabled";
+        return refuse(code, "it has private endpoint network policies enabled");
+    }
+    let is_delegated = properties["delegations"].as_array().is_some_and(|delegations| !delegations.is_empty());
+    if settings.delegated_subnets == SubnetUse::Refuse && is_delegated {
+        return refuse("PrivateEndpointCannotBeCreatedInDelegatedSubnet", "it is delegated");
+    }
+    Ok(())
 }
 
 /// Chosen: what an endpoint connects, and where it lies, is settled when it is made; only the rest can be changed.

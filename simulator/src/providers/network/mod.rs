@@ -10,6 +10,7 @@ mod private_dns;
 mod public_addresses;
 mod route_tables;
 mod security_groups;
+mod service_endpoint_policies;
 mod subnets;
 mod users;
 mod virtual_networks;
@@ -58,8 +59,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     source: "OpenAPI 2024-05-01, OpenAPI privatedns 2024-06-01, recordings of private endpoints (2024-03-01), virtual \
              networks, security groups, interfaces (2020-11-01), private DNS zones (2018-09-01) and links (2020-06-01)",
     missing: &[
-        "NAT gateways, load balancers, application security groups, service \
-         endpoint policies: what refers to them is not resolved",
+        "NAT gateways, load balancers, application security groups: what refers to them is not resolved",
         "Load balancers, application gateways, firewalls, network watchers, network profiles, public address prefixes, \
          gateways and all else of the provider that no private endpoint needs",
         "Service tags, the types that endpoints can lead to, free addresses and usages of a network",
@@ -76,6 +76,8 @@ pub(crate) const PROVIDER: Provider = Provider {
         peerings::TYPE,
         security_groups::TYPE,
         security_groups::RULE_TYPE,
+        service_endpoint_policies::TYPE,
+        service_endpoint_policies::DEFINITION_TYPE,
         route_tables::TYPE,
         route_tables::ROUTE_TYPE,
         public_addresses::TYPE,
@@ -103,6 +105,9 @@ pub(crate) const PROVIDER: Provider = Provider {
         tracked!("Microsoft.Network/networkSecurityGroups", VERSIONS),
         patchable!("Microsoft.Network/networkSecurityGroups", VERSIONS),
         child!("Microsoft.Network/networkSecurityGroups/{}/securityRules", VERSIONS),
+        tracked!("Microsoft.Network/serviceEndpointPolicies", VERSIONS),
+        patchable!("Microsoft.Network/serviceEndpointPolicies", VERSIONS),
+        child!("Microsoft.Network/serviceEndpointPolicies/{}/serviceEndpointPolicyDefinitions", VERSIONS),
         tracked!("Microsoft.Network/routeTables", VERSIONS),
         patchable!("Microsoft.Network/routeTables", VERSIONS),
         child!("Microsoft.Network/routeTables/{}/routes", VERSIONS),

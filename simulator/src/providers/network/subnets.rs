@@ -14,7 +14,7 @@ use crate::world::World;
 use super::address::Prefix;
 use super::children::Children;
 use super::common::{CHILD, delete, free, id_of, invalid, linked, properties, provisioned, put, referenced};
-use super::{interfaces, virtual_networks};
+use super::{interfaces, service_endpoint_policies, virtual_networks};
 
 const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 
@@ -105,6 +105,17 @@ fn shape(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
             referenced(world, proposal.id, &id)?;
             stored.insert(member.into(), json!({ "id": id }));
         }
+    }
+    let policies = stored.get(service_endpoint_policies::MEMBER).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut kept = Vec::new();
+    for policy in policies {
+        let id = id_of(&policy).ok_or_else(|| invalid(format!("A policy of subnet '{name}' has no id.")))?;
+        linked(world, proposal, "Microsoft.Network/serviceEndpointPolicies/join/action", id)?;
+        referenced(world, proposal.id, id)?;
+        kept.push(json!({ "id": id }));
+    }
+    if !kept.is_empty() {
+        stored.insert(service_endpoint_policies::MEMBER.into(), json!(kept));
     }
     // A prefix under addresses in use may not be taken away. Chosen: code and
     // sentence.

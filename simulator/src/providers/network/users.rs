@@ -21,6 +21,18 @@ pub(super) fn subnets_with(world: &World, member: &str, id: &str) -> Vec<String>
     using.filter_map(|subnet| subnet["id"].as_str().map(str::to_owned)).collect()
 }
 
+/// The ids of the subnets that have a service endpoint policy.
+pub(super) fn subnets_with_policy(world: &World, id: &str) -> Vec<String> {
+    let has = |subnet: &&Value| {
+        let mut policies = subnet["properties"]["serviceEndpointPolicies"].as_array().into_iter().flatten();
+        policies.any(|policy| is(policy, id))
+    };
+    let networks = world.all_of(virtual_networks::TYPE.kind);
+    let subnets =
+        networks.flat_map(|network| world.children(network["id"].as_str().unwrap_or_default(), subnets::TYPE.kind));
+    subnets.filter(has).filter_map(|subnet| subnet["id"].as_str().map(str::to_owned)).collect()
+}
+
 /// The ids of the network interfaces with a security group.
 pub(super) fn interfaces_with_group(world: &World, id: &str) -> Vec<String> {
     let using = world.all_of(interfaces::TYPE.kind).filter(|nic| is(&nic["properties"]["networkSecurityGroup"], id));
