@@ -1,4 +1,4 @@
-//! The bearer tokens that ARM takes: issued by the token endpoints, checked on each call.
+//! Bearer tokens: issued by the token endpoints, checked on each call by the service that they are for.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,11 +14,38 @@ use crate::jwt::{self, NoKey, Unverified};
 /// The names under which clients ask for ARM's tokens, besides its own address.
 const ARM: [&str; 2] = ["https://management.azure.com", "https://management.core.windows.net"];
 
+/// The name of the audience of Synapse's data plane, whatever workspace it is (OpenAPI files of Synapse's data plane).
+const SYNAPSE: &str = "https://dev.azuresynapse.net";
+
+/// Who takes tokens. One that is for the one is of no use at the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Arm,
+    /// The data plane of Synapse workspaces.
+    Synapse,
+}
+
+impl Service {
+    /// Whether a resource, or the audience of a token, is this service.
+    fn is(self, resource: &str, base: &str) -> bool {
+        match self {
+            Self::Arm => is_arm(resource, base),
+            // With a slash at its end it is another audience (Azure/azure-rest-api-specs#10500).
+            Self::Synapse => resource.eq_ignore_ascii_case(SYNAPSE),
+        }
+    }
+}
+
+/// Whether a token can be asked for under this name.
+pub(crate) fn is_known(resource: &str, base: &str) -> bool {
+    is_arm(resource, base) || resource.trim_end_matches('/').eq_ignore_ascii_case(SYNAPSE)
+}
+
 /// How many verified tokens are remembered; a client has one at a time, so this is far more than there are.
 const REMEMBERED: usize = 4096;
 
 /// Whether a resource or audience is ARM: its two public names, or the simulator under the name the client used.
-pub(crate) fn is_arm(resource: &str, base: &str) -> bool {
+fn is_arm(resource: &str, base: &str) -> bool {
     let resource = resource.trim_end_matches('/');
     ARM.into_iter().chain([base]).any(|name| resource.eq_ignore_ascii_case(name.trim_end_matches('/')))
 }
@@ -45,6 +72,8 @@ pub(crate) enum Proof {
 /// Why a bearer token is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BadToken {
+    /// There is none.
+    Missing,
     /// Not a token, not signed by this simulator, revoked, or of somebody who is not there (any more).
     Invalid,
     /// For somebody else.
@@ -56,8 +85,11 @@ pub(crate) enum BadToken {
 impl BadToken {
     /// ARM's answer.
     pub(crate) fn refusal(&self, base: &str) -> ArmError {
-        // Chosen: the codes, and the sentences that go with them, as users of ARM quote them.
+        // Chosen: the codes, and the sentences that go with them, as users of ARM quote them; also for no token at all.
         let (code, message) = match self {
+            Self::Missing => {
+                ("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.".to_owned())
+            }
             Self::Invalid => ("InvalidAuthenticationToken", "The access token is invalid.".to_owned()),
             Self::Audience(audience) => {
                 let allowed = ARM.map(|name| format!("'{name}/','{name}'")).join(",");
@@ -91,6 +123,8 @@ struct Verified {
 /// What a token is checked against besides itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
+    /// Who is asked.
+    pub(crate) service: Service,
     /// The simulator under the name that the client used.
     pub(crate) base: &'a str,
     /// Real seconds.
@@ -183,7 +217,7 @@ impl Tokens {
         if expected.now < token.not_before {
             return Err(BadToken::NotYetValid);
         }
-        if !token.audiences.iter().any(|audience| is_arm(audience, expected.base)) {
+        if !token.audiences.iter().any(|audience| expected.service.is(audience, expected.base)) {
             return Err(BadToken::Audience(token.audiences.join(",")));
         }
         Ok((&token.object, &token.tenant))

@@ -219,7 +219,7 @@ impl Call<'_> {
         if items.next().is_none() {
             return Reply::ok(json!({ "value": value }));
         }
-        let (base, path, version) = (&self.request.base, &self.path, &self.api_version);
+        let (base, path, version) = (&self.request.base, &self.request.path, &self.api_version);
         let mut next = format!("{base}{path}?api-version={version}&{token}={}", skip + size);
         let own = |name: &str| name.eq_ignore_ascii_case("api-version") || name.eq_ignore_ascii_case(token);
         for (name, value) in url::form_urlencoded::parse(self.request.raw_query.as_bytes()) {
@@ -354,7 +354,7 @@ impl Call<'_> {
         match &operation.state {
             State::Running => Ok(self
                 .retry_headers(Reply::empty(202), default_retry_after)
-                .header("Location", format!("{}{}?{}", self.request.base, self.path, self.request.raw_query))),
+                .header("Location", format!("{}{}?{}", self.request.base, self.request.path, self.request.raw_query))),
             State::Succeeded => Ok(match (operation.result)(self.world, &operation.resource) {
                 Some(body) => Reply::ok(body),
                 None => Reply::empty(200),

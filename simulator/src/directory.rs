@@ -136,7 +136,7 @@ impl Directory {
         self.tokens.kid()
     }
 
-    /// A new bearer token for ARM; `lifetime` and `now` in real seconds.
+    /// A new bearer token; `lifetime` and `now` in real seconds.
     pub(crate) fn issue(
         &self,
         holder: &Principal,

@@ -138,7 +138,7 @@ fn resource(request: &Request, tenant: &str, version: Version) -> Result<String>
             (scope, resource)
         }
     };
-    resource.filter(|resource| bearer::is_arm(resource, &request.base)).ok_or_else(|| {
+    resource.filter(|resource| bearer::is_known(resource, &request.base)).ok_or_else(|| {
         let text = format!("The resource principal named {asked} was not found in the tenant named {tenant}.");
         Refusal::new(400, "invalid_resource", 500_011, text)
     })

@@ -113,7 +113,7 @@ fn token(world: &World, request: &Request, endpoint: Endpoint) -> Result<Reply, 
         return Err(Refusal(400, "Required query variable 'api-version' is missing or not supported"));
     }
     let resource = request.query("resource").unwrap_or_default();
-    if !bearer::is_arm(&resource, &request.base) {
+    if !bearer::is_known(&resource, &request.base) {
         return Err(Refusal(400, "Required query variable 'resource' is missing or not known"));
     }
     let principal = identity(world, request)?;

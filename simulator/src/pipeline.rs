@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::bearer::{self, Expected};
+use crate::bearer::{self, BadToken, Expected, Service};
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
 use crate::cloud_metadata;
@@ -17,6 +17,7 @@ use crate::http::{Rendered, Reply, Request};
 use crate::ids;
 use crate::log::{self, Exchange, RequestLog};
 use crate::managed_identity;
+use crate::providers::synapse::data_plane;
 use crate::providers::{locks, policies, resources, storage};
 use crate::routes::{self, Found, Route};
 use crate::seed::{Seed, SeedError};
@@ -89,6 +90,7 @@ impl Shared {
 
     /// Answers a request; `None` means that the connection is to be dropped.
     pub(crate) async fn answer(&self, request: Request) -> Option<Rendered> {
+        let request = data_plane::by_path(request);
         if control::is_control(&request.path) {
             return Some(control::answer(self, &request).render());
         }
@@ -128,12 +130,13 @@ struct Trace {
 impl World {
     /// What the fault plan has for this request; it is counted.
     fn struck(&mut self, request: &Request) -> Struck {
-        let caller = if self.faults.asks_for_caller() { self.authenticate(request).ok() } else { None };
+        let service = if data_plane::serves(&request.path) { Service::Synapse } else { Service::Arm };
+        let caller = if self.faults.asks_for_caller() { self.caller(request, service).ok() } else { None };
         self.faults.take(request, caller.as_deref(), &mut self.dice)
     }
 
-    /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM are to be
-    /// logged, requests for tokens are not.
+    /// Serves one request under the lock, so that requests take effect one after the other. Requests to ARM and to the
+    /// data plane of Synapse are to be logged, requests for tokens are not.
     fn serve(&mut self, request: &Request, fault: Option<&Fault>) -> (Option<Reply>, Option<Exchange>) {
         self.begun = None;
         self.next_operation = fault.and_then(Fault::operation);
@@ -149,8 +152,8 @@ impl World {
             }
         };
         self.next_operation = None;
-        let is_arm = !entra::serves(&request.path) && !managed_identity::serves(&request.path);
-        let exchange = is_arm.then(|| Exchange {
+        let for_a_token = entra::serves(&request.path) || managed_identity::serves(&request.path);
+        let exchange = (!for_a_token).then(|| Exchange {
             at: self.now,
             base: request.base.clone(),
             method: request.method.clone(),
@@ -178,9 +181,12 @@ impl World {
         if cloud_metadata::serves(&request.path) {
             return cloud_metadata::answer(request, self.settings.cloud);
         }
-        let caller = match self.authenticate(request) {
+        if data_plane::serves(&request.path) {
+            return data_plane::answer(self, request, &mut trace.caller);
+        }
+        let caller = match self.caller(request, Service::Arm) {
             Ok(caller) => caller,
-            Err(error) => return error.into(),
+            Err(error) => return error.refusal(&request.base).into(),
         };
         trace.caller = Some(caller.object_id.clone());
         let kind = Kind::of(&request.method);
@@ -199,19 +205,14 @@ impl World {
         }
     }
 
-    fn authenticate(&mut self, request: &Request) -> Result<Arc<Principal>, ArmError> {
+    /// Who asks a service. A token that is good for another one is none here.
+    pub(crate) fn caller(&mut self, request: &Request, service: Service) -> Result<Arc<Principal>, BadToken> {
         let token = request.header("Authorization").and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
-        let Some(token) = token else {
-            let message = "Authentication failed. The 'Authorization' header is missing.";
-            // Chosen: code and sentence for a request without a token, as users quote them.
-            return Err(ArmError::bad_token(&request.base, "AuthenticationFailed", message));
-        };
-        let expected =
-            Expected { base: &request.base, now: bearer::real_seconds(), unsigned: self.settings.unsigned_tokens };
-        self.directory.holder(token, expected).map_err(|error| error.refusal(&request.base))
+        let (base, now, unsigned) = (&request.base, bearer::real_seconds(), self.settings.unsigned_tokens);
+        self.directory.holder(token.ok_or(BadToken::Missing)?, Expected { service, base, now, unsigned })
     }
 
     fn arm(&mut self, request: &Request, caller: Arc<Principal>) -> Answer {

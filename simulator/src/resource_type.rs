@@ -50,6 +50,8 @@ pub(crate) enum Patch {
     Tags,
     /// `tags` as a whole, the rest by JSON merge-patch (ARM RPC, resource-api-reference).
     Merge,
+    /// `tags` as a whole, `identity` and these members of `properties` by JSON merge-patch; everything else is ignored.
+    Only(&'static [&'static str]),
 }
 
 /// Entity tags.
@@ -227,8 +229,14 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Answer {
     };
     let sent = call.json(kind.names)?;
     let mut wanted = existing.clone();
-    if form == Patch::Merge {
-        body::merge(&mut wanted, &sent, &["id", "name", "type", "etag", "location", "tags"]);
+    match form {
+        Patch::Tags => {}
+        Patch::Merge => body::merge(&mut wanted, &sent, &["id", "name", "type", "etag", "location", "tags"]),
+        Patch::Only(members) => {
+            let taken = json!({ "properties": body::members(&sent["properties"], members) });
+            body::merge(&mut wanted, &taken, &[]);
+            body::merge(&mut wanted, &body::members(&sent, &["identity"]), &[]);
+        }
     }
     if let Some(tags) = sent.get("tags") {
         wanted["tags"] = tags.clone();
@@ -313,7 +321,11 @@ fn check_location(id: &str, wanted: &Value, existing: Option<&Value>) -> Result<
 }
 
 /// `If-Match` and `If-None-Match: *`, where the specification has them.
-fn check_preconditions(call: &Call<'_>, kind: &ResourceType, existing: Option<&Value>) -> Result<(), ArmError> {
+pub(crate) fn check_preconditions(
+    call: &Call<'_>,
+    kind: &ResourceType,
+    existing: Option<&Value>,
+) -> Result<(), ArmError> {
     if !matches!(kind.etag, Etag::Conditional | Etag::ConditionalQuoted) {
         return Ok(());
     }

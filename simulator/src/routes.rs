@@ -189,7 +189,7 @@ pub(crate) enum Found {
 }
 
 /// A row of the table, taken apart.
-struct Pattern {
+pub(crate) struct Pattern {
     route: &'static Route,
     /// Without the leading `{scope}`.
     segments: Vec<&'static str>,
@@ -197,7 +197,7 @@ struct Pattern {
 }
 
 impl Pattern {
-    fn of(route: &'static Route) -> Self {
+    pub(crate) fn of(route: &'static Route) -> Self {
         let mut segments: Vec<&str> = route.path.trim_start_matches('/').split('/').collect();
         let scoped = segments.first() == Some(&"{scope}");
         if scoped {
@@ -207,7 +207,7 @@ impl Pattern {
     }
 
     /// The values of the placeholders, if a path is of this form.
-    fn params(&self, path: &[&str]) -> Option<Vec<String>> {
+    pub(crate) fn params(&self, path: &[&str]) -> Option<Vec<String>> {
         let (scope, tail) = path.split_at(path.len().checked_sub(self.segments.len())?);
         if !self.scoped && !scope.is_empty() {
             return None;

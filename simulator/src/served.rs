@@ -30,7 +30,7 @@ pub struct ServedPath {
     pub versions: &'static [&'static str],
 }
 
-/// All providers, with all that they serve.
+/// All providers, with all that they serve, and the data plane of Synapse workspaces.
 pub fn providers() -> Vec<ServedProvider> {
     let served = |provider: &&'static crate::routes::Provider| {
         let mut places = BTreeMap::new();
@@ -46,5 +46,5 @@ pub fn providers() -> Vec<ServedProvider> {
         }
         ServedProvider { namespace: provider.namespace, source: provider.source, missing: provider.missing, paths }
     };
-    providers::ALL.iter().map(served).collect()
+    providers::ALL.iter().chain([&&providers::synapse::data_plane::PROVIDER]).map(served).collect()
 }

@@ -180,6 +180,20 @@ pub struct OperationSeconds {
     pub log_workspace: f64,
     /// Creating, changing or deleting a SQL server.
     pub sql_server: f64,
+    /// Creating a Synapse workspace.
+    pub synapse_create: f64,
+    /// Changing a Synapse workspace.
+    pub synapse_update: f64,
+    /// Deleting a Synapse workspace.
+    pub synapse_delete: f64,
+    /// Making a managed private endpoint of a Synapse workspace, up to the connection that it raises on its target.
+    pub synapse_endpoint: f64,
+    /// Deleting a managed private endpoint of a Synapse workspace.
+    pub synapse_endpoint_delete: f64,
+    /// Writing or deleting a linked service.
+    pub linked_service: f64,
+    /// Creating, changing or deleting a Spark pool.
+    pub spark_pool: f64,
     /// Deleting a resource group with all that is in it.
     pub group_delete: f64,
     /// Registering a resource provider with a subscription.
@@ -212,6 +226,13 @@ impl Default for OperationSeconds {
             registry: 10.0,
             log_workspace: 10.0,
             sql_server: 60.0,
+            synapse_create: 300.0,
+            synapse_update: 15.0,
+            synapse_delete: 180.0,
+            synapse_endpoint: 60.0,
+            synapse_endpoint_delete: 30.0,
+            linked_service: 10.0,
+            spark_pool: 30.0,
             group_delete: 30.0,
             provider_registration: 30.0,
         }
@@ -245,6 +266,13 @@ impl OperationSeconds {
             registry: seconds,
             log_workspace: seconds,
             sql_server: seconds,
+            synapse_create: seconds,
+            synapse_update: seconds,
+            synapse_delete: seconds,
+            synapse_endpoint: seconds,
+            synapse_endpoint_delete: seconds,
+            linked_service: seconds,
+            spark_pool: seconds,
             group_delete: seconds,
             provider_registration: seconds,
         }

@@ -10,8 +10,15 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The names the certificate is good for: loopback, and the public names that tests may resolve to it.
-const NAMES: &[&str] =
-    &["127.0.0.1", "::1", "localhost", "169.254.169.254", "login.microsoftonline.com", "management.azure.com"];
+const NAMES: &[&str] = &[
+    "127.0.0.1",
+    "::1",
+    "localhost",
+    "169.254.169.254",
+    "login.microsoftonline.com",
+    "management.azure.com",
+    "*.dev.azuresynapse.net",
+];
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]

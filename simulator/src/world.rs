@@ -190,7 +190,15 @@ impl World {
 fn strip_times(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            for name in ["systemData", "creationTime", "createdOn", "updatedOn", "etag"] {
+            for name in [
+                "systemData",
+                "creationTime",
+                "creationDate",
+                "createdOn",
+                "updatedOn",
+                "lastSucceededTimestamp",
+                "etag",
+            ] {
                 members.remove(name);
             }
             members.values_mut().for_each(strip_times);

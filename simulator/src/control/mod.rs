@@ -116,12 +116,24 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
             shared.reset().map_err(|error| ArmError::bad_request(error.to_string()))?;
             Ok(Reply::empty(204))
         }
+        ("GET", what) if what.starts_with("synapse/") => resolve_from_synapse(shared, request, what),
         ("DELETE", "tokens") => {
             shared.world().directory.revoke_all();
             Ok(Reply::empty(204))
         }
         _ => Err(ArmError::new(404, "NotFound", format!("The simulator has no '{}' under {PREFIX}.", what))),
     }
+}
+
+/// `synapse/{workspace}/resolve?name=`: where a host name leads from inside a workspace's managed network.
+fn resolve_from_synapse(shared: &Shared, request: &Request, what: &str) -> Result<Reply, ArmError> {
+    let asked = what.split('/').collect::<Vec<_>>();
+    let ([_, workspace, "resolve"], Some(name)) = (asked.as_slice(), request.query("name")) else {
+        return Err(ArmError::bad_request("It is synapse/{workspace}/resolve?name={host}."));
+    };
+    let found = shared.world().resolve_from_synapse(workspace, &name);
+    let missing = || ArmError::new(404, "NotFound", format!("There is no Synapse workspace '{workspace}'."));
+    found.map(Reply::ok).ok_or_else(missing)
 }
 
 fn clock(shared: &Shared) -> Reply {

@@ -16,9 +16,11 @@ pub(crate) mod network;
 pub(crate) mod network_rules;
 pub(crate) mod operational_insights;
 pub(crate) mod policies;
+mod resource_identity;
 pub(crate) mod resources;
 pub(crate) mod sql;
 pub(crate) mod storage;
+pub(crate) mod synapse;
 pub(crate) mod targets;
 
 /// All providers.
@@ -39,7 +41,7 @@ pub(crate) const ALL: &[&Provider] = &[
     &targets::SEARCH,
     &targets::EVENT_HUB,
     &targets::SERVICE_BUS,
-    &targets::SYNAPSE,
+    &synapse::PROVIDER,
     &targets::DATA_FACTORY,
     &targets::DATABRICKS,
     &targets::API_MANAGEMENT,

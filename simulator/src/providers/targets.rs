@@ -155,27 +155,6 @@ provider!(
     &[row("GET", in_subscription!("Microsoft.ServiceBus", "operationsStatus"), SERVICE_BUS_VERSIONS, status)]
 );
 
-const SYNAPSE_VERSIONS: &[&str] = &["2019-06-01-preview", "2021-06-01"];
-
-provider!(
-    SYNAPSE,
-    "Microsoft.Synapse",
-    "Microsoft.Synapse/workspaces",
-    ResourceType {
-        // A DELETE that is done at once would show the workspace.
-        delete: deleted_by_202("synapseWorkspaceDelete", "{target}/operationStatuses/{id}"),
-        ..target("Microsoft.Synapse/workspaces")
-    },
-    SYNAPSE_VERSIONS,
-    SYNAPSE_VERSIONS,
-    "OpenAPI 2021-06-01",
-    link_resource!("Microsoft.Synapse/workspaces", SYNAPSE_VERSIONS),
-    &[
-        row("GET", in_group!("Microsoft.Synapse/workspaces/{}/operationStatuses"), SYNAPSE_VERSIONS, status),
-        row("GET", in_group!("Microsoft.Synapse/workspaces/{}/operationResults"), SYNAPSE_VERSIONS, result),
-    ]
-);
-
 const DATA_FACTORY_VERSIONS: &[&str] = &["2018-06-01"];
 
 provider!(

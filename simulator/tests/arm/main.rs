@@ -30,6 +30,7 @@ mod robustness;
 mod rules;
 mod sql;
 mod storage;
+mod synapse;
 mod targets;
 mod tenants;
 mod throttling;

@@ -12,9 +12,27 @@ const DNS: &str = "2024-06-01";
 /// The workspace that children are written in; it is there and stays as it is.
 const HOME: &str = "home";
 const ROLES: &str = "2022-04-01";
+/// The Synapse workspace, likewise.
+const SYNAPSE_HOME: &str = "syn-home";
 
 fn network(kind: &str, name: &str) -> String {
     id(&format!("Microsoft.Network/{kind}"), name)
+}
+
+fn synapse(name: &str) -> String {
+    id("Microsoft.Synapse/workspaces", name)
+}
+
+fn synapse_body() -> Value {
+    json!({ "location": "westeurope", "identity": { "type": "SystemAssigned" }, "tags": { "a": "b" }, "properties": {
+        "defaultDataLakeStorage": { "accountUrl": "https://lake.dfs.core.windows.net", "filesystem": "fs" },
+        "managedVirtualNetwork": "default", "sqlAdministratorLogin": "root", "sqlAdministratorLoginPassword": "x",
+        "managedVirtualNetworkSettings": {
+            "preventDataExfiltration": false, "allowedAadTenantIdsForLinking": [crate::lab::TENANT],
+        },
+        "cspWorkspaceAdminProperties": { "initialWorkspaceAdminObjectId": crate::lab::OWNER },
+        "encryption": { "cmk": { "key": { "name": "default", "keyVaultUrl": "https://vault.azure.net/keys/k" } } },
+    } })
 }
 
 /// Path, version and a body that is taken, for every path that takes one; each builds on those before it.
@@ -258,6 +276,35 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         let name = if kind == "SOA" { "@".to_owned() } else { format!("of-{}", kind.to_lowercase()) };
         bodies.push((format!("{zone}/{kind}/{name}"), DNS, only(properties)));
     }
+    bodies.extend([
+        (synapse("typed"), "2021-06-01", synapse_body()),
+        (
+            format!("{}/bigDataPools/typed", synapse(SYNAPSE_HOME)),
+            "2021-06-01",
+            here(json!({
+                "nodeSize": "Small", "nodeSizeFamily": "MemoryOptimized", "sparkVersion": "3.4", "nodeCount": 3,
+                "autoScale": { "enabled": true, "minNodeCount": 3, "maxNodeCount": 3 },
+                "autoPause": { "enabled": true, "delayInMinutes": 5 },
+            })),
+        ),
+        (
+            format!("/synapse/{SYNAPSE_HOME}/managedVirtualNetworks/default/managedPrivateEndpoints/typed"),
+            "2020-12-01",
+            only(json!({ "privateLinkResourceId": lake, "groupId": "dfs", "fqdns": ["x.example"] })),
+        ),
+        (
+            format!("/synapse/{SYNAPSE_HOME}/linkedservices/typed"),
+            "2020-12-01",
+            only(json!({
+                "type": "AzureMLService", "annotations": ["x"],
+                "connectVia": { "type": "IntegrationRuntimeReference", "referenceName": "x" },
+                "typeProperties": {
+                    "subscriptionId": "s", "resourceGroupName": "g", "mlWorkspaceName": "w",
+                    "servicePrincipalKey": { "type": "SecureString", "value": "x" },
+                },
+            })),
+        ),
+    ]);
     // Targets of which only the connections are more than what was sent.
     for (kind, version) in [
         ("Microsoft.ApiManagement/service", "2021-08-01"),
@@ -274,7 +321,6 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         ("Microsoft.Network/privateLinkServices", NETWORK),
         ("Microsoft.Search/searchServices", "2020-08-01"),
         ("Microsoft.ServiceBus/namespaces", "2021-06-01-preview"),
-        ("Microsoft.Synapse/workspaces", "2021-06-01"),
         ("Microsoft.Web/sites", "2019-08-01"),
     ] {
         bodies.push((id(kind, "target"), version, here(json!({ "publicNetworkAccess": "Disabled" }))));
@@ -319,8 +365,8 @@ fn as_seed(id: &str, body: &Value) -> Value {
     json!({ "resources": [resource] })
 }
 
-async fn alive(lab: &Lab, what: &str, path: &str, version: &str) {
-    let shown = lab.send("GET", &format!("{path}?api-version={version}"), &lab.token, None).await;
+async fn alive(lab: &Lab, token: &str, what: &str, path: &str, version: &str) {
+    let shown = lab.send("GET", &format!("{path}?api-version={version}"), token, None).await;
     let shown = shown.unwrap_or_else(|error| panic!("{what}: then no answer to GET: {error}"));
     assert!(shown.status < 500, "{what}: then {}", shown.text);
 }
@@ -330,9 +376,13 @@ async fn torture(part: usize) {
     // No log, which would be compared with the specifications for a minute.
     let lab = Lab::start(Settings { log_megabytes: 0, ..Settings::fast() }).await;
     lab.workspace(HOME, "AllowOnlyApprovedOutbound").await;
+    lab.put(&synapse(SYNAPSE_HOME), "2021-06-01", synapse_body()).await.expect(201);
+    let for_data = lab.data_token().await;
     let mut refused = Vec::new();
     for (index, (path, version, body)) in bodies().into_iter().enumerate() {
-        let made = lab.put(&path, version, body.clone()).await;
+        let token = if path.starts_with("/synapse/") { &for_data } else { &lab.token };
+        let url = format!("{path}?api-version={version}");
+        let made = lab.send("PUT", &url, token, Some(body.clone())).await.unwrap();
         if !(200..300).contains(&made.status) {
             refused.push(format!("{path}: {}", made.text));
         }
@@ -343,21 +393,18 @@ async fn torture(part: usize) {
                 let sent = match method {
                     "seed" if !seedable => continue,
                     "seed" => lab.send("POST", "/_simulator/seed", "", Some(as_seed(&path, &wrong))).await,
-                    _ => {
-                        lab.send(method, &format!("{path}?api-version={version}"), &lab.token, Some(wrong.clone()))
-                            .await
-                    }
+                    _ => lab.send(method, &url, token, Some(wrong.clone())).await,
                 };
                 let answer = sent.unwrap_or_else(|error| panic!("{what}: no answer: {error}"));
                 assert!(answer.status < 500, "{what}: {}", answer.text);
                 // What is refused changes nothing.
                 if answer.status < 400 {
-                    alive(&lab, &what, &path, version).await;
+                    alive(&lab, token, &what, &path, version).await;
                 }
             }
         }
         lab.send("GET", "/_simulator/state", "", None).await.unwrap().expect(200);
-        lab.put(&path, version, body).await;
+        lab.send("PUT", &url, token, Some(body)).await.unwrap();
         if path.contains("/locks/") {
             lab.delete(&path, version).await;
         }

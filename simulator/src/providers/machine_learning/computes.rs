@@ -9,11 +9,15 @@ use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::ids;
 use crate::operations::{Plan, State};
+use crate::providers::resource_identity;
 use crate::resource_type::{self, ResourceType, Write};
 use crate::world::World;
 
 use super::isolation::Isolation;
-use super::{compute_properties, identity, provision};
+use super::{compute_properties, provision};
+
+/// One system-assigned or several user-assigned identities (Microsoft's page on identity-based authentication).
+const IDENTITIES: &[&str] = &["None", "SystemAssigned", "UserAssigned"];
 
 const COMPUTE: &str = "Microsoft.MachineLearningServices/workspaces/computes";
 const STATUS: &str = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/computeOperationsStatus/{id}";
@@ -35,11 +39,7 @@ pub(super) const TYPE: ResourceType = ResourceType {
     kind: COMPUTE,
     tracked: false,
     render,
-    removed: |world, document| {
-        if let Some(identity) = document["identity"]["principalId"].as_str() {
-            world.directory.remove_principal(identity);
-        }
-    },
+    removed: resource_identity::forget,
     create: write("computeCreate", "Creating", CREATE),
     update: write("computeUpdate", "Updating", UPDATE),
     delete: write("computeDelete", "Deleting", DELETE),
@@ -109,14 +109,6 @@ fn check_network(world: &World, workspace: &str, location: &str, properties: &Va
     Ok(())
 }
 
-fn check_identity(call: &Call<'_>, body: &Value) -> Result<(), ArmError> {
-    // One system-assigned or several user-assigned identities (Microsoft's page on identity-based authentication).
-    if body["identity"]["type"].as_str().is_some_and(|kind| kind.contains("System") && kind.contains("User")) {
-        return refuse("A compute has either a system-assigned identity or user-assigned ones.");
-    }
-    identity::check(call.world, (&call.caller, &call.path), None, &json!({ "identity": body["identity"] }))
-}
-
 /// Begins to build the network if the compute is the first that needs it, and says how long the compute waits for it.
 fn wait_for_network(call: &mut Call<'_>, workspace: &str) -> Result<f64, ArmError> {
     let key = ids::key(workspace);
@@ -152,19 +144,26 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let existing = call.world.resources.get(&key).cloned();
     let location = body::location(body["location"].as_str().or(home.as_str()).unwrap_or_default());
     check_network(call.world, &ids::key(&workspace), &location, &body["properties"])?;
-    check_identity(call, &body)?;
+    let none = Value::Null;
+    let has = existing.as_ref().map_or(&none, |existing| &existing["identity"]);
+    resource_identity::check(call.world, (&call.caller, &id), has, &body["identity"], IDENTITIES)?;
     let now = rfc3339(call.world.now);
     let mut properties = compute_properties::complete(call, &workspace, &location, &body["properties"])?;
     let created = existing.as_ref().map_or(json!(now), |existing| existing["properties"]["createdOn"].clone());
     properties["createdOn"] = created;
     properties["modifiedOn"] = json!(now);
-    let document = json!({
+    let mut document = json!({
         "id": id, "name": ids::name(&id), "type": COMPUTE, "location": location,
         "tags": body.get("tags").cloned().unwrap_or_default(), "properties": properties,
     });
     let waiting = wait_for_network(call, &workspace)?;
+    if body["identity"]["type"].is_string() {
+        let now = existing.as_ref().map_or(Value::Null, |existing| existing["identity"].clone());
+        let generation = call.world.next_generation(&format!("{id} identity"));
+        let life = format!("{id} {generation}");
+        document["identity"] = resource_identity::given(call.world, &id, &body["identity"], &now, &life)?;
+    }
     call.world.resources.insert(key.clone(), document);
-    set_identity(call.world, &id, &body)?;
     let write = if existing.is_some() { TYPE.update } else { TYPE.create };
     let seconds = waiting + (write.seconds)(&call.world.settings.operation_seconds);
     let owner = ids::key(&workspace);
@@ -182,21 +181,6 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
         overlay: None,
     };
     Ok(call.start(plan, write.style, &location))
-}
-
-fn set_identity(world: &mut World, id: &str, body: &Value) -> Result<(), ArmError> {
-    let Some(kind) = body["identity"]["type"].as_str() else { return Ok(()) };
-    let mut identity = json!({ "type": kind });
-    if kind == "SystemAssigned" {
-        let generation = world.next_generation(&format!("{id} identity")).to_string();
-        let object_id = ids::guid(&["compute identity", id, &generation]).to_string();
-        identity["tenantId"] = json!(identity::enlist(world, id, &object_id));
-        identity["principalId"] = json!(object_id);
-    } else if kind == "UserAssigned" {
-        identity["userAssignedIdentities"] = identity::shown(world, &body["identity"])?;
-    }
-    world.resource_mut(id)?["identity"] = identity;
-    Ok(())
 }
 
 /// PATCH: nothing but the scale of a cluster.

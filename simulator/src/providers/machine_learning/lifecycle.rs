@@ -7,9 +7,10 @@ use crate::error::ArmError;
 use crate::http::Reply;
 use crate::ids;
 use crate::operations::Plan;
+use crate::providers::resource_identity;
 use crate::world::World;
 
-use super::{identity, kinds, workspace};
+use super::{kinds, workspace};
 
 /// How long a deleted workspace is kept if it does not say otherwise.
 const RETENTION_DAYS: i64 = 14;
@@ -28,9 +29,7 @@ pub(super) fn forget(world: &mut World, key: &str) -> Option<Value> {
 pub(super) fn removed(world: &mut World, document: &Value) {
     let key = document["id"].as_str().map(ids::key).unwrap_or_default();
     world.remove_network(&key);
-    if let Some(identity) = document["identity"]["principalId"].as_str() {
-        world.directory.remove_principal(identity);
-    }
+    resource_identity::forget(world, document);
 }
 
 /// Keeps a deleted workspace for as long as it says.
@@ -65,7 +64,7 @@ pub(super) fn recover(world: &mut World, key: &str, former: Value) {
         world.directory.remove_principal(&replaced);
     }
     if let Some(principal) = former["identity"]["principalId"].as_str() {
-        identity::enlist(world, key, principal);
+        resource_identity::enlist(world, key, principal);
     }
     world.resources.insert(key.to_owned(), former);
 }
