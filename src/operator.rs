@@ -1,5 +1,9 @@
 //! The operator as a whole: watches, controllers, and what they share.
 
+mod stations;
+#[cfg(test)]
+pub(crate) use stations::unwatched as unwatched_stations;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +78,8 @@ impl Operator {
         let (approvals, approvals_writer) = reflector::store();
         let (decisions, decisions_writer) = reflector::store();
         let (namespaces, namespaces_writer) = reflector::store();
-        let indexes = Indexes::new(connections, workspaces, rules, approvals, decisions, namespaces);
+        let (stations, pending) = stations::stations();
+        let indexes = Indexes::new(connections, workspaces, rules, approvals, decisions, stations, namespaces);
         let counted = indexes.clone();
         self.metrics.count_objects_by(move || counted.census());
         let (connection_asked, connections_asked) = unbounded_channel();
@@ -100,6 +105,7 @@ impl Operator {
             triggers,
             lanes: Lanes::default(),
             calm: Calm::default(),
+            views: Default::default(),
             board: Board::default(),
             standings: Standings::default(),
             guard: Watchman::new(self.kube.clone(), &self.namespace),
@@ -146,6 +152,7 @@ impl Operator {
                 for rule in told.indexes.rules_of(&key_of(workspace)) {
                     told.triggers.rule(&key_of(&rule));
                 }
+                told.indexes.stations.ask_of(&key_of(workspace));
                 if let Ok(workspace) = &workspace.0 {
                     told.triggers.connection(&workspace.spec.connection_ref.name);
                     if change == Change::Gone {
@@ -206,7 +213,7 @@ impl Operator {
             Api::<Guarded<ApprovalDecision>>::all(kube.clone()),
             selector,
             decisions_writer,
-            own,
+            own.clone(),
             move |decision: &Guarded<ApprovalDecision>, change| {
                 if change == Change::Gone {
                     told.standings.forget(decision.meta().uid.as_deref().unwrap_or_default());
@@ -275,8 +282,9 @@ impl Operator {
             gather: none,
         };
         let decisions = run(context.clone(), source, shutdown.clone(), controllers::decision::reconcile);
+        let attached = stations::run_all(pending, context.clone(), own, shutdown.clone());
         let controllers = async {
-            tokio::join!(connections, workspaces, rules, approvals, decisions, synced);
+            tokio::join!(connections, workspaces, rules, approvals, decisions, attached, synced);
         };
         // Before every index is whole nothing is under way that would have to end.
         let idle = async {
@@ -381,4 +389,5 @@ fn tell_namespace(context: &Context, name: &str) {
     for policy in context.indexes.approvals.state().iter().filter(|object| here(object.meta())) {
         context.ask_policy(&key_of(policy.as_ref()));
     }
+    context.indexes.stations.all().iter().for_each(|station| station.ask_in(name));
 }

@@ -66,6 +66,13 @@ pub struct ConditionDraft {
     pub message: String,
 }
 
+impl Condition {
+    /// The condition as it was, to be said again; `type_` is its type.
+    pub fn draft(&self, type_: &'static str) -> ConditionDraft {
+        ConditionDraft { type_, status: self.status, reason: self.reason.clone(), message: self.message.clone() }
+    }
+}
+
 /// The longest message a condition holds, in characters: the schema's limit.
 const MESSAGE_LIMIT: usize = 4096;
 

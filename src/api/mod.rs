@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod common;
+pub mod compute;
 pub mod condition;
 pub mod connection;
 pub mod decision;
@@ -15,6 +16,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 
 pub use approval::PrivateEndpointApproval;
+pub use compute::AmlCompute;
 pub use connection::AzureConnection;
 pub use decision::ApprovalDecision;
 pub use outbound_rule::OutboundRule;
@@ -43,6 +45,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         OutboundRule::crd(),
         PrivateEndpointApproval::crd(),
         ApprovalDecision::crd(),
+        AmlCompute::crd(),
     ]
 }
 

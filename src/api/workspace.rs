@@ -268,6 +268,11 @@ pub struct AmlWorkspaceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub isolation_mode: Option<String>,
+    /// When the workspace was seen to leave the isolation mode `Disabled`, RFC 3339. Computes that are older are not in its network. Left
+    /// out if it was isolated from the beginning, or this operator did not see the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub isolated_since: Option<String>,
     /// State of the managed network as ARM shows it: `Active` once it is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -163,6 +163,16 @@ pub struct Connection {
 pub struct ConnectionProperties {
     /// The endpoint.
     pub private_endpoint: Option<EndpointId>,
+    /// Whether it is approved.
+    pub private_link_service_connection_state: Option<LinkState>,
+}
+
+/// How a private endpoint connection stands.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct LinkState {
+    /// `Pending`, `Approved`, `Rejected`, `Disconnected`, `Timeout`.
+    pub status: Option<String>,
 }
 
 /// Which endpoint a connection comes from.
@@ -244,6 +254,18 @@ impl Workspace {
     /// True if it lives in a hub's network.
     pub fn is_project(&self) -> bool {
         self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Project"))
+    }
+
+    /// True if a private endpoint of somebody's network leads to it. Its own managed network's endpoint is none.
+    pub fn has_private_path(&self) -> bool {
+        let connections = self.properties.private_endpoint_connections.iter().flatten();
+        connections.map(|connection| &connection.properties).any(|properties| {
+            let state = properties.private_link_service_connection_state.as_ref();
+            let approved = state.and_then(|state| state.status.as_deref());
+            let endpoint = properties.private_endpoint.as_ref().and_then(|endpoint| endpoint.id.as_deref());
+            let name = endpoint.and_then(|id| id.rsplit('/').next()).unwrap_or_default();
+            approved.is_some_and(|status| status.eq_ignore_ascii_case("Approved")) && !name.starts_with("__SYS_")
+        })
     }
 
     /// True once the managed network is built.

@@ -8,6 +8,7 @@ mod bucket;
 pub mod client;
 pub mod cloud;
 pub mod codes;
+pub mod compute;
 pub mod credential;
 pub mod error;
 pub mod machine_learning;

@@ -1,6 +1,8 @@
 //! The controllers: each observes, asks `plan`, applies and reports.
 
 pub mod approval;
+pub mod attached;
+pub mod compute;
 pub mod connection;
 pub mod decision;
 pub mod outbound_rule;

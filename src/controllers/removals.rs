@@ -111,6 +111,11 @@ pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Bre
             waiting.extend(rule.uid().filter(|_| removes_rule(indexes, rule)));
         }
     }
+    for station in indexes.stations.all() {
+        let (count, removed) = station.removals(indexes, name);
+        all += count;
+        waiting.extend(removed);
+    }
     for policy in indexes.approvals.state() {
         let Ok(policy) = &policy.0 else { continue };
         if policy.spec.connection_ref.name != name || !may_approve(context, policy, name, spec) {

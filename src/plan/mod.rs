@@ -5,10 +5,13 @@
 
 pub mod admission;
 pub mod approval;
+pub mod attached;
 pub mod breaker;
+pub mod compute;
 pub mod cover;
 pub mod decisions;
 pub mod destination;
+pub mod difference;
 pub mod fence;
 #[cfg(test)]
 mod histories;
@@ -24,6 +27,7 @@ pub mod roles;
 pub mod rule_body;
 pub mod rules;
 pub mod signatures;
+pub mod step;
 pub mod targets;
 pub mod withdrawal;
 pub mod workspace;

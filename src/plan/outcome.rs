@@ -79,6 +79,10 @@ reasons! {
     Available => ready("Available");
     /// Azure shows what the person decided.
     Applied => ready("Applied");
+    /// The compute runs, or is a cluster that runs when it is needed.
+    Running => ready("Running");
+    /// The compute is stopped, as declared.
+    Stopped => ready("Stopped");
     /// With `Observe`: Azure is as declared.
     Matches => ready("Matches");
 
@@ -125,6 +129,12 @@ reasons! {
     NotAdmitted => waiting("NotAdmitted", Requeue::Slow);
     /// The workspace's isolation mode does not take rules of this type.
     IsolationModeForbids => waiting("IsolationModeForbids", Requeue::Slow);
+    /// Azure has not built the workspace's managed network yet.
+    ManagedNetworkInactive => waiting("ManagedNetworkInactive", Requeue::Slow);
+    /// The workspace's managed network is not built, and its object does not build it.
+    ManagedNetworkNotProvisioned => waiting("ManagedNetworkNotProvisioned", Requeue::Slow);
+    /// The workspace cannot be reached privately, which the object needs.
+    PrivatePathMissing => waiting("PrivatePathMissing", Requeue::Slow);
     /// The rule is for Spark, and the workspace's network is not prepared for it.
     SparkNotIncluded => waiting("SparkNotIncluded", Requeue::Slow);
     /// Another object of this cluster manages the same resource, or a rule with this destination is there already.

@@ -10,6 +10,8 @@ use crate::api::workspace::{
 };
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 
+pub use super::difference::Difference;
+use super::difference::Mend;
 use super::fence::Fence;
 use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Origin, Owner, claim};
@@ -23,8 +25,7 @@ mod tags;
 mod write;
 
 pub use check::check;
-use compare::Mend;
-pub use compare::{Difference, compare};
+pub use compare::compare;
 use creation::creation;
 use doors::Doors;
 pub use farewell::{Farewell, farewell};
@@ -48,6 +49,8 @@ pub struct WorkspaceInput<'a> {
     pub rules: &'a [OutboundRule],
     /// The names of its computes, if they were asked for and could be listed.
     pub computes: Option<&'a [String]>,
+    /// A compute or endpoint waits for the managed network.
+    pub wanted: bool,
     /// ARM refused the creation, since it keeps a deleted workspace of that name.
     pub soft_deleted: bool,
     /// Nothing will be written, so that neither a claim nor a verb is needed.
@@ -141,7 +144,7 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
     }
     let doors = Doors { spec, observed, rules, computes };
-    let builds = provision(spec, observed);
+    let builds = provision(spec, observed, input.wanted);
     let taken = match claim {
         Claim::TakeIfMatching(_) if !differences.is_empty() || builds.is_some() => {
             let verdict = not_matching(&differences, builds.is_some());
@@ -222,7 +225,7 @@ fn update(sent: &[Difference], rules: &[OutboundRule], laid: impl Fn() -> Map<St
         match &difference.mend {
             Mend::Patch(patch) => merge(&mut update, patch),
             Mend::Tags => update["tags"] = Value::Object(laid()),
-            Mend::Never(_) => {}
+            Mend::Whole | Mend::Recreate(_) | Mend::Never(_) => {}
         }
     }
     if let Some(network) = update.pointer_mut("/properties/managedNetwork").and_then(Value::as_object_mut)
@@ -253,19 +256,19 @@ fn mend(input: WorkspaceInput<'_>, observed: &Workspace, tags: Map<String, Value
 }
 
 /// What builds the network, or the part of it that is missing.
-fn provision(spec: &AmlWorkspaceSpec, observed: &Workspace) -> Option<Write> {
+fn provision(spec: &AmlWorkspaceSpec, observed: &Workspace, wanted: bool) -> Option<Write> {
     let network = spec.managed_network.as_ref().filter(|network| network.isolation_mode != IsolationMode::Disabled)?;
     let provision = network.provision.as_ref()?;
     let active = observed.network_active();
     let missing = !active || (provision.include_spark && !observed.spark_ready());
-    let wanted = match provision.when {
+    let builds = match provision.when {
         ProvisionWhen::Immediately => missing,
-        // The first compute builds the network, but not what Spark needs.
-        ProvisionWhen::OnFirstCompute => missing && active,
+        // A compute that no object declares builds the network by itself, but not what Spark needs.
+        ProvisionWhen::OnFirstCompute => missing && (active || wanted),
         ProvisionWhen::Never => false,
     };
     // The body is always sent: without one the service answers "Request body could not be read".
-    wanted.then(|| Write::Provision(json!({ "includeSpark": provision.include_spark })))
+    builds.then(|| Write::Provision(json!({ "includeSpark": provision.include_spark })))
 }
 
 /// Lays `patch` over `body`, object by object.

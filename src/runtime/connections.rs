@@ -198,7 +198,9 @@ mod tests {
         writer.apply_watcher_event(&watcher::Event::Apply(kube::core::DeserializeGuard(Ok(shown))));
         let (workspaces, rules, approvals) = (reflector::store().0, reflector::store().0, reflector::store().0);
         let namespaces = reflector::store::<PartialObjectMeta<k8s_openapi::api::core::v1::Namespace>>().0;
-        let indexes = Indexes::new(connections, workspaces, rules, approvals, reflector::store().0, namespaces);
+        let decisions = reflector::store().0;
+        let stations = crate::operator::unwatched_stations();
+        let indexes = Indexes::new(connections, workspaces, rules, approvals, decisions, stations, namespaces);
         Connected::find(&indexes, clients, "prod").map(|_| ()).map_err(|verdict| verdict.reason)
     }
 

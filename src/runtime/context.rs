@@ -22,6 +22,7 @@ use super::pace::Pace;
 use super::requesters::Requesters;
 use super::role_ledger::RoleLedger;
 use super::status::{Basis, StatusWriter, WriteError};
+use super::views::Views;
 use crate::api::condition::{self, ConditionDraft, READY};
 use crate::api::ids::ArmId;
 use crate::api::{ABANDON, RECONCILE_AT};
@@ -71,6 +72,8 @@ pub struct Context {
     pub lanes: Lanes,
     /// Places for turns that nobody waits for.
     pub calm: Calm,
+    /// What ARM shows of workspaces.
+    pub views: Views,
     /// What lanes know of rules.
     pub board: Board,
     /// What became of people's decisions.
@@ -147,9 +150,12 @@ impl Context {
     pub fn tell_users_of(&self, name: &str) {
         for (kind, key) in self.indexes.users_of(name) {
             match kind {
-                crate::api::AmlWorkspace::NAME => self.triggers.workspace(&key),
+                crate::api::AmlWorkspace::NAME => {
+                    self.triggers.workspace(&key);
+                    self.indexes.stations.ask_of(&key);
+                }
                 crate::api::PrivateEndpointApproval::NAME => self.ask_policy(&key),
-                // Rules are looked at with their workspace.
+                // Everything else is looked at with its workspace.
                 _ => {}
             }
         }

@@ -11,6 +11,7 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::kind::Kind;
+use super::station::Stations;
 use super::streams::Guarded;
 use crate::api::condition::{ConditionStatus, READY, find};
 use crate::api::ids::ArmId;
@@ -31,6 +32,8 @@ pub struct Indexes {
     pub approvals: Store<Guarded<PrivateEndpointApproval>>,
     /// People's decisions.
     pub decisions: Store<Guarded<ApprovalDecision>>,
+    /// What attaches to workspaces.
+    pub stations: Stations,
     /// Namespaces, metadata only.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     synced: Arc<AtomicBool>,
@@ -44,9 +47,10 @@ impl Indexes {
         rules: Store<Guarded<OutboundRule>>,
         approvals: Store<Guarded<PrivateEndpointApproval>>,
         decisions: Store<Guarded<ApprovalDecision>>,
+        stations: Stations,
         namespaces: Store<PartialObjectMeta<Namespace>>,
     ) -> Self {
-        Self { connections, workspaces, rules, approvals, decisions, namespaces, synced: Arc::default() }
+        Self { connections, workspaces, rules, approvals, decisions, stations, namespaces, synced: Arc::default() }
     }
 
     /// Resolves once every store has seen its first whole list. Absence before that is no evidence of anything.
@@ -59,6 +63,7 @@ impl Indexes {
         self.rules.wait_until_ready().await?;
         self.approvals.wait_until_ready().await?;
         self.decisions.wait_until_ready().await?;
+        self.stations.wait().await?;
         self.namespaces.wait_until_ready().await?;
         self.synced.store(true, Ordering::Release);
         Ok(())
@@ -131,26 +136,13 @@ impl Indexes {
 
     /// How many objects there are, by kind and Ready condition; those that cannot be read are `Unknown`.
     pub fn census(&self) -> Vec<ObjectCount> {
-        fn of<K: Kind>(store: &Store<Guarded<K>>) -> impl Iterator<Item = ObjectCount> {
-            let mut counts = [("True", 0), ("False", 0), ("Unknown", 0)];
-            for object in store.state() {
-                let status = object.0.as_ref().ok().and_then(Kind::status);
-                let ready = status.and_then(|status| find(K::conditions(status), READY)).map(|ready| ready.status);
-                let place = match ready {
-                    Some(ConditionStatus::True) => 0,
-                    Some(ConditionStatus::False) => 1,
-                    _ => 2,
-                };
-                counts[place].1 += 1;
-            }
-            counts.into_iter().map(|(ready, count)| (K::NAME, ready, count))
-        }
-        of(&self.connections)
-            .chain(of(&self.workspaces))
-            .chain(of(&self.rules))
-            .chain(of(&self.approvals))
-            .chain(of(&self.decisions))
-            .collect()
+        let mut counts = census_of(&self.connections);
+        counts.extend(census_of(&self.workspaces));
+        counts.extend(census_of(&self.rules));
+        counts.extend(census_of(&self.approvals));
+        counts.extend(census_of(&self.decisions));
+        counts.extend(self.stations.all().iter().flat_map(|station| station.census()));
+        counts
     }
 
     /// True if every OutboundRule in the cluster can be read; one that cannot may stand for any rule.
@@ -177,6 +169,7 @@ impl Indexes {
                 users.push((OutboundRule::NAME, key_of(rule)));
             }
         }
+        users.extend(self.stations.all().iter().flat_map(|station| station.users_of(self, name)));
         users
     }
 
@@ -185,6 +178,22 @@ impl Indexes {
         let workspace = self.workspace(&workspace_key(rule))?;
         workspace.0.as_ref().ok().map(|workspace| workspace.spec.connection_ref.name.clone())
     }
+}
+
+/// How many objects of one kind there are, by Ready condition.
+pub(super) fn census_of<K: Kind>(store: &Store<Guarded<K>>) -> Vec<ObjectCount> {
+    let mut counts = [("True", 0), ("False", 0), ("Unknown", 0)];
+    for object in store.state() {
+        let status = object.0.as_ref().ok().and_then(Kind::status);
+        let ready = status.and_then(|status| find(K::conditions(status), READY)).map(|ready| ready.status);
+        let place = match ready {
+            Some(ConditionStatus::True) => 0,
+            Some(ConditionStatus::False) => 1,
+            _ => 2,
+        };
+        counts[place].1 += 1;
+    }
+    counts.into_iter().map(|(ready, count)| (K::NAME, ready, count)).collect()
 }
 
 /// True if `workspace` takes rules from the namespace of `rule`, which carries `labels`.

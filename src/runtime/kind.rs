@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::condition::Condition;
-use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::api::{AmlCompute, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 
 /// A kind of this group.
 pub trait Kind:
@@ -65,3 +65,4 @@ kind!(AmlWorkspace, crate::api::workspace::AmlWorkspaceStatus);
 kind!(OutboundRule, crate::api::outbound_rule::OutboundRuleStatus);
 kind!(PrivateEndpointApproval, crate::api::approval::PrivateEndpointApprovalStatus);
 kind!(ApprovalDecision, crate::api::decision::ApprovalDecisionStatus);
+kind!(AmlCompute, crate::api::compute::AmlComputeStatus);

@@ -19,5 +19,8 @@ pub mod pace;
 pub mod requesters;
 pub mod role_ledger;
 pub mod shutdown;
+pub mod station;
 pub mod status;
 pub mod streams;
+pub mod views;
+pub mod writes;

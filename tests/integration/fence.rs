@@ -19,6 +19,7 @@ struct Field {
 
 const STORAGE: &str = "Microsoft.Storage/storageAccounts";
 const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 const GROUP: &str = "Microsoft.Resources/resourceGroups";
 const WORKSPACE: &str = "Microsoft.MachineLearningServices/workspaces";
 
@@ -27,7 +28,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 15] = [
+const FENCED: [Field; 17] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -49,17 +50,22 @@ const FENCED: [Field; 15] = [
     field("AmlWorkspace.spec.encryption.userAssignedIdentity", IDENTITY, "reach"),
     field("AmlWorkspace.spec.hub.resourceId", WORKSPACE, "reach"),
     field("OutboundRule.spec.privateEndpoint.resourceId", STORAGE, "reach"),
+    field("AmlCompute.spec.network.subnet.resourceId", SUBNET, "reach"),
+    field("AmlCompute.spec.identity.userAssignedIdentities[]", IDENTITY, "reach"),
     field("PrivateEndpointApproval.spec.target.resourceId", STORAGE, "approve"),
     field("PrivateEndpointApproval.spec.target.resourceGroupId", GROUP, "approve"),
 ];
 
 /// Fields that look like ids and lead to no request, with the reason. A path also stands for all that begins with it.
-const COMPARED: [(&str, &str); 6] = [
+const COMPARED: [(&str, &str); 9] = [
     ("AzureConnection.", "written by the platform, and what the fence is made of"),
     ("ApprovalDecision.spec.", "only compared with what a policy's target shows"),
     ("PrivateEndpointApproval.spec.allow[].privateEndpoint.", "only compared with the endpoint that asks"),
     ("PrivateEndpointApproval.spec.reject[].privateEndpoint.", "only compared with the endpoint that asks"),
     ("PrivateEndpointApproval.spec.hold[].privateEndpoint.", "only compared with the endpoint that asks"),
+    ("AmlCompute.spec.azureName", "a name below the workspace, of which grants are asked as of every id"),
+    ("AmlCompute.spec.instance.assignedUser.", "a person, not a resource"),
+    ("AmlCompute.spec.kubernetes.clusterResourceId", "only compared with what Azure shows"),
     ("OutboundRule.spec.azureName", "a name below the workspace, whose own namespace is asked for `configure`"),
 ];
 
@@ -138,7 +144,9 @@ impl World {
 
     /// ARM id of another team's resource.
     fn theirs(&self, type_: &str) -> String {
-        format!("/subscriptions/{}/resourceGroups/theirs/providers/{type_}/gold", self.subscription)
+        let (provider, types) = type_.split_once('/').expect("a type");
+        let below: String = types.split('/').map(|type_| format!("/{type_}/gold")).collect();
+        format!("/subscriptions/{}/resourceGroups/theirs/providers/{provider}{below}", self.subscription)
     }
 
     /// The connection, which lets the team have one workspace in the group `narrow` besides.
@@ -156,6 +164,13 @@ impl World {
         let (kind, path) = field.path.split_once('.').expect("a kind");
         let mut object = match kind {
             "AmlWorkspace" => self.workspace_manifest(),
+            "AmlCompute" => {
+                let mut spec = json!({"cluster": {"vmSize": "s", "maxNodes": 1}});
+                if path.contains("identity") {
+                    spec["identity"] = json!({"type": "UserAssigned"});
+                }
+                self.compute_manifest(name, &spec)
+            }
             "OutboundRule" => self.rule_manifest(name, &json!({"privateEndpoint": {"subresource": "dfs"}})),
             _ => self.approval_manifest(),
         };
@@ -165,7 +180,7 @@ impl World {
             id = format!("/subscriptions/{}/resourceGroups/theirs", self.subscription);
             object["spec"]["target"] = json!({"resourceType": STORAGE});
         }
-        if path.starts_with("spec.identity.") {
+        if path.starts_with("spec.identity.") && kind == "AmlWorkspace" {
             object["spec"]["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": [id]});
         }
         if path.starts_with("spec.encryption.") {

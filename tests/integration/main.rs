@@ -12,6 +12,7 @@ mod approvals;
 mod attacks;
 mod bad_input;
 mod columns;
+mod computes;
 mod decisions;
 mod deletion;
 mod destinations;

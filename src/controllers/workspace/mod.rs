@@ -22,6 +22,7 @@ use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
+use crate::plan::attached::View;
 use crate::plan::fence::Fence;
 use crate::plan::intent::{Settlement, Traces, settle};
 use crate::plan::ownership::Owner;
@@ -172,6 +173,7 @@ async fn attend(
         Ok(seen) => seen,
         Err(error) => return unseen(turn, workspace, memory, error.verdict).await,
     };
+    post_view(turn, workspace, &seen);
     let input = WorkspaceInput {
         owner: &turn.owner,
         id,
@@ -180,6 +182,7 @@ async fn attend(
         observed: seen.workspace.as_ref(),
         rules: &seen.rules,
         computes: seen.computes.as_deref(),
+        wanted: context.indexes.stations.need_network(context, workspace),
         soft_deleted: memory.soft_deleted,
         observes,
         fence: &turn.fence,
@@ -274,6 +277,21 @@ async fn attend(
             let roles = seen.roles.said.again.unwrap_or(wait);
             Ok(Outcome::Again(context.requeue(&uid, &verdict).min(wait).min(roles)))
         }
+    }
+}
+
+/// Posts what ARM shows for whatever attaches to the workspace, and asks those to look again where that is news.
+fn post_view(turn: &Turn<'_>, workspace: &AmlWorkspace, seen: &observe::Seen) {
+    let Turn { context, id, .. } = turn;
+    let stations = &context.indexes.stations;
+    let key = key_of(workspace);
+    if !stations.any_of(&key) {
+        context.views.forget(id);
+        return;
+    }
+    let view = View { workspace: seen.workspace.clone(), rules: seen.rules.clone() };
+    if context.views.post(id, view) {
+        stations.ask_of(&key);
     }
 }
 

@@ -49,15 +49,7 @@ pub(super) struct Report {
 pub(super) fn carried_over(status: &AmlWorkspaceStatus) -> Vec<ConditionDraft> {
     [NETWORK_ACTIVE, ROLES_READY, RULES_READY]
         .into_iter()
-        .filter_map(|type_| {
-            let condition = find(&status.conditions, type_)?;
-            Some(ConditionDraft {
-                type_,
-                status: condition.status,
-                reason: condition.reason.clone(),
-                message: condition.message.clone(),
-            })
-        })
+        .filter_map(|type_| Some(find(&status.conditions, type_)?.draft(type_)))
         .collect()
 }
 
@@ -107,6 +99,7 @@ impl Report {
         if let Some(shown) = &seen.workspace {
             status.resource_id = Some(turn.id.to_string());
             fill(&mut status, shown);
+            status.isolated_since = isolated_since(&previous, shown, turn.context.now());
             more.extend(network(workspace, shown, &verdict));
         }
         let active = rules.states.values().filter(|state| is_active(state.service_status.as_deref())).count();
@@ -236,6 +229,18 @@ fn fill(status: &mut AmlWorkspaceStatus, shown: &Workspace) {
     status.isolation_mode = Some(shown.isolation_mode().chars().take(64).collect());
     let network = shown.properties.managed_network.as_ref().and_then(|network| network.status.clone());
     status.network = network.and_then(|network| cut(&network.status)).or_else(|| Some("Inactive".into()));
+}
+
+/// When the workspace left the mode in which nothing is isolated, as far as two statuses of this object show it.
+fn isolated_since(previous: &AmlWorkspaceStatus, shown: &Workspace, now: jiff::Timestamp) -> Option<String> {
+    let off = |mode: &str| mode.eq_ignore_ascii_case("Disabled");
+    if off(shown.isolation_mode()) {
+        None
+    } else if previous.isolation_mode.as_deref().is_some_and(off) {
+        Some(rfc3339(now))
+    } else {
+        previous.isolated_since.clone()
+    }
 }
 
 fn network(workspace: &AmlWorkspace, shown: &Workspace, verdict: &Verdict) -> Option<ConditionDraft> {

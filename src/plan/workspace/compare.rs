@@ -1,6 +1,5 @@
 //! Where a workspace in Azure is not as declared, and the fragments of a PATCH that mend it.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -8,98 +7,20 @@ use serde_json::{Value, json};
 use crate::api::ids::ArmId;
 use crate::api::workspace::{AmlWorkspaceSpec, Encryption, IsolationMode, NetworkAcls};
 use crate::azure::machine_learning::Workspace;
+use crate::plan::difference::{Comparison, Difference, Mend};
 
 use super::creation::{addresses, identity};
 use super::tags::Tags;
 
-/// A field in which Azure is not as declared.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
-    /// Path in ARM's terms.
-    pub field: Cow<'static, str>,
-    /// What was found, if anything is there.
-    pub found: Option<String>,
-    /// What is wanted, if it shall be there.
-    pub wanted: Option<String>,
-    /// What mends it.
-    pub(super) mend: Mend,
-}
-
-/// What mends a difference.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Mend {
-    /// This fragment of a PATCH.
-    Patch(Value),
-    /// The map of tags, which goes as a whole.
-    Tags,
-    /// Nothing, for this reason.
-    Never(&'static str),
-}
-
-/// The longest text about a value in a status, in characters.
-const TEXT_LIMIT: usize = 256;
-
-/// `text`, cut to what a status holds.
-pub(super) fn shorten(text: &str) -> String {
-    text.chars().take(TEXT_LIMIT).collect()
-}
-
-impl Difference {
-    /// What was found, in words.
-    pub fn found(&self) -> String {
-        self.found.as_deref().map_or_else(|| "not set".to_owned(), shorten)
-    }
-
-    /// What is wanted, in words.
-    pub fn wanted(&self) -> String {
-        self.wanted.as_deref().map_or_else(|| "not set".to_owned(), shorten)
-    }
-
-    /// The change, in words.
-    pub fn change(&self) -> String {
-        format!("{} from {} to {}", self.field, self.found(), self.wanted())
-    }
-}
-
-/// Collects differences, each compared as its type is.
-#[derive(Default)]
-struct Comparison(Vec<Difference>);
-
-impl Comparison {
-    fn note(&mut self, field: &'static str, found: Option<&str>, wanted: &str, mend: Mend) {
-        self.0.push(Difference {
-            field: field.into(),
-            found: found.map(ToOwned::to_owned),
-            wanted: Some(wanted.to_owned()),
-            mend,
-        });
-    }
-
-    /// Ids, locations and enums: without regard to case.
-    fn word(&mut self, field: &'static str, found: Option<&str>, wanted: &str, mend: Mend) {
-        if !found.is_some_and(|found| found.eq_ignore_ascii_case(wanted)) {
-            self.note(field, found, wanted, mend);
-        }
-    }
-
-    /// Words for people: every letter counts; nothing is the same as an empty text.
-    fn text(&mut self, name: &'static str, field: &'static str, found: Option<&str>, wanted: Option<&String>) {
-        if let Some(wanted) = wanted.filter(|wanted| found.unwrap_or_default() != wanted.as_str()) {
-            self.note(field, found, wanted, Mend::Patch(property(name, wanted.as_str())));
-        }
-    }
-
-    /// Switches that are off unless ARM says otherwise.
-    fn switch(&mut self, field: &'static str, found: Option<bool>, wanted: Option<bool>, mend: Mend) {
-        if let Some(wanted) = wanted.filter(|wanted| found.unwrap_or(false) != *wanted) {
-            let words = |on: bool| if on { "true" } else { "false" };
-            self.note(field, found.map(words), words(wanted), mend);
-        }
-    }
-}
-
 fn property(name: &str, value: impl Into<Value>) -> Value {
     json!({"properties": {name: value.into()}})
+}
+
+/// Words for people, which a PATCH changes.
+fn text(found: &mut Comparison, name: &'static str, field: &'static str, shown: Option<&str>, wanted: Option<&String>) {
+    if let Some(wanted) = wanted {
+        found.text(field, shown, Some(wanted), Mend::Patch(property(name, wanted.as_str())));
+    }
 }
 
 const AT_CREATION: Mend = Mend::Never("Azure takes it at creation only");
@@ -123,8 +44,14 @@ pub fn compare(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, observed: &Workspac
     resources(spec, observed, &mut found);
     access(spec, observed, &mut found);
     who(spec, observed, &mut found);
-    found.text("friendlyName", "properties.friendlyName", shown.friendly_name.as_deref(), spec.friendly_name.as_ref());
-    found.text("description", "properties.description", shown.description.as_deref(), spec.description.as_ref());
+    text(
+        &mut found,
+        "friendlyName",
+        "properties.friendlyName",
+        shown.friendly_name.as_deref(),
+        spec.friendly_name.as_ref(),
+    );
+    text(&mut found, "description", "properties.description", shown.description.as_deref(), spec.description.as_ref());
     if let Some(mode) = spec.system_datastores_auth_mode {
         let patch = Mend::Patch(property("systemDatastoresAuthMode", mode.as_str()));
         let field = "properties.systemDatastoresAuthMode";
@@ -134,7 +61,7 @@ pub fn compare(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, observed: &Workspac
     let compute = shown.image_build_compute.as_deref();
     let wanted = spec.image_build_compute.as_ref();
     if !wanted.is_some_and(|wanted| compute.unwrap_or_default().eq_ignore_ascii_case(wanted)) {
-        found.text("imageBuildCompute", "properties.imageBuildCompute", compute, wanted);
+        text(&mut found, "imageBuildCompute", "properties.imageBuildCompute", compute, wanted);
     }
     let legacy = Mend::Patch(property("v1LegacyMode", spec.v1_legacy_mode.unwrap_or_default()));
     found.switch("properties.v1LegacyMode", shown.v1_legacy_mode, spec.v1_legacy_mode, legacy);

@@ -8,7 +8,7 @@ use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::outcome::{Reason, Verdict};
 use crate::plan::rule_body::RuleBody;
 
-use super::compare::Difference;
+use crate::plan::difference::Difference;
 
 /// How many computes a message names.
 const NAMED: usize = 10;

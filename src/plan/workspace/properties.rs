@@ -266,6 +266,7 @@ impl Case {
             observed: observed.as_ref(),
             rules,
             computes: self.computes.as_deref(),
+            wanted: false,
             soft_deleted: self.soft_deleted,
             observes: false,
             fence: &Fence::new("contoso", connection, "team", &BTreeMap::new()),

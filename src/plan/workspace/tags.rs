@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::api::workspace::AmlWorkspaceSpec;
 use crate::api::{OWNER_TAG, TAGS_TAG};
 
-use super::compare::{Difference, Mend};
+use crate::plan::difference::{Difference, Mend};
 
 /// The most characters that Azure takes for a tag's value.
 pub(super) const VALUE_LIMIT: usize = 256;

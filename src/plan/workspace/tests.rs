@@ -98,6 +98,7 @@ fn with_input<T>(
         observed,
         rules: &[],
         computes: Some(&[]),
+        wanted: false,
         soft_deleted: false,
         observes: false,
         fence: &fence,
@@ -351,6 +352,21 @@ fn what_moves_is_waited_for_and_what_failed_is_mended_without_taking_anything_aw
     let never_came_to_be = shown(json!({"properties": {"provisioningState": "Failed", "workspaceId": null}}));
     let Some(Write::Create(body)) = decide(&spec(json!({})), Some(&never_came_to_be)).write else { panic!("no PUT") };
     assert_eq!(body["tags"], json!({"cost": "42", "aml-operator.io-owner": TAG}));
+}
+
+#[test]
+fn a_compute_that_waits_has_the_network_built() {
+    let network = json!({"properties": {"managedNetwork": {"status": {"status": "Inactive"}}}});
+    for (when, wanted, want) in
+        [("OnFirstCompute", true, "Provisioning"), ("OnFirstCompute", false, "Secured"), ("Never", true, "Secured")]
+    {
+        let spec = spec(json!({"managedNetwork": {"provision": {"when": when}}}));
+        let observed = shown(network.clone());
+        let decided = with_input(&["create", "configure"], &spec, Some(&observed), |input| {
+            plan(WorkspaceInput { wanted, ..input })
+        });
+        assert_eq!(decided.verdict.reason.word(), want, "{when} {wanted}");
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::plan::outcome::{Reason, Verdict};
 use crate::plan::rule_body::RuleBody;
 use crate::plan::rules::RuleWrite;
 
-use super::compare::{Difference, shorten};
+use crate::plan::difference::{Difference, shorten};
+pub use crate::plan::step::Request;
 
 /// A write to one workspace.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,23 +29,6 @@ pub enum Write {
     Delete,
     /// DELETE of what Azure keeps of a deleted workspace of that name.
     Purge,
-}
-
-/// A request as ARM takes it, for the intent and for `status.wouldWrite`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The method.
-    pub method: &'static str,
-    /// The path.
-    pub path: String,
-    /// The version it names.
-    pub version: &'static str,
-    /// What is recorded as the intent's verb: the method, and the action where there is one.
-    pub verb: &'static str,
-    /// The ARM id the intent is filed under.
-    pub id: String,
-    /// The body.
-    pub body: Option<Value>,
 }
 
 /// The verb of the intent that purges: a deletion by the method, and something else to whoever follows it.
