@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::clock::rfc3339;
 use crate::error::ArmError;
 use crate::ids;
 use crate::operations::State;
@@ -50,6 +51,8 @@ pub(crate) struct Connection {
     pub(crate) towards: String,
     /// The workspace (key) and the rule (key) whose managed endpoint this is.
     pub(crate) rule: Option<(String, String)>,
+    /// Simulated time.
+    pub(crate) raised_at: i64,
 }
 
 impl Connection {
@@ -82,7 +85,11 @@ impl Connection {
             Stated::GroupIds => properties["groupIds"] = json!(self.groups),
             Stated::GroupId => properties["groupId"] = json!(self.groups.first()),
         }
-        json!({ "id": self.id, "name": ids::name(&self.id), "type": kind, "properties": properties })
+        let mut shown = json!({ "id": self.id, "name": ids::name(&self.id), "type": kind, "properties": properties });
+        if dialect.dated {
+            shown["systemData"] = json!({ "createdAt": rfc3339(self.raised_at) });
+        }
+        shown
     }
 }
 
@@ -118,6 +125,7 @@ impl World {
             towards: status.to_owned(),
             description: request.description.to_owned(),
             rule: request.rule,
+            raised_at: self.now,
         };
         self.connections.insert(ids::key(&id), connection);
         ids::key(&id)

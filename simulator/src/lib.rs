@@ -49,6 +49,7 @@ pub use clouds::Cloud;
 pub use directory::PrincipalType;
 pub use fault::{BadPattern, Fault, FaultAction, FaultError, FaultMoment, Pattern};
 pub use log::{Exchange, Headers, RequestEntry};
+pub use providers::machine_learning::ImageBuild;
 pub use reachability::{Answer, Reach, Resolution, UnknownPlace, Way};
 pub use seed::{
     Seed, SeedAssignment, SeedConnection, SeedError, SeedFederatedCredential, SeedGroup, SeedIssuer, SeedPolicy,

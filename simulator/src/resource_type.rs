@@ -86,6 +86,8 @@ pub(crate) struct ResourceType {
     pub(crate) accept: Accept,
     /// What follows at once when a resource (its key) has been stored.
     pub(crate) stored: fn(&mut World, &str),
+    /// What follows beside when a seed has stored it, which says less than a body that was accepted.
+    pub(crate) seeded: fn(&mut World, &str),
     /// What follows when the operation that wrote it has ended.
     pub(crate) settled: fn(&mut World, &str) -> Result<(), ArmError>,
     /// Whether a resource may be deleted.
@@ -120,6 +122,7 @@ impl ResourceType {
         kind: "",
         accept: |_, proposal| Ok(body::members(proposal.body, &["location", "sku", "kind", "identity", "properties"])),
         stored: |_, _| {},
+        seeded: |_, _| {},
         settled: |_, _| Ok(()),
         removable: |_, _| Ok(()),
         removed: |_, _| {},

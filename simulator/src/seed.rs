@@ -211,6 +211,9 @@ pub struct SeedConnection {
     /// Sub-resources.
     #[serde(default)]
     pub group_ids: Vec<String>,
+    /// How long it has been there, in hours.
+    #[serde(default)]
+    pub raised_hours_ago: f64,
     /// Its name on the target, where it takes the place of any other; left out, the service names it.
     #[serde(default)]
     pub name: Option<String>,
@@ -344,14 +347,20 @@ impl World {
         for assignment in seed.role_assignments {
             self.add_assignment(&assignment)?;
         }
-        let (workspaces, others): (Vec<_>, Vec<_>) = seed.resources.into_iter().partition(|resource| {
-            ids::resource_type(&resource.id).is_some_and(|kind| kind.eq_ignore_ascii_case(WORKSPACE))
-        });
-        for resource in others {
-            self.add_resource(resource)?;
-        }
-        for workspace in workspaces {
-            self.add_workspace(workspace)?;
+        // Workspaces refer to what is there; private endpoints may lead to workspaces.
+        let order = |resource: &SeedResource| match ids::resource_type(&resource.id).unwrap_or_default() {
+            kind if kind.eq_ignore_ascii_case(WORKSPACE) => 1,
+            kind if kind.to_ascii_lowercase().starts_with("microsoft.network/privateendpoints") => 2,
+            _ => 0,
+        };
+        let mut resources = seed.resources;
+        resources.sort_by_key(order);
+        for resource in resources {
+            if order(&resource) == 1 {
+                self.add_workspace(resource)?;
+            } else {
+                self.add_resource(resource)?;
+            }
         }
         for connection in seed.connections {
             self.add_connection(&connection)?;
@@ -416,6 +425,7 @@ impl World {
         if let Some(kind) = known {
             self.renew_etag(&key);
             (kind.stored)(self, &key);
+            (kind.seeded)(self, &key);
         }
         Ok(())
     }
@@ -442,8 +452,12 @@ impl World {
             description: &seed.description,
             rule: None,
         });
-        if let (Some(status), Some(connection)) = (&seed.status, self.connections.get_mut(&key)) {
-            connection.status = status.clone();
+        if let Some(connection) = self.connections.get_mut(&key) {
+            connection.raised_at = connection.raised_at.saturating_sub((seed.raised_hours_ago * 3_600_000.0) as i64);
+            if let Some(status) = &seed.status {
+                connection.status.clone_from(status);
+                connection.towards.clone_from(status);
+            }
         }
         if let Some(name) = &seed.name
             && let Some(mut connection) = self.connections.remove(&key)

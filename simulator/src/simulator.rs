@@ -14,6 +14,7 @@ use crate::control;
 use crate::fault::Fault;
 use crate::log::{Exchange, RequestEntry};
 use crate::pipeline::Shared;
+use crate::providers::machine_learning::{self, ImageBuild};
 use crate::reachability::{Reach, Resolution, UnknownPlace};
 use crate::seed::{Seed, SeedError};
 use crate::server::Service;
@@ -174,6 +175,15 @@ impl Simulator {
     /// See [`UnknownPlace`].
     pub fn host_names(&self, resource: &str) -> Result<Vec<String>, UnknownPlace> {
         self.shared.world().host_names(resource)
+    }
+
+    /// Builds an image for a workspace, as the first job or deployment with packages of its own does; a workspace without a
+    /// registry gets one by it.
+    ///
+    /// # Errors
+    /// There is no such workspace.
+    pub fn build_image(&self, workspace: &str) -> Result<ImageBuild, UnknownPlace> {
+        machine_learning::build_image(&mut self.shared.world(), workspace).map_err(|_| UnknownPlace::new(workspace))
     }
 
     /// Adds objects.

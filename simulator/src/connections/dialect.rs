@@ -86,6 +86,8 @@ pub(crate) struct Dialect {
     pub(super) states: Option<States>,
     pub(super) naming: Naming,
     pub(super) stated: Stated,
+    /// Whether a connection says since when it is there. Chosen: wherever its specification has `systemData`.
+    pub(super) dated: bool,
     pub(super) embedded: Embedded,
     /// What a PUT may state.
     pub(super) statuses: &'static [&'static str],
@@ -122,6 +124,7 @@ const COMMON: Dialect = Dialect {
     states: Some(UPDATING),
     naming: Naming::Endpoint,
     stated: Stated::GroupIds,
+    dated: false,
     embedded: Embedded::Whole,
     statuses: &["Pending", "Approved", "Rejected", "Disconnected"],
     bad_status: "BadRequest",

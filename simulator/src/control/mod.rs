@@ -13,6 +13,7 @@ use crate::error::ArmError;
 use crate::fault::Fault;
 use crate::http::{Reply, Request};
 use crate::pipeline::Shared;
+use crate::providers::machine_learning;
 use crate::seed::Seed;
 use crate::settings::Settings;
 
@@ -103,6 +104,11 @@ fn run(shared: &Shared, request: &Request) -> Result<Reply, ArmError> {
                 shared.clock.advance(Duration::from_millis(ms));
             }
             Ok(clock(shared))
+        }
+        ("POST", "image-builds") => {
+            let asked: Value = body(request)?;
+            let workspace = asked["workspace"].as_str().unwrap_or_default();
+            Ok(Reply::ok(json!(machine_learning::build_image(&mut shared.world(), workspace)?)))
         }
         ("GET", "resolve") => network::resolve(&shared.world(), request),
         ("GET", "reach") => network::reach(&shared.world(), request),

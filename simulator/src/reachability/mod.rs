@@ -38,7 +38,7 @@ impl World {
     /// [`Self::reach`] of every host name of a resource.
     pub(crate) fn reach_all(&self, from: &str, resource: &str) -> Result<Vec<Reach>, UnknownPlace> {
         let vantage = Vantage::parse(self, from)?;
-        let resource = self.resource(resource).map_err(|_| UnknownPlace(resource.to_owned()))?;
+        let resource = self.resource(resource).map_err(|_| UnknownPlace::new(resource))?;
         Ok(hosts::served(self, resource)
             .into_iter()
             .map(|served| reach::reach_served(self, &vantage, served))
@@ -47,7 +47,7 @@ impl World {
 
     /// Every host name of a resource.
     pub(crate) fn host_names(&self, resource: &str) -> Result<Vec<String>, UnknownPlace> {
-        let resource = self.resource(resource).map_err(|_| UnknownPlace(resource.to_owned()))?;
+        let resource = self.resource(resource).map_err(|_| UnknownPlace::new(resource))?;
         Ok(hosts::served(self, resource).into_iter().map(|served| served.name.host).collect())
     }
 }

@@ -13,7 +13,13 @@ const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 #[error(
     "'{0}' is neither 'internet', nor an IPv4 address, nor the id of a resource, virtual network or subnet that is there"
 )]
-pub struct UnknownPlace(pub(super) String);
+pub struct UnknownPlace(String);
+
+impl UnknownPlace {
+    pub(crate) fn new(what: &str) -> Self {
+        Self(what.to_owned())
+    }
+}
 
 /// Where a client is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +43,7 @@ impl Vantage {
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        let unknown = || UnknownPlace(text.to_owned());
+        let unknown = || UnknownPlace::new(text);
         let resource = world.resource(text).map_err(|_| unknown())?;
         let id = resource["id"].as_str().ok_or_else(unknown)?.to_owned();
         Ok(match resource["type"].as_str() {

@@ -13,7 +13,7 @@ fn every_ready_made_world_is_printed_and_understood() {
     let directory = tempfile::tempdir().unwrap();
     let list = told(&program(&["seed", "--list"]));
     let names: Vec<&str> = list.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, ["empty", "hub-spoke", "attacker", "clients"]);
+    assert_eq!(names, ["empty", "hub-spoke", "attacker", "mess", "clean", "clients"]);
     for name in names {
         let printed = program(&["seed", name]);
         assert!(told(&printed).starts_with("# "), "{name}: says what it is");

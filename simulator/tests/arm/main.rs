@@ -40,3 +40,4 @@ mod vaults;
 mod workspace_deletion;
 mod workspace_isolation;
 mod workspaces;
+mod worlds;

@@ -115,6 +115,7 @@ pub(super) const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         kind: "Microsoft.CognitiveServices/accounts",
+        dated: true,
         states: Some(CREATING),
         statuses: THREE,
         put: followed(202, Shown::Resource, COGNITIVE_URL, None),

@@ -81,6 +81,7 @@ pub(super) const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         kind: "Microsoft.MachineLearningServices/workspaces",
+        dated: true,
         states: Some(CREATING),
         farewell: Farewell::EmptyText,
         stated: Stated::Not,
@@ -93,6 +94,7 @@ pub(super) const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         kind: "Microsoft.ContainerRegistry/registries",
+        dated: true,
         stated: Stated::Not,
         put: Style {
             running: 201,

@@ -7,6 +7,7 @@ mod computes;
 mod document;
 mod endpoints;
 mod identity;
+mod images;
 mod isolation;
 mod kinds;
 mod lifecycle;
@@ -23,6 +24,8 @@ mod workspace_connections;
 
 pub(crate) use document::create as create_workspace;
 pub(crate) use endpoints::connection_changed;
+pub use images::ImageBuild;
+pub(crate) use images::build as build_image;
 pub(crate) use network::{ManagedNetwork, Overlay};
 pub(crate) use provision::seed_network;
 

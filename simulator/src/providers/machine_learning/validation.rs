@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::call::Call;
+use crate::clouds::Cloud;
 use crate::connections;
 use crate::error::ArmError;
 use crate::ids;
@@ -52,7 +53,7 @@ pub(super) fn rule(world: &World, workspace: &str, name: &str, body: &Value) -> 
     }
     let destination = &body["destination"];
     let destination = match kind {
-        "FQDN" => fqdn(name, destination)?,
+        "FQDN" => fqdn(world.settings.cloud, name, destination)?,
         "ServiceTag" => service_tag(name, destination)?,
         _ => endpoint(world, workspace, name, destination)?,
     };
@@ -84,7 +85,7 @@ const STORAGE_HOSTS: &[&str] = &[
 /// The one that may: VS Code needs it (Microsoft's rule sets by scenario).
 const STORAGE_EXCEPTION: &str = "vscode.blob.core.windows.net";
 
-fn fqdn(name: &str, destination: &Value) -> Result<Value, ArmError> {
+fn fqdn(cloud: Cloud, name: &str, destination: &Value) -> Result<Value, ArmError> {
     let text = destination.as_str().unwrap_or_default();
     for host in text.split(',').map(str::trim) {
         if !host_is_valid(host) {
@@ -94,7 +95,7 @@ fn fqdn(name: &str, destination: &Value) -> Result<Value, ArmError> {
         if host.eq_ignore_ascii_case(STORAGE_EXCEPTION) {
             continue;
         }
-        if STORAGE_HOSTS.iter().any(|suffix| dotted.ends_with(suffix)) {
+        if STORAGE_HOSTS.iter().any(|suffix| dotted.ends_with(&cloud.spell(suffix))) {
             let message =
                 format!("Outbound rule '{name}': Azure Storage cannot be reached by FQDN, use a private endpoint.");
             return Err(ArmError::validation(message));

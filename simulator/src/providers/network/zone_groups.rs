@@ -23,6 +23,7 @@ const TTL: u32 = 10;
 pub(super) const TYPE: ResourceType = ResourceType {
     kind: GROUP,
     accept,
+    seeded: |world, key| complete(world, key),
     settled,
     removable: |world, document| free(world, document["id"].as_str().unwrap_or_default()),
     removed,
@@ -109,18 +110,25 @@ fn record_sets(world: &World, endpoint: &Value, zone: &str) -> Vec<Value> {
 
 /// Writes the records of an endpoint anew, whose members have changed.
 pub(super) fn refresh(world: &mut World, endpoint: &str) {
-    let Some(document) = world.resources.get(&ids::key(endpoint)).cloned() else { return };
     let groups: Vec<String> =
         world.children(endpoint, GROUP).filter_map(|group| group["id"].as_str().map(ids::key)).collect();
-    for key in groups {
-        let Some(mut group) = world.resources.get(&key).cloned() else { continue };
-        for config in group["properties"]["privateDnsZoneConfigs"].as_array_mut().into_iter().flatten() {
-            let zone = ids::name(config["properties"]["privateDnsZoneId"].as_str().unwrap_or_default()).to_owned();
-            config["properties"]["recordSets"] = record_sets(world, &document, &zone).into();
-        }
-        world.resources.insert(key.clone(), group);
-        write_records(world, &key);
+    groups.iter().for_each(|group| complete(world, group));
+}
+
+/// States the records of a group in it, as its endpoint has them now, and writes them.
+fn complete(world: &mut World, key: &str) {
+    let endpoint = world.resources.get(&ids::key(&ids::parent(key))).cloned();
+    let (Some(mut group), Some(endpoint)) = (world.resources.get(key).cloned(), endpoint) else { return };
+    let id = group["id"].as_str().unwrap_or_default().to_owned();
+    for config in group["properties"]["privateDnsZoneConfigs"].as_array_mut().into_iter().flatten() {
+        let (name, zone) = (config["name"].clone(), config["properties"]["privateDnsZoneId"].clone());
+        let (name, zone) = (name.as_str().unwrap_or_default(), ids::name(zone.as_str().unwrap_or_default()).to_owned());
+        config["id"] = json!(format!("{id}/privateDnsZoneConfigs/{name}"));
+        config["type"] = json!(format!("{GROUP}/privateDnsZoneConfigs"));
+        config["properties"]["recordSets"] = record_sets(world, &endpoint, &zone).into();
     }
+    world.resources.insert(key.to_owned(), group);
+    write_records(world, key);
 }
 
 /// Zone, name and addresses of every record that a group states.
