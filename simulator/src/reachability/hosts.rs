@@ -154,6 +154,13 @@ fn has_group(resource: &Value, group: &str) -> bool {
 
 /// Every host name of a resource, ordered as the table has them.
 pub(crate) fn served<'a>(world: &'a World, resource: &'a Value) -> Vec<Served<'a>> {
+    // Projects are reached by the names of their hub (Microsoft's page on custom DNS of workspaces).
+    if let Some(hub) =
+        resource["properties"]["hubResourceId"].as_str().and_then(|hub| world.resources.get(&ids::key(hub)))
+        && services_of(resource).any(|service| service.kind == WORKSPACE)
+    {
+        return served(world, hub);
+    }
     let (words, cloud) = (Words::of(resource), world.settings.cloud);
     let mut found = Vec::new();
     for service in services_of(resource) {

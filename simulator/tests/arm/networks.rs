@@ -446,3 +446,35 @@ async fn settings_say_whether_an_endpoint_can_lie_in_any_subnet() {
         assert_eq!(full.code(), "SubnetIsFull");
     }
 }
+
+#[tokio::test]
+async fn a_network_tells_how_full_its_subnets_are() {
+    let lab = Lab::start(Settings::fast()).await;
+    let subnets = json!([{ "name": "small", "properties": { "addressPrefix": "10.0.2.0/29" } }]);
+    let net = json!({ "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.0.0.0/16"] }, "subnets": subnets } });
+    lab.put(&network("v"), NETWORK, net).await.expect(201);
+    let body = json!({ "location": "westeurope", "properties": {
+        "subnet": { "id": format!("{}/subnets/small", network("v")) },
+        "privateLinkServiceConnections": [{ "name": "c", "properties": { "privateLinkServiceId": storage("lake"), "groupIds": ["blob"] } }],
+    } });
+    lab.put(&id("Microsoft.Network/privateEndpoints", "pe"), NETWORK, body).await.expect(201);
+    let usage = lab.get(&format!("{}/usages", network("v")), NETWORK).await.expect(200).body["value"][0].clone();
+    assert_eq!(
+        (&usage["currentValue"], usage["limit"].as_f64(), &usage["id"]),
+        (&json!(1), Some(3.0), &json!(format!("{}/subnets/small", network("v"))))
+    );
+    let check = |address: &'static str| {
+        let lab = &lab;
+        let path = format!("{}/CheckIPAddressAvailability?ipAddress={address}", network("v"));
+        async move { lab.call("GET", &path, NETWORK, None).await.expect(200).body }
+    };
+    assert_eq!(check("10.0.2.5").await, json!({ "available": true, "isPlatformReserved": false }));
+    let taken = check("10.0.2.4").await;
+    assert_eq!(
+        (&taken["available"], &taken["availableIPAddresses"]),
+        (&json!(false), &json!(["10.0.2.5", "10.0.2.6"]))
+    );
+    assert_eq!(check("10.0.2.1").await["isPlatformReserved"], true);
+    assert_eq!(check("10.9.0.1").await["available"], false);
+    lab.get(&format!("{}/usages", network("absent")), NETWORK).await.expect(404);
+}

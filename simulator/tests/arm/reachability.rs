@@ -380,3 +380,17 @@ async fn sovereign_clouds_have_names_of_their_own() {
     let fqdn = made["properties"]["customDnsConfigs"][0]["fqdn"].as_str().unwrap();
     assert!(fqdn.ends_with(".workspace.usgovvirginia.api.ml.azure.us"), "{fqdn}");
 }
+
+#[tokio::test]
+async fn a_project_is_reached_by_the_names_of_its_hub() {
+    let lab = lab_with(seed(), Settings::fast()).await;
+    let (hub, project) = (crate::lab::workspace("hub1"), crate::lab::workspace("project1"));
+    let mut body = crate::lab::workspace_body("Disabled");
+    body["kind"] = json!("Hub");
+    lab.put(&hub, ML, body).await.expect(200);
+    let body = json!({ "location": "westeurope", "kind": "Project", "identity": { "type": "SystemAssigned" },
+        "properties": { "hubResourceId": hub } });
+    lab.put(&project, ML, body).await.expect(200);
+    let names = lab.sim.host_names(&project).unwrap();
+    assert_eq!((names.len(), &names), (3, &lab.sim.host_names(&hub).unwrap()));
+}

@@ -80,6 +80,11 @@ impl Prefix {
         })
     }
 
+    /// How many addresses there are for resources.
+    pub(super) fn size(self) -> f64 {
+        (self.last() - self.first).saturating_sub(4) as f64
+    }
+
     /// Whether an address is one that Azure keeps for itself.
     pub(super) fn reserves(self, address: IpAddr) -> bool {
         let number = number(address);
@@ -104,6 +109,7 @@ mod tests {
         }
         let all: Vec<String> = prefix("10.0.0.0/29").addresses().map(|a| a.to_string()).collect();
         assert_eq!(all, ["10.0.0.4", "10.0.0.5", "10.0.0.6"]);
+        assert_eq!((prefix("10.0.0.0/29").size(), prefix("10.0.0.0/24").size()), (3.0, 251.0));
         assert!(prefix("10.0.0.0/29").reserves("10.0.0.7".parse().unwrap()));
     }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod children;
 mod common;
+mod endpoint_addresses;
 mod endpoints;
 mod interfaces;
 mod peerings;
@@ -12,11 +13,13 @@ mod route_tables;
 mod security_groups;
 mod service_endpoint_policies;
 mod subnets;
+mod usages;
 mod users;
 mod virtual_networks;
 mod zone_groups;
 
-pub(crate) use endpoints::{PUT as ENDPOINT_CREATION, refresh as refresh_endpoints, target_of};
+pub(crate) use endpoint_addresses::refresh as refresh_endpoints;
+pub(crate) use endpoints::{PUT as ENDPOINT_CREATION, target_of};
 pub(crate) use interfaces::at as interfaces_at;
 pub(crate) use peerings::in_sight;
 pub(crate) use private_dns::lookup::{Lookup, look_up, zone_for};
@@ -44,7 +47,15 @@ const VERSIONS: &[&str] = &[
     "2026-03-01",
 ];
 
+macro_rules! network {
+    ($tail:literal) => {
+        concat!("/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Network/virtualNetworks/{}/", $tail)
+    };
+}
+
 const ROUTES: &[Route] = &[
+    row("GET", network!("usages"), VERSIONS, usages::list),
+    row("GET", network!("CheckIPAddressAvailability"), VERSIONS, usages::check),
     // Twenty seconds while it runs, as recorded of private endpoints.
     row("GET", "/subscriptions/{}/providers/Microsoft.Network/locations/{}/operations/{}", VERSIONS, |call| {
         call.monitor(Monitor { running: 200, retry_after: Some(20), percent: false })
@@ -62,7 +73,7 @@ pub(crate) const PROVIDER: Provider = Provider {
         "NAT gateways, load balancers, application security groups: what refers to them is not resolved",
         "Load balancers, application gateways, firewalls, network watchers, network profiles, public address prefixes, \
          gateways and all else of the provider that no private endpoint needs",
-        "Service tags, the types that endpoints can lead to, free addresses and usages of a network",
+        "Service tags, the types that endpoints can lead to",
         "Effective routes and rules of network interfaces; their IP configurations and the default security rules as \
          resources of their own",
         "Records that virtual machines register by themselves",

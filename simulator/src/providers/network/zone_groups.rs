@@ -10,7 +10,7 @@ use crate::resource_type::{Proposal, ResourceType, Write};
 use crate::world::World;
 
 use super::common::{CHILD, free, invalid, linked, properties, referenced};
-use super::{endpoints, private_dns};
+use super::{endpoint_addresses, endpoints, private_dns};
 
 const GROUP: &str = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups";
 
@@ -97,7 +97,7 @@ fn accept_config(world: &World, proposal: &Proposal<'_>, endpoint: &str, config:
 fn record_sets(world: &World, endpoint: &Value, zone: &str) -> Vec<Value> {
     let addresses =
         endpoints::interface(world, endpoint).and_then(|nic| nic["properties"]["ipConfigurations"].as_array());
-    let records = hosts::records(&endpoints::members_of(world, endpoint), zone);
+    let records = hosts::records(&endpoint_addresses::members_of(world, endpoint), zone);
     let record = |(index, record): &(usize, String)| {
         let address = &addresses?.get(*index)?["properties"]["privateIPAddress"];
         Some(json!({
