@@ -213,7 +213,7 @@ pub const DEVIATIONS: &[Deviation] = &[
         source: "azure-ai-ml 1.35 with api-version 2025-12-01",
     },
     Deviation {
-        target: "Microsoft.MachineLearningServices/workspaces/connections",
+        target: "Microsoft.MachineLearningServices/workspaces/connections*",
         rule: Rule::UnknownProperty,
         places: &[
             "response body */location",
@@ -228,7 +228,7 @@ pub const DEVIATIONS: &[Deviation] = &[
         source: AML_RECORDING,
     },
     Deviation {
-        target: "Microsoft.MachineLearningServices/workspaces/connections",
+        target: "Microsoft.MachineLearningServices/workspaces/connections*",
         rule: Rule::Null,
         places: &["response body */properties/expiryTime"],
         status: None,

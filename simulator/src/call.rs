@@ -199,7 +199,7 @@ impl Call<'_> {
         ))
     }
 
-    /// A page of `items`; `token` is the provider's name for the continuation parameter. `$top` makes pages smaller;
+    /// A page of `items`; `token` is the provider's name for the continuation parameter. `$top` or `count` makes pages smaller;
     /// the link to the next one repeats every parameter of this request.
     pub(crate) fn page(&self, items: Vec<Value>, token: &str) -> Reply {
         self.page_of(items.into_iter(), |item| item, token)
@@ -214,7 +214,8 @@ impl Call<'_> {
     ) -> Reply {
         let number = |name| self.request.query(name).and_then(|value| value.parse::<usize>().ok());
         let skip = number(token).unwrap_or(0);
-        let size = self.world.settings.page_size.min(number("$top").unwrap_or(usize::MAX)).max(1);
+        let top = number("$top").or(number("count")).unwrap_or(usize::MAX);
+        let size = self.world.settings.page_size.min(top).max(1);
         let value: Vec<Value> = items.by_ref().skip(skip).take(size).map(render).collect();
         if items.next().is_none() {
             return Reply::ok(json!({ "value": value }));

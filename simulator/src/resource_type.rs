@@ -50,8 +50,8 @@ pub(crate) enum Patch {
     Tags,
     /// `tags` as a whole, the rest by JSON merge-patch (ARM RPC, resource-api-reference).
     Merge,
-    /// `tags` as a whole, `identity` and these members of `properties` by JSON merge-patch; everything else is ignored.
-    Only(&'static [&'static str]),
+    /// `tags` as a whole, these members and these ones of `properties` by JSON merge-patch; everything else is ignored.
+    Only { members: &'static [&'static str], properties: &'static [&'static str] },
 }
 
 /// Entity tags.
@@ -235,10 +235,10 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Answer {
     match form {
         Patch::Tags => {}
         Patch::Merge => body::merge(&mut wanted, &sent, &["id", "name", "type", "etag", "location", "tags"]),
-        Patch::Only(members) => {
-            let taken = json!({ "properties": body::members(&sent["properties"], members) });
+        Patch::Only { members, properties } => {
+            let mut taken = body::members(&sent, members);
+            taken["properties"] = body::members(&sent["properties"], properties);
             body::merge(&mut wanted, &taken, &[]);
-            body::merge(&mut wanted, &body::members(&sent, &["identity"]), &[]);
         }
     }
     if let Some(tags) = sent.get("tags") {

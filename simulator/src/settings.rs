@@ -180,6 +180,10 @@ pub struct OperationSeconds {
     pub log_workspace: f64,
     /// Creating, changing or deleting a SQL server.
     pub sql_server: f64,
+    /// Creating, changing or deleting an online endpoint.
+    pub online_endpoint: f64,
+    /// Creating, changing or deleting a deployment of an online endpoint.
+    pub online_deployment: f64,
     /// Creating a Synapse workspace.
     pub synapse_create: f64,
     /// Changing a Synapse workspace.
@@ -226,6 +230,8 @@ impl Default for OperationSeconds {
             registry: 10.0,
             log_workspace: 10.0,
             sql_server: 60.0,
+            online_endpoint: 90.0,
+            online_deployment: 600.0,
             synapse_create: 300.0,
             synapse_update: 15.0,
             synapse_delete: 180.0,
@@ -266,6 +272,8 @@ impl OperationSeconds {
             registry: seconds,
             log_workspace: seconds,
             sql_server: seconds,
+            online_endpoint: seconds,
+            online_deployment: seconds,
             synapse_create: seconds,
             synapse_update: seconds,
             synapse_delete: seconds,

@@ -17,6 +17,7 @@ const SECRETS: &[&str] = &[
     "clientsecret",
     "connectionstring",
     "credentials",
+    "keyvalue",
     "password",
     "passwords",
     "primaryaccesskey",

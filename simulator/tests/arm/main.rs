@@ -8,6 +8,7 @@ mod computes;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod control;
+mod datastores;
 mod delegation;
 mod dns;
 mod endpoints;
@@ -20,6 +21,7 @@ mod lab;
 mod manners;
 mod monitor;
 mod networks;
+mod online_endpoints;
 mod operations;
 mod policies;
 mod program;

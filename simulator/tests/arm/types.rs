@@ -277,6 +277,33 @@ fn bodies() -> Vec<(String, &'static str, Value)> {
         bodies.push((format!("{zone}/{kind}/{name}"), DNS, only(properties)));
     }
     bodies.extend([
+        (
+            format!("{home}/datastores/typed"),
+            ML,
+            only(json!({
+                "datastoreType": "AzureBlob", "accountName": "lake", "containerName": "c", "tags": { "a": "b" },
+                "properties": { "a": "b" },
+                "credentials": {
+                    "credentialsType": "AccountKey", "secrets": { "secretsType": "AccountKey", "key": "x" },
+                },
+            })),
+        ),
+        (
+            format!("{home}/onlineEndpoints/typed"),
+            ML,
+            here(json!({
+                "authMode": "Key", "publicNetworkAccess": "Disabled", "traffic": {}, "mirrorTraffic": {},
+                "keys": { "primaryKey": "x", "secondaryKey": "y" }, "properties": { "a": "b" },
+            })),
+        ),
+        (
+            format!("{home}/onlineEndpoints/typed/deployments/blue"),
+            ML,
+            here(json!({
+                "endpointComputeType": "Managed", "instanceType": "Standard_DS3_v2", "model": "m",
+                "egressPublicNetworkAccess": "Enabled", "scaleSettings": { "scaleType": "Default" },
+            })),
+        ),
         (synapse("typed"), "2021-06-01", synapse_body()),
         (
             format!("{}/bigDataPools/typed", synapse(SYNAPSE_HOME)),
@@ -375,7 +402,7 @@ async fn torture(part: usize) {
     const PARTS: usize = 4;
     // No log, which would be compared with the specifications for a minute.
     let lab = Lab::start(Settings { log_megabytes: 0, ..Settings::fast() }).await;
-    lab.workspace(HOME, "AllowOnlyApprovedOutbound").await;
+    lab.built(HOME, "AllowOnlyApprovedOutbound").await;
     lab.put(&synapse(SYNAPSE_HOME), "2021-06-01", synapse_body()).await.expect(201);
     let for_data = lab.data_token().await;
     let mut refused = Vec::new();

@@ -1,4 +1,5 @@
-"""azure-ai-ml's generated client at 2025-12-01: workspaces, their managed network and its rules, computes."""
+"""azure-ai-ml's generated client at 2025-12-01: workspaces, their managed network and its rules, computes, datastores,
+online endpoints."""
 
 import uuid
 
@@ -162,6 +163,88 @@ class MachineLearning(lab.TestCase):
             lab.GROUP, "ws-compute", "cpu", underlying_resource_action="Delete"
         ).result()
         self.assertEqual(list(self.client.compute.list(lab.GROUP, "ws-compute")), [])
+
+    def test_an_instance_is_stopped_and_started(self):
+        self.make("ws-instance")
+        body = m.ComputeResource(
+            location=lab.REGION,
+            properties=m.ComputeInstance(
+                disable_local_auth=True,
+                properties=m.ComputeInstanceProperties(
+                    vm_size="Standard_DS3_v2",
+                    application_sharing_policy="Personal",
+                    idle_time_before_shutdown="PT30M",
+                    enable_node_public_ip=False,
+                ),
+            ),
+        )
+        compute = self.client.compute
+        made = compute.begin_create_or_update(lab.GROUP, "ws-instance", "ci1", body).result()
+        own = made.properties.properties
+        self.assertEqual((own.state, own.ssh_settings.ssh_public_access), ("Running", "Disabled"))
+        self.assertTrue(made.properties.disable_local_auth)
+        for action, state in [("begin_stop", "Stopped"), ("begin_start", "Running"), ("begin_restart", "Running")]:
+            getattr(compute, action)(lab.GROUP, "ws-instance", "ci1").result()
+            self.assertEqual(compute.get(lab.GROUP, "ws-instance", "ci1").properties.properties.state, state)
+        body.properties.properties.vm_size = "Standard_E4s_v3"
+        with self.refused(400, "ValidationError"):
+            compute.begin_create_or_update(lab.GROUP, "ws-instance", "ci1", body)
+
+    def test_datastores(self):
+        self.make("ws-data")
+        stores = self.client.datastores
+        names = {store.name for store in stores.list(lab.GROUP, "ws-data")}
+        self.assertIn("workspaceblobstore", names)
+        identity = m.AzureDataLakeGen2Datastore(
+            account_name="amlstore1", filesystem="lake", credentials=m.NoneDatastoreCredentials()
+        )
+        made = stores.create_or_update(lab.GROUP, "ws-data", "lake", m.Datastore(properties=identity))
+        self.assertEqual((made.properties.filesystem, made.properties.credentials.credentials_type), ("lake", "None"))
+        with_key = m.AzureBlobDatastore(
+            account_name="amlstore1",
+            container_name="data",
+            credentials=m.AccountKeyDatastoreCredentials(secrets=m.AccountKeyDatastoreSecrets(key="not-a-secret")),
+        )
+        stores.create_or_update(lab.GROUP, "ws-data", "blob", m.Datastore(properties=with_key))
+        shown = stores.get(lab.GROUP, "ws-data", "blob").properties.credentials
+        self.assertEqual((shown.credentials_type, shown.secrets), ("AccountKey", None))
+        self.assertEqual(stores.list_secrets(lab.GROUP, "ws-data", "blob").key, "not-a-secret")
+        with_key.container_name = "other"
+        with self.refused(400, "ValidationError"):
+            stores.create_or_update(lab.GROUP, "ws-data", "blob", m.Datastore(properties=with_key))
+        stores.delete(lab.GROUP, "ws-data", "blob")
+        with self.assertRaises(ResourceNotFoundError):
+            stores.get(lab.GROUP, "ws-data", "blob")
+
+    def test_online_endpoints(self):
+        self.make("ws-online")
+        self.provision("ws-online")
+        endpoints, deployments = self.client.online_endpoints, self.client.online_deployments
+        where = (lab.GROUP, "ws-online", "score")
+
+        def endpoint(access, traffic=None):
+            properties = m.OnlineEndpointProperties(auth_mode="Key", public_network_access=access, traffic=traffic)
+            return m.OnlineEndpoint(location=lab.REGION, properties=properties)
+
+        made = endpoints.begin_create_or_update(*where, endpoint("Disabled")).result()
+        self.assertEqual(made.properties.provisioning_state, "Succeeded")
+        self.assertEqual(made.properties.public_network_access, "Disabled")
+        deployment = m.OnlineDeployment(
+            location=lab.REGION,
+            properties=m.ManagedOnlineDeployment(instance_type="Standard_DS3_v2", model="azureml:m:1"),
+        )
+        blue = deployments.begin_create_or_update(*where, "blue", deployment).result()
+        self.assertEqual(blue.properties.egress_public_network_access, "Enabled")
+        changed = endpoints.begin_create_or_update(*where, endpoint("Enabled", {"blue": 100})).result()
+        self.assertEqual((changed.properties.public_network_access, changed.properties.traffic), ("Enabled", {"blue": 100}))
+        patch = m.PartialMinimalTrackedResourceWithIdentity(tags={"team": "a"})
+        endpoints.begin_update(*where, patch).result()
+        self.assertEqual(endpoints.get(*where).tags, {"team": "a"})
+        self.assertTrue(endpoints.list_keys(*where).primary_key)
+        self.assertEqual([d.name for d in deployments.list(*where)], ["blue"])
+        endpoints.begin_delete(*where).result()
+        with self.assertRaises(ResourceNotFoundError):
+            endpoints.get(*where)
 
     def test_a_failed_operation_is_an_error_with_azures_reason(self):
         self.make("ws-fail")

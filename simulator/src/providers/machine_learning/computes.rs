@@ -7,14 +7,14 @@ use crate::body;
 use crate::call::{Answer, Call, Shown, Style};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
+use crate::http::Reply;
 use crate::ids;
 use crate::operations::{Plan, State};
 use crate::providers::resource_identity;
 use crate::resource_type::{self, ResourceType, Write};
 use crate::world::World;
 
-use super::isolation::Isolation;
-use super::{compute_properties, provision};
+use super::{compute_network, compute_properties};
 
 /// One system-assigned or several user-assigned identities (Microsoft's page on identity-based authentication).
 const IDENTITIES: &[&str] = &["None", "SystemAssigned", "UserAssigned"];
@@ -75,107 +75,59 @@ fn refuse<T>(message: impl Into<String>) -> Result<T, ArmError> {
     Err(ArmError::validation(message))
 }
 
-/// What the network asks of a compute (Microsoft's pages on managed networks and on training in a network).
-fn check_network(world: &World, workspace: &str, location: &str, properties: &Value) -> Result<(), ArmError> {
-    let home = &world.resource(workspace)?["location"];
-    let isolation = world.networks.get(workspace).map(|network| network.isolation).unwrap_or_default();
-    let given = &properties["properties"];
-    let subnet = given["subnet"]["id"].as_str();
-    let elsewhere = home.as_str().is_some_and(|home| home != location);
-    if properties["computeType"] == "ComputeInstance" && elsewhere {
-        return refuse(format!("A compute instance must be in the region of its workspace, not in '{location}'."));
-    }
-    if isolation != Isolation::Disabled {
-        if subnet.is_some() {
-            return refuse("A compute of a workspace with a managed network cannot be in a subnet.");
-        }
-        if elsewhere {
-            return refuse(format!("A compute in '{location}' cannot be in the managed network of another region."));
-        }
-        if properties["computeType"] == "VirtualMachine" {
-            return refuse("Machines cannot be attached to a workspace with a managed network.");
-        }
-        return Ok(());
-    }
-    if let Some(subnet) = subnet
-        && ids::subscription(subnet).map(ids::key) != ids::subscription(workspace).map(ids::key)
-    {
-        return refuse("The subnet of a compute must be in the subscription of the workspace.");
-    }
-    let reachable = world.connections_on(workspace).any(|connection| connection.status == "Approved");
-    if given["enableNodePublicIp"] == json!(false) && !reachable {
-        return refuse("A compute without public IP needs a private endpoint on the workspace.");
-    }
-    Ok(())
-}
-
-/// Begins to build the network if the compute is the first that needs it, and says how long the compute waits for it.
-fn wait_for_network(call: &mut Call<'_>, workspace: &str) -> Result<f64, ArmError> {
-    let key = ids::key(workspace);
-    let needed = |world: &World| {
-        world.networks.get(&key).is_some_and(|network| network.isolation != Isolation::Disabled && !network.active)
-    };
-    if !needed(call.world) {
-        return Ok(0.0);
-    }
-    let now = call.world.now;
-    let building = call
-        .world
-        .operations
-        .running()
-        .find(|operation| operation.kind == provision::KIND && ids::contains(&key, &operation.resource));
-    if let Some(building) = building {
-        return Ok(building.due.saturating_sub(now) as f64 / 1000.0);
-    }
-    provision::caller_may(call, workspace)?;
-    let plan = provision::plan(call.world, &key, false);
-    let seconds = plan.seconds;
-    call.world.begin_beside(plan, &call.caller.object_id);
-    Ok(seconds)
-}
-
+/// `PUT`. Chosen: of what is there only the scale, the idle time and the schedules can be changed, whatever else the body
+/// says is to be what it is, and what it leaves out stays; the specification calls it overwriting.
 pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let workspace = ids::parent(&call.path);
     let owner = call.world.resources.get(&ids::key(&workspace));
     let home = owner.ok_or_else(|| ArmError::parent_not_found(&workspace))?["location"].clone();
-    let body = call.json(compute_properties::NAMES)?;
+    let mut body = call.json(compute_properties::NAMES)?;
     let id = call.path.clone();
     let key = ids::key(&id);
     let existing = call.world.resources.get(&key).cloned();
+    if let Some(existing) = &existing {
+        compute_properties::fill(&mut body, existing);
+    }
     let location = body::location(body["location"].as_str().or(home.as_str()).unwrap_or_default());
-    check_network(call.world, &ids::key(&workspace), &location, &body["properties"])?;
+    let owner = ids::key(&workspace);
+    compute_network::check(call, &owner, &location, &body["properties"])?;
     let none = Value::Null;
     let has = existing.as_ref().map_or(&none, |existing| &existing["identity"]);
     resource_identity::check(call.world, (&call.caller, &id), has, &body["identity"], IDENTITIES)?;
     let now = rfc3339(call.world.now);
     let mut properties = compute_properties::complete(call, &workspace, &location, &body["properties"])?;
-    let created = existing.as_ref().map_or(json!(now), |existing| existing["properties"]["createdOn"].clone());
-    properties["createdOn"] = created;
+    properties["createdOn"] = json!(now);
     properties["modifiedOn"] = json!(now);
     let mut document = json!({
         "id": id, "name": ids::name(&id), "type": COMPUTE, "location": location,
         "tags": body.get("tags").cloned().unwrap_or_default(), "properties": properties,
     });
-    let waiting = wait_for_network(call, &workspace)?;
+    if let Some(existing) = &existing {
+        compute_properties::check_fixed(existing, &document)?;
+        compute_properties::keep(&mut document, existing);
+    }
+    let waiting = if existing.is_none() { compute_network::wait(call, &workspace)? } else { 0.0 };
     if body["identity"]["type"].is_string() {
         let now = existing.as_ref().map_or(Value::Null, |existing| existing["identity"].clone());
         let generation = call.world.next_generation(&format!("{id} identity"));
         let life = format!("{id} {generation}");
         document["identity"] = resource_identity::given(call.world, &id, &body["identity"], &now, &life)?;
+    } else if let Some(existing) = existing.as_ref().filter(|existing| existing["identity"].is_object()) {
+        document["identity"] = existing["identity"].clone();
     }
     call.world.resources.insert(key.clone(), document);
     let write = if existing.is_some() { TYPE.update } else { TYPE.create };
     let seconds = waiting + (write.seconds)(&call.world.settings.operation_seconds);
-    let owner = ids::key(&workspace);
     let plan = Plan {
         kind: write.kind,
         resource: key,
         seconds,
-        effect: Box::new(move |world| match world.networks.get(&owner) {
-            Some(network) if network.isolation != Isolation::Disabled && !network.active => {
-                Err(ArmError::new(400, "UserError", "The managed network of the workspace could not be provisioned."))
+        effect: Box::new(move |world| {
+            if compute_network::is_missing(world, &owner) {
+                let message = "The managed network of the workspace could not be provisioned.";
+                return Err(ArmError::new(400, "UserError", message));
             }
-            _ => Ok(()),
+            Ok(())
         }),
         result: |world, id| world.render(id),
         overlay: None,
@@ -197,6 +149,21 @@ pub(super) fn patch(call: &mut Call<'_>) -> Answer {
     document["properties"]["modifiedOn"] = json!(now);
     let id = call.path.clone();
     operate(call, TYPE.update.kind, UPDATE, &id, None)
+}
+
+/// `POST updateIdleShutdownSetting`, by which an instance learns when to stop by itself, or never.
+pub(super) fn update_idle_shutdown(call: &mut Call<'_>) -> Answer {
+    let body = call.json(compute_properties::NAMES)?;
+    compute_properties::check_idle(&body)?;
+    let document = call.world.resource_mut(&ids::ancestor(&call.path, 10))?;
+    if document["properties"]["computeType"] != "ComputeInstance" {
+        return refuse("Only compute instances stop by themselves.");
+    }
+    if let Some(own) = document["properties"]["properties"].as_object_mut() {
+        own.insert(compute_properties::IDLE.into(), body[compute_properties::IDLE].clone());
+        own.retain(|name, value| name != compute_properties::IDLE || value.is_string());
+    }
+    Ok(Reply::empty(200))
 }
 
 /// The specification requires `underlyingResourceAction`; the recording leaves it out, and is answered.

@@ -2,8 +2,10 @@
 
 mod access;
 mod actions;
+mod compute_network;
 mod compute_properties;
 mod computes;
+mod datastores;
 mod document;
 mod endpoints;
 mod identity;
@@ -14,6 +16,8 @@ mod lifecycle;
 mod locations;
 mod managed_networks;
 mod network;
+mod online_deployments;
+mod online_endpoints;
 mod provision;
 mod rules;
 mod service_rules;
@@ -49,10 +53,10 @@ macro_rules! workspace {
 
 /// A row whose answer is what the call's version shows.
 macro_rules! row {
-    ($method:literal, $path:expr, $run:path) => {
+    ($method:literal, $path:expr, $run:expr) => {
         row!($method, $path, $run, versions::ALL)
     };
-    ($method:literal, $path:expr, $run:path, $versions:expr) => {
+    ($method:literal, $path:expr, $run:expr, $versions:expr) => {
         Route { method: $method, path: $path, versions: $versions, run: |call| versions::answer(call, $run) }
     };
 }
@@ -72,10 +76,12 @@ const WORKSPACE_ROUTES: &[Route] = &[
     row!("POST", workspace!("/{}/listKeys"), actions::list_keys, versions::KEYS),
     row!("POST", workspace!("/{}/diagnose"), actions::diagnose),
     row!("GET", workspace!("/{}/outboundNetworkDependenciesEndpoints"), actions::dependencies),
-    row!("GET", workspace!("/{}/connections"), resource_type::list),
+    row!("GET", workspace!("/{}/connections"), workspace_connections::list),
     row!("GET", workspace!("/{}/connections/{}"), resource_type::get),
     row!("PUT", workspace!("/{}/connections/{}"), resource_type::put),
+    row!("PATCH", workspace!("/{}/connections/{}"), resource_type::patch),
     row!("DELETE", workspace!("/{}/connections/{}"), resource_type::delete),
+    row!("POST", workspace!("/{}/connections/{}/listsecrets"), workspace_connections::list_secrets),
     row!(
         "GET",
         "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/workspaceOperationsStatus/{}",
@@ -120,9 +126,48 @@ const COMPUTE_ROUTES: &[Route] = &[
     row!("POST", workspace!("/{}/computes/{}/stop"), computes::stop),
     row!("POST", workspace!("/{}/computes/{}/restart"), computes::restart),
     row!(
+        "POST",
+        workspace!("/{}/computes/{}/updateIdleShutdownSetting"),
+        computes::update_idle_shutdown,
+        versions::PREVIEWS
+    ),
+    row!(
         "GET",
         "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/computeOperationsStatus/{}",
         operation
+    ),
+];
+
+const DATA_ROUTES: &[Route] = &[
+    row!("GET", workspace!("/{}/datastores"), datastores::list),
+    row!("GET", workspace!("/{}/datastores/{}"), datastores::get),
+    row!("PUT", workspace!("/{}/datastores/{}"), datastores::put),
+    row!("DELETE", workspace!("/{}/datastores/{}"), datastores::delete),
+    row!("POST", workspace!("/{}/datastores/{}/listSecrets"), datastores::list_secrets),
+];
+
+const ONLINE_ROUTES: &[Route] = &[
+    row!("GET", workspace!("/{}/onlineEndpoints"), resource_type::list),
+    row!("GET", workspace!("/{}/onlineEndpoints/{}"), resource_type::get),
+    row!("PUT", workspace!("/{}/onlineEndpoints/{}"), resource_type::put),
+    row!("PATCH", workspace!("/{}/onlineEndpoints/{}"), resource_type::patch),
+    row!("DELETE", workspace!("/{}/onlineEndpoints/{}"), resource_type::delete),
+    row!("POST", workspace!("/{}/onlineEndpoints/{}/listKeys"), online_endpoints::list_keys),
+    row!("POST", workspace!("/{}/onlineEndpoints/{}/regenerateKeys"), online_endpoints::regenerate_keys),
+    row!("GET", workspace!("/{}/onlineEndpoints/{}/deployments"), resource_type::list),
+    row!("GET", workspace!("/{}/onlineEndpoints/{}/deployments/{}"), resource_type::get),
+    row!("PUT", workspace!("/{}/onlineEndpoints/{}/deployments/{}"), resource_type::put),
+    row!("PATCH", workspace!("/{}/onlineEndpoints/{}/deployments/{}"), resource_type::patch),
+    row!("DELETE", workspace!("/{}/onlineEndpoints/{}/deployments/{}"), resource_type::delete),
+    row!(
+        "GET",
+        "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/mfeOperationsStatus/{}",
+        |call| call.operation_status(None)
+    ),
+    row!(
+        "GET",
+        "/subscriptions/{}/providers/Microsoft.MachineLearningServices/locations/{}/mfeOperationResults/{}",
+        |call| call.operation_result(Some(10))
     ),
 ];
 
@@ -138,19 +183,29 @@ pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.MachineLearningServices",
     source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
     missing: &[
-        "Datastores, online and batch endpoints, jobs, assets, schedules, feature stores and everything on the data \
+        "Batch and serverless endpoints, tokens and logs of online endpoints, jobs, assets, schedules, feature stores and everything on the data \
          plane",
-        "Computes other than clusters, instances and attached machines; their nodes, keys, sizes, schedules and quotas",
+        "Computes other than clusters, instances, attached machines and Kubernetes; their nodes, keys, sizes, schedules and quotas",
         "Rules of the categories Recommended and Dependency",
-        "Of connections: their secrets and tests, changing a part of one (PATCH), models, deployments and content filters",
+        "Of connections: their tests, models, deployments and content filters",
         "Keys of notebooks and of the storage account, resynchronizing keys, features, the list of operations",
         "What a registry holds: it is kept as it was sent, with its private endpoint connections",
     ],
-    types: &[WORKSPACES, computes::TYPE, workspace_connections::TYPE, targets::REGISTRY],
+    types: &[
+        WORKSPACES,
+        computes::TYPE,
+        datastores::TYPE,
+        online_endpoints::TYPE,
+        online_deployments::TYPE,
+        workspace_connections::TYPE,
+        targets::REGISTRY,
+    ],
     routes: &[
         WORKSPACE_ROUTES,
         NETWORK_ROUTES,
         COMPUTE_ROUTES,
+        DATA_ROUTES,
+        ONLINE_ROUTES,
         connectable!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),
         connection_list!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),
         link_resources!("Microsoft.MachineLearningServices/workspaces", versions::CONNECTIONS),

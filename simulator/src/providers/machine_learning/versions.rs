@@ -48,6 +48,10 @@ pub(super) const KEYS: &[&str] = versions!("2021-07-01");
 /// Versions with the `managedNetworks` child resource: previews only.
 pub(super) const MANAGED_NETWORKS: &[&str] = &["2024-10-01-preview", "2025-10-01-preview", "2026-03-15-preview"];
 
+/// The previews.
+pub(super) const PREVIEWS: &[&str] =
+    &["2023-08-01-preview", "2024-07-01-preview", "2024-10-01-preview", "2025-10-01-preview", "2026-03-15-preview"];
+
 /// Where a member stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -130,6 +134,9 @@ const MEMBERS: &[Member] = &[
     member(Place::Rule, "parentRuleNames", Some("2025-04-01"), Some("2024-04-01")),
     member(Place::Rule, "fqdns", Some("2025-12-01"), Some("2024-07-01")),
     member(Place::Compute, "idleTimeBeforeShutdown", Some("2025-12-01"), Some("2023-08-01")),
+    member(Place::Compute, "enableOSPatching", None, Some("2024-07-01")),
+    member(Place::Compute, "enableRootAccess", None, Some("2024-07-01")),
+    member(Place::Compute, "releaseQuotaOnStop", None, Some("2024-07-01")),
     shown(member(Place::Destination, "addressPrefixes", Some("2025-12-01"), Some("2024-07-01"))),
 ];
 

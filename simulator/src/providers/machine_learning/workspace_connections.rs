@@ -2,21 +2,35 @@
 
 use serde_json::{Value, json};
 
+use crate::call::{Answer, Call};
 use crate::clock::rfc3339;
 use crate::error::ArmError;
+use crate::http::Reply;
 use crate::ids;
-use crate::resource_type::{Proposal, ResourceType, at_once};
+use crate::resource_type::{Patch, Proposal, ResourceType, at_once};
 use crate::world::World;
 
 use super::document;
 
+const KIND: &str = "Microsoft.MachineLearningServices/workspaces/connections";
+
+/// The member of a connection that holds its secrets; nothing but `listsecrets` shows it.
+const CREDENTIALS: &str = "credentials";
+
 /// Written and deleted at once, and always with 200.
 pub(super) const TYPE: ResourceType = ResourceType {
-    kind: "Microsoft.MachineLearningServices/workspaces/connections",
+    kind: KIND,
     accept,
+    render: |_, mut document| {
+        if let Some(members) = document.as_object_mut() {
+            members.remove(CREDENTIALS);
+        }
+        document
+    },
     names: &[
         "authType",
         "category",
+        "credentials",
         "expiryTime",
         "isSharedToAll",
         "metadata",
@@ -29,6 +43,7 @@ pub(super) const TYPE: ResourceType = ResourceType {
     shows_state: false,
     create: at_once("connectionCreate", 200),
     update: at_once("connectionUpdate", 200),
+    patch: Some((Patch::Merge, at_once("connectionPatch", 200))),
     page_token: "$skip",
     ..ResourceType::DEFAULT
 };
@@ -53,6 +68,37 @@ fn accept(world: &World, proposal: &Proposal<'_>) -> Result<Value, ArmError> {
             "metadata": or("metadata", json!({})),
         },
     });
+    let kept = proposal.existing.filter(|now| now["properties"]["authType"] == given["authType"]);
+    let secrets =
+        if given[CREDENTIALS].is_object() { Some(&given[CREDENTIALS]) } else { kept.map(|now| &now[CREDENTIALS]) };
+    document[CREDENTIALS] = secrets.cloned().unwrap_or_default();
     document::sign(&mut document, Some(proposal.caller), &rfc3339(world.now));
     Ok(document)
+}
+
+/// `GET` of those of a workspace; `target` and `category` choose.
+pub(super) fn list(call: &mut Call<'_>) -> Answer {
+    let workspace = ids::ancestor(&call.path, 8);
+    call.world.resource(&workspace)?;
+    let call = &*call;
+    let fits = |connection: &&Value| {
+        ["target", "category"].into_iter().all(|name| {
+            let asked = call.request.query(name);
+            asked.is_none_or(|asked| {
+                connection["properties"][name].as_str().is_some_and(|own| own.eq_ignore_ascii_case(&asked))
+            })
+        })
+    };
+    let items = call.world.list(&workspace, KIND).filter(fits);
+    Ok(call.page_of(items, |connection| (TYPE.render)(call.world, connection.clone()), TYPE.page_token))
+}
+
+/// `POST listsecrets`: the connection with its secrets.
+pub(super) fn list_secrets(call: &mut Call<'_>) -> Answer {
+    let stored = call.world.resource(&ids::ancestor(&call.path, 10))?;
+    let mut shown = (TYPE.render)(call.world, stored.clone());
+    if stored[CREDENTIALS].is_object() {
+        shown["properties"][CREDENTIALS] = stored[CREDENTIALS].clone();
+    }
+    Ok(Reply::ok(shown))
 }

@@ -95,7 +95,7 @@ pub(super) const TYPE: ResourceType = ResourceType {
     create: write("synapseWorkspaceCreate", |times| times.synapse_create, "Provisioning", CREATE),
     update: write("synapseWorkspaceUpdate", |times| times.synapse_update, "Provisioning", UPDATE),
     patch: Some((
-        Patch::Only(PATCHABLE),
+        Patch::Only { members: &["identity"], properties: PATCHABLE },
         write("synapseWorkspacePatch", |times| times.synapse_update, "Provisioning", UPDATE),
     )),
     delete: write("synapseWorkspaceDelete", |times| times.synapse_delete, "Deleting", DELETE),
