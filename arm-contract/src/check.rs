@@ -14,7 +14,7 @@ use crate::validate::{Side, Validator};
 
 /// What is wrong with an exchange.
 pub(crate) fn outcome(state: &mut State, exchange: &Exchange) -> Outcome {
-    if !common::is_arm(&exchange.path) {
+    if exchange.data_plane.is_none() && !common::is_arm(&exchange.path) {
         return Outcome::default();
     }
     let version = exchange.query("api-version").unwrap_or_default();

@@ -140,7 +140,7 @@ impl State {
     /// the path, and of the template with the most given segments.
     pub(crate) fn find(&mut self, exchange: &Exchange, version: &str) -> Option<Found> {
         let path: Vec<&str> = split(&exchange.path).collect();
-        for namespace in namespaces(&exchange.path) {
+        for namespace in namespaces(exchange) {
             let versions = self.folder.providers.get(&namespace).map(|provider| provider.nearest(version));
             for candidate in versions.unwrap_or_default() {
                 let exact = candidate.eq_ignore_ascii_case(version);

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::resource::data_plane_at;
+
 /// One request to ARM and what ARM answered.
 ///
 /// Its JSON form has the fields' names in camelCase; what is absent is empty.
@@ -16,6 +18,8 @@ pub struct Exchange {
     pub path: String,
     /// The query as sent, without the question mark.
     pub query: String,
+    /// Whose data plane was asked, if it was not ARM: `Microsoft.Synapse`.
+    pub data_plane: Option<String>,
     /// The request's headers.
     pub request_headers: Vec<(String, String)>,
     /// The request's JSON body.
@@ -31,12 +35,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An exchange for a method and an absolute URL, its path decoded; everything else is empty.
+    /// An exchange for a method and an absolute URL, its path decoded; everything else is empty. The host tells whether it
+    /// is one with ARM.
     pub fn of_url(method: &str, url: &Url) -> Self {
         Self {
             method: method.to_uppercase(),
             path: percent_decoded(url.path()),
             query: url.query().unwrap_or_default().to_owned(),
+            data_plane: url.host_str().and_then(data_plane_at).map(str::to_owned),
             ..Self::default()
         }
     }

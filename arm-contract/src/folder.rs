@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::resource::data_plane_of;
+
 /// The files of one provider's api-version.
 pub(crate) type Versions = BTreeMap<String, Vec<PathBuf>>;
 
@@ -12,7 +14,8 @@ pub(crate) type Versions = BTreeMap<String, Vec<PathBuf>>;
 #[derive(Debug, Default)]
 pub(crate) struct Folder {
     /// OpenAPI files by provider (in small letters) and api-version:
-    /// `…/resource-manager/<provider>/[…/]{stable,preview}/<api-version>/*.json`.
+    /// `…/resource-manager/<provider>/[…/]{stable,preview}/<api-version>/*.json`; those of its data plane
+    /// (`…/data-plane/…`) under a name of their own, see [`data_plane_of`].
     pub(crate) providers: BTreeMap<String, Provider>,
     /// JSON schemas by api-version: `schemas/…/<api-version>/<provider>.schema.json`.
     pub(crate) schemas: Versions,
@@ -58,13 +61,16 @@ impl Folder {
         let position = |name: &str| parts.iter().position(|part| *part == name);
         let parent = parts.len().checked_sub(2).and_then(|index| parts.get(index)).map(|part| (*part).to_owned());
         let name = parts.last().copied().unwrap_or_default();
-        if let Some(start) = position("resource-manager") {
+        let planes = [("resource-manager", false), ("data-plane", true)];
+        let plane = planes.into_iter().find_map(|(name, is_data)| Some((position(name)?, is_data)));
+        if let Some((start, is_data)) = plane {
             let below = parts.get(start + 1..).unwrap_or_default();
             let stage = below.iter().position(|part| matches!(*part, "stable" | "preview"));
             let version = stage.and_then(|stage| below.get(stage + 1));
             if let (Some(namespace), Some(version)) = (below.first(), version) {
+                let namespace = if is_data { data_plane_of(namespace) } else { (*namespace).to_owned() };
                 let provider = self.providers.entry(namespace.to_lowercase()).or_default();
-                provider.namespace = (*namespace).to_owned();
+                provider.namespace = namespace;
                 provider.versions.entry((*version).to_owned()).or_default().push(path);
             }
         } else if position("schemas").is_some() && name.ends_with(".schema.json") {

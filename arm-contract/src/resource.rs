@@ -1,6 +1,20 @@
 //! What a path says of resources.
 
+use crate::exchange::Exchange;
 use crate::template::split;
+
+/// Hosts at which providers have data planes of their own, by how their names end.
+const DATA_PLANES: &[(&str, &str)] = &[(".dev.azuresynapse.net", "Microsoft.Synapse")];
+
+/// The provider that has its data plane at a host.
+pub(crate) fn data_plane_at(host: &str) -> Option<&'static str> {
+    DATA_PLANES.iter().find(|(suffix, _)| host.ends_with(suffix)).map(|(_, provider)| *provider)
+}
+
+/// The name under which the specifications of a provider's data plane are kept, apart from those of its resources.
+pub(crate) fn data_plane_of(provider: &str) -> String {
+    format!("{provider} (data plane)")
+}
 
 /// What stands behind the last `providers` of a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,9 +45,12 @@ impl Target {
     }
 }
 
-/// The providers in whose specifications a path may be described, the likeliest first.
-pub(crate) fn namespaces(path: &str) -> Vec<String> {
-    let parts: Vec<&str> = split(path).collect();
+/// The providers in whose specifications an exchange may be described, the likeliest first.
+pub(crate) fn namespaces(exchange: &Exchange) -> Vec<String> {
+    if let Some(provider) = &exchange.data_plane {
+        return vec![data_plane_of(provider).to_lowercase()];
+    }
+    let parts: Vec<&str> = split(&exchange.path).collect();
     let pairs = parts.windows(2).filter(|pair| pair.first().is_some_and(|word| word.eq_ignore_ascii_case("providers")));
     let mut found: Vec<String> = pairs.filter_map(|pair| pair.get(1)).map(|name| name.to_lowercase()).collect();
     found.reverse();

@@ -44,11 +44,13 @@ fn cloud(base: &str, which: Cloud) -> Value {
         "resourceManager": format!("{base}/"),
         "microsoftGraphResourceId": "https://graph.microsoft.com/",
         "portal": "https://portal.azure.com",
+        "synapseAnalyticsResourceId": format!("https://{}", which.spell("dev.azuresynapse.net")),
         "suffixes": {
             "acrLoginServer": which.spell("azurecr.io"),
             "keyVaultDns": which.spell("vault.azure.net"),
             "sqlServerHostname": which.spell("database.windows.net"),
             "storage": which.spell("core.windows.net"),
+            "synapseAnalytics": which.spell("dev.azuresynapse.net"),
         },
     })
 }

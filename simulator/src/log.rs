@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::Rendered;
+use crate::providers::synapse::data_plane;
 
 /// One ARM request, in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +76,18 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The URL asked for, percent-encoded; that of a Synapse workspace's data plane under the host that it has in Azure.
+    pub fn url(&self) -> String {
+        let (base, path) = match data_plane::address(&self.path) {
+            Some((host, path)) => (format!("https://{host}"), path),
+            None => (self.base.clone(), self.path.as_str()),
+        };
+        let Ok(mut url) = url::Url::parse(&base) else { return base + path };
+        url.set_path(path);
+        url.set_query(Some(self.query.as_str()).filter(|query| !query.is_empty()));
+        url.into()
+    }
+
     /// The exchange in short.
     pub fn entry(&self) -> RequestEntry {
         RequestEntry {

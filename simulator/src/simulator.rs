@@ -139,6 +139,12 @@ impl Simulator {
         &self.shared.clock
     }
 
+    /// Where a host name leads from inside the managed network of a Synapse workspace, in the form of the control interface;
+    /// nothing if there is no such workspace.
+    pub fn resolve_from_synapse(&self, workspace: &str, name: &str) -> Option<Value> {
+        self.shared.world().resolve_from_synapse(workspace, name)
+    }
+
     /// Every ARM object, in a stable order and without times.
     pub fn state_json(&self) -> Value {
         self.shared.world().dump()

@@ -72,6 +72,8 @@ impl Translation<'_> {
         self.merge(&mut merged, file, schema, 0);
         let described = match merged.plain.take() {
             Some((file, plain)) if merged.properties.is_empty() => self.plain(&file, &plain),
+            // AutoRest's word for anything at all.
+            _ if place.is_none() && is_bare_object(schema) => Shape::Any,
             _ => {
                 for (name, property) in &mut merged.properties {
                     property.required = merged.required.contains(name);
@@ -166,6 +168,12 @@ impl Translation<'_> {
             ..text(schema, self.documents)
         }
     }
+}
+
+/// `type: object` and not a word about what is in it.
+fn is_bare_object(schema: &Value) -> bool {
+    let speaks = ["properties", "additionalProperties", "allOf", "discriminator", "$ref"];
+    schema["type"] == "object" && speaks.iter().all(|key| schema.get(*key).is_none())
 }
 
 fn number(type_: &str, schema: &Value) -> Number {

@@ -90,7 +90,7 @@ fn entry(exchange: &Exchange) -> Value {
         .collect();
     let mut request = json!({
         "method": exchange.method,
-        "url": address(exchange),
+        "url": exchange.url(),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": pairs(&exchange.request_headers),
@@ -131,12 +131,4 @@ fn entry(exchange: &Exchange) -> Value {
         "_caller": exchange.caller,
         "_startedOperation": exchange.started_operation,
     })
-}
-
-/// The URL, percent-encoded again.
-fn address(exchange: &Exchange) -> String {
-    let Ok(mut url) = url::Url::parse(&exchange.base) else { return exchange.base.clone() + &exchange.path };
-    url.set_path(&exchange.path);
-    url.set_query(Some(exchange.query.as_str()).filter(|query| !query.is_empty()));
-    url.into()
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use arm_contract::{Exchange, hold_to_specifications};
 use arm_simulator::{Headers, Simulator};
+use url::Url;
 
 /// Fails the test if an exchange contradicts the specifications that `ARM_SPECS_DIR` names. `folder` is where Cargo lets
 /// tests write; the counts of what was exercised are kept there, for `arm-contract report`.
@@ -23,13 +24,10 @@ fn exchange(exchange: arm_simulator::Exchange) -> Option<Exchange> {
     let status = exchange.status.filter(|_| !exchange.duration.is_zero() && !exchange.fault)?;
     let owned = |headers: &Headers| headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let bare = Exchange {
-        method: exchange.method,
-        path: exchange.path,
-        query: exchange.query,
         request_headers: owned(&exchange.request_headers),
         status,
         response_headers: owned(&exchange.response_headers),
-        ..Exchange::default()
+        ..Exchange::of_url(&exchange.method, &Url::parse(&exchange.url()).ok()?)
     };
     let request = String::from_utf8_lossy(&exchange.request_body);
     let response = String::from_utf8_lossy(&exchange.response_body);

@@ -11,7 +11,7 @@ pub(super) use managed_endpoints::{NETWORK, TYPE as MANAGED_ENDPOINT};
 use serde_json::{Value, json};
 
 use crate::bearer::{BadToken, Service};
-use crate::call::Call;
+use crate::call::{Answer, Call};
 use crate::error::ArmError;
 use crate::http::{Reply, Request};
 use crate::ids;
@@ -42,10 +42,7 @@ const ROUTES: &[Route] = &[
     row("PUT", ONE_LINKED_SERVICE, VERSIONS, linked_services::put),
     row("DELETE", ONE_LINKED_SERVICE, VERSIONS, linked_services::delete),
     row("GET", "/operationResults/{}", VERSIONS, |call| call.operation_result(None)),
-    row("GET", "/workspace", VERSIONS, |call| {
-        let shown = call.world.render(&ids::ancestor(&call.path, 8));
-        shown.map(Reply::ok).ok_or_else(|| ArmError::not_found(&call.path))
-    }),
+    row("GET", "/workspace", VERSIONS, workspace_itself),
     row("GET", "/bigDataPools", VERSIONS, resource_type::list),
     row("GET", "/bigDataPools/{}", VERSIONS, resource_type::get),
 ];
@@ -82,6 +79,14 @@ pub(crate) fn by_path(mut request: Request) -> Request {
         request.path = format!("{PREFIX}{workspace}{}", request.path);
     }
     request
+}
+
+/// The host of the workspace whose data plane a path of the log leads to, and what was asked of it.
+pub(crate) fn address(path: &str) -> Option<(String, &str)> {
+    let below = path.strip_prefix(PREFIX)?;
+    let at = below.find('/').unwrap_or(below.len());
+    let (workspace, rest) = below.split_at(at);
+    Some((format!("{workspace}{SUFFIX}"), rest))
 }
 
 /// The data plane's answer. Who asks is noted in `caller`.
@@ -205,6 +210,19 @@ impl World {
 /// The workspace that a call is about, as stored.
 fn workspace<'a>(call: &'a Call<'_>) -> Result<&'a Value, ArmError> {
     call.world.resource(&ids::ancestor(&call.path, 8))
+}
+
+/// What the data plane does not say of a workspace (OpenAPI 2020-12-01).
+const ONLY_ARM_SAYS: &[&str] =
+    &["azureADOnlyAuthentication", "cspWorkspaceAdminProperties", "publicNetworkAccess", "trustedServiceBypassEnabled"];
+
+fn workspace_itself(call: &mut Call<'_>) -> Answer {
+    let id = ids::ancestor(&call.path, 8);
+    let mut shown = call.world.render(&id).ok_or_else(|| ArmError::not_found(&id))?;
+    if let Some(properties) = shown["properties"].as_object_mut() {
+        properties.retain(|name, _| !ONLY_ARM_SAYS.contains(&name.as_str()));
+    }
+    Ok(Reply::ok(shown))
 }
 
 /// The operation that a reply leads to.
