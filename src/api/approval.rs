@@ -210,7 +210,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.privateEndpoint) != has(self.workspaceRef)").message("allow: each entry gives one of privateEndpoint, workspaceRef"),
+    validation = Rule::new("[has(self.privateEndpoint), has(self.workspaceRef), has(self.vnetAttachmentRef)].filter(x, x).size() == 1").message("allow: each entry gives one of privateEndpoint, vnetAttachmentRef, workspaceRef"),
     validation = Rule::new("!has(self.privateEndpoint) || has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
     validation = Rule::new("!has(self.workspaceRef) || !has(self.subResources)").message("workspaceRef: gives a workspace leave to approve its own connections, whatever they are for; leave subResources out"),
     validation = Rule::new("!has(self.workspaceRef) || !has(self.expression)").message("workspaceRef: gives a workspace leave, of which an expression has nothing to say; leave expression out"),
@@ -229,6 +229,10 @@ pub struct AllowEntry {
     /// policy with `requireApprovers` gives no such leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_ref: Option<ObjectRef>,
+    /// The VnetAttachment (namespace left out: this one) whose private endpoints to this target are meant: by their full ids, which follow
+    /// from the attachment, so that no other endpoint can pass for one. It must use the same AzureConnection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vnet_attachment_ref: Option<ObjectRef>,
     /// The connection must be for these sub-resources and no others, for example `blob`. Most types of target do not state it
     /// (Storage and Key Vault among them): there an entry with this field never holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

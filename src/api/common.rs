@@ -72,6 +72,17 @@ pub enum Adoption {
     Always,
 }
 
+/// What to do about a change that Azure takes only by making the resource anew: `Never` (default) says so, `Allowed` deletes it and
+/// creates it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Recreate {
+    /// It is said and left.
+    #[default]
+    Never,
+    /// It is deleted and created again.
+    Allowed,
+}
+
 /// A one-way or costly step that waits for a person's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Door {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    Acknowledgement, Adoption, DeletionPolicy, Drift, ManagementPolicy, ObjectRef, ResourceRef, WouldWrite,
+    Acknowledgement, Adoption, DeletionPolicy, Drift, ManagementPolicy, ObjectRef, Recreate, ResourceRef, WouldWrite,
 };
 use super::condition::Condition;
 use super::operation::Operation;
@@ -316,17 +316,6 @@ impl PowerState {
             Self::Stopped => "Stopped",
         }
     }
-}
-
-/// What to do about a change that Azure takes only by making the resource anew: `Never` (default) says so, `Allowed` deletes it and
-/// creates it again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Recreate {
-    /// It is said and left.
-    #[default]
-    Never,
-    /// It is deleted and created again.
-    Allowed,
 }
 
 impl AmlComputeSpec {

@@ -98,6 +98,15 @@ impl ArmId {
         self.type_().eq_ignore_ascii_case(type_)
     }
 
+    /// The id of the resource that this one is a part of.
+    ///
+    /// # Errors
+    /// If it is part of none.
+    pub fn parent(&self) -> Result<Self, NoArmId> {
+        let end = self.text.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at);
+        Self::parse(&self.text[..end])
+    }
+
     /// The id of a child resource.
     ///
     /// # Errors

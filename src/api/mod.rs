@@ -10,6 +10,7 @@ pub mod expression;
 pub mod ids;
 pub mod operation;
 pub mod outbound_rule;
+pub mod vnet_attachment;
 pub mod workspace;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -20,6 +21,7 @@ pub use compute::AmlCompute;
 pub use connection::AzureConnection;
 pub use decision::ApprovalDecision;
 pub use outbound_rule::OutboundRule;
+pub use vnet_attachment::VnetAttachment;
 pub use workspace::AmlWorkspace;
 
 /// The API group of every kind.
@@ -45,6 +47,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         OutboundRule::crd(),
         PrivateEndpointApproval::crd(),
         ApprovalDecision::crd(),
+        VnetAttachment::crd(),
         AmlCompute::crd(),
     ]
 }

@@ -256,16 +256,22 @@ impl Workspace {
         self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Project"))
     }
 
-    /// True if a private endpoint of somebody's network leads to it. Its own managed network's endpoint is none.
-    pub fn has_private_path(&self) -> bool {
+    /// The private endpoints of somebody's network that are approved on it. Its own managed network's endpoint is none of these.
+    pub fn private_paths(&self) -> impl Iterator<Item = &str> {
         let connections = self.properties.private_endpoint_connections.iter().flatten();
-        connections.map(|connection| &connection.properties).any(|properties| {
+        connections.map(|connection| &connection.properties).filter_map(|properties| {
             let state = properties.private_link_service_connection_state.as_ref();
             let approved = state.and_then(|state| state.status.as_deref());
-            let endpoint = properties.private_endpoint.as_ref().and_then(|endpoint| endpoint.id.as_deref());
-            let name = endpoint.and_then(|id| id.rsplit('/').next()).unwrap_or_default();
-            approved.is_some_and(|status| status.eq_ignore_ascii_case("Approved")) && !name.starts_with("__SYS_")
+            let endpoint = properties.private_endpoint.as_ref().and_then(|endpoint| endpoint.id.as_deref())?;
+            let name = endpoint.rsplit('/').next().unwrap_or_default();
+            let is_path = approved.is_some_and(|status| status.eq_ignore_ascii_case("Approved"));
+            (is_path && !name.starts_with("__SYS_")).then_some(endpoint)
         })
+    }
+
+    /// True if a private endpoint of somebody's network leads to it.
+    pub fn has_private_path(&self) -> bool {
+        self.private_paths().next().is_some()
     }
 
     /// True once the managed network is built.

@@ -12,10 +12,12 @@ pub mod compute;
 pub mod credential;
 pub mod error;
 pub mod machine_learning;
+pub mod network;
 pub mod operation;
 pub mod page;
 pub mod path;
 pub mod private_link;
+pub mod private_zones;
 mod sts;
 #[cfg(test)]
 mod testing;

@@ -7,4 +7,5 @@ pub mod connection;
 pub mod decision;
 pub mod outbound_rule;
 pub mod removals;
+pub mod vnet_attachment;
 pub mod workspace;

@@ -11,10 +11,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::tell_departing;
-use crate::api::AmlCompute;
+use crate::api::{AmlCompute, VnetAttachment};
 use crate::controllers::attached::{Attached, reconcile};
+use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Source, run};
+use crate::runtime::indexes::key_of;
+use crate::runtime::kind::Kind;
 use crate::runtime::station::{Station, Stations, workspace_of};
 use crate::runtime::status::OwnWrites;
 use crate::runtime::streams::{Guarded, watch};
@@ -27,6 +30,7 @@ struct Pending<K: Attached> {
 
 /// All of them.
 pub(super) struct AllPending {
+    attachments: Pending<VnetAttachment>,
     computes: Pending<AmlCompute>,
 }
 
@@ -38,13 +42,17 @@ fn station<K: Attached>() -> (Station<K>, Pending<K>) {
 
 /// The stations, and what their watches need to begin.
 pub(super) fn stations() -> (Stations, AllPending) {
-    let (computes, pending_computes) = station();
-    (Stations { computes }, AllPending { computes: pending_computes })
+    let (attachments, of_attachments) = station();
+    let (computes, of_computes) = station();
+    let pending = AllPending { attachments: of_attachments, computes: of_computes };
+    (Stations { attachments, computes }, pending)
 }
 
 /// Runs the controllers of all of them until `shutdown`.
 pub(super) async fn run_all(pending: AllPending, context: Arc<Context>, own: OwnWrites, shutdown: CancellationToken) {
-    attend(pending.computes, context, own, shutdown).await;
+    let attachments = attend(pending.attachments, context.clone(), own.clone(), shutdown.clone());
+    let computes = attend(pending.computes, context, own, shutdown);
+    tokio::join!(attachments, computes);
 }
 
 fn attend<K: Attached>(
@@ -65,6 +73,9 @@ fn attend<K: Attached>(
             let key = workspace_of(object);
             // Its lane posts what ARM shows once somebody wants to know.
             told.triggers.workspace(&key);
+            if K::NAME == VnetAttachment::NAME {
+                tell_linking(&told, &key_of(object));
+            }
             if let Some(Ok(workspace)) = told.indexes.workspace(&key).as_ref().map(|found| found.0.as_ref()) {
                 told.triggers.connection(&workspace.spec.connection_ref.name);
             }
@@ -73,6 +84,20 @@ fn attend<K: Attached>(
     let store = K::station(&context).store.clone();
     let source = Source { changes, asked: pending.asked, store, gather: Duration::ZERO };
     run(context, source, shutdown, reconcile::<K>)
+}
+
+/// Asks the policies that link to the VnetAttachment `key` to look again: its endpoints are what they allow.
+fn tell_linking(context: &Context, key: &ObjectKey) {
+    for policy in context.indexes.approvals.state() {
+        let Ok(policy) = &policy.0 else { continue };
+        let links = policy.spec.allow.iter().filter_map(|entry| entry.vnet_attachment_ref.as_ref()).any(|named| {
+            named.name == key.name
+                && named.namespace.as_ref().or(policy.metadata.namespace.as_ref()) == Some(&key.namespace)
+        });
+        if links {
+            context.ask_policy(&key_of(policy));
+        }
+    }
 }
 
 /// Stations without watches, for tests of what stands beside them.

@@ -43,6 +43,8 @@ pub struct Policy {
     pub expired: bool,
     /// Subscriptions that the policy's AzureConnection calls its own.
     pub own_subscriptions: Vec<String>,
+    /// The endpoints that the objects its allow entries link to have for the target, by the entry's place in the list.
+    pub linked: BTreeMap<usize, Vec<ArmId>>,
 }
 
 /// An entry of a policy that decided.
@@ -113,18 +115,24 @@ impl Policy {
         unreadable(&self.allow)
     }
 
+    /// Whether what the entry states in its fields holds.
+    fn names(&self, index: usize, entry: &AllowEntry, facts: &Facts) -> Truth {
+        let linked = self.linked.get(&index).map(Vec::as_slice).unwrap_or_default();
+        entry_names(entry, linked, facts, &self.own_subscriptions)
+    }
+
     /// The first entry that allows: only what is known to hold does.
     fn allows(&self, facts: &Facts) -> Option<Rule> {
         if self.expired || self.fault().is_some() {
             return None;
         }
-        let allows = |entry: &&AllowEntry| {
+        let allows = |(index, entry): &(usize, &AllowEntry)| {
             let narrowed = entry.expression.as_ref().map_or(Truth::Yes, |expression| {
                 expression.meaning().map_or(Truth::Unknown, |test| holds(test, facts, &self.own_subscriptions))
             });
-            entry_names(entry, facts, &self.own_subscriptions).and(narrowed) == Truth::Yes
+            self.names(*index, entry, facts).and(narrowed) == Truth::Yes
         };
-        let found = self.allow.iter().enumerate().find(|(_, entry)| allows(entry));
+        let found = self.allow.iter().enumerate().find(allows);
         found.map(|(index, entry)| self.rule("allow", index, entry.name.as_ref()))
     }
 
@@ -138,7 +146,7 @@ impl Policy {
     /// Why the policy does not allow what one of its entries names, if its expression is the reason.
     fn narrowed_away(&self, facts: &Facts) -> Option<String> {
         let entries = self.allow.iter().enumerate().filter(|_| !self.expired);
-        let mut named = entries.filter(|(_, entry)| entry_names(entry, facts, &self.own_subscriptions) == Truth::Yes);
+        let mut named = entries.filter(|(index, entry)| self.names(*index, entry, facts) == Truth::Yes);
         if let Some(fault) = self.fault() {
             return named.next().map(|_| format!("{}/{} allows nothing: {fault}", self.key.namespace, self.key.name));
         }

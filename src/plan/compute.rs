@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::api::OWNER_TAG;
-use crate::api::common::{Door, acknowledged};
-use crate::api::compute::{AmlComputeSpec, AmlComputeStatus, ComputeCluster, ComputeInstance, PowerState, Recreate};
+use crate::api::common::{Door, Recreate, acknowledged};
+use crate::api::compute::{AmlComputeSpec, AmlComputeStatus, ComputeCluster, ComputeInstance, PowerState};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;

@@ -108,6 +108,7 @@ impl Says {
             votes: Vec::new(),
             expired: self.expired,
             own_subscriptions: if self.owns { vec![SUBSCRIPTIONS[0].to_owned()] } else { Vec::new() },
+            linked: Default::default(),
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod rules;
 pub mod signatures;
 pub mod step;
 pub mod targets;
+pub mod vnet;
 pub mod withdrawal;
 pub mod workspace;
 

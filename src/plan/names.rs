@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// How much of the object's name a derived name keeps.
 const KEPT: usize = 20;
+/// How much a name of something with room for more keeps.
+const DERIVED: usize = 36;
 /// Letters that tell objects apart: 25 bits within one workspace and one kept name.
 const IDENTITY: usize = 5;
 /// Letters that tell our installation's names from strangers': one in 32,768 strangers' names of this very form passes.
@@ -33,6 +35,12 @@ pub fn rule_name(installation: &str, namespace: &str, name: &str) -> String {
     let body = format!("{kept}-{}", letters(&[installation, namespace, name], IDENTITY));
     let seal = letters(&[installation, &body], SEAL);
     format!("{body}{seal}")
+}
+
+/// A name that follows from `parts`, recognisable by what it keeps of `kept`: at most 45 characters, letters, digits and dashes.
+pub fn derived(kept: &str, parts: &[&str]) -> String {
+    let kept: String = kept.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(DERIVED).collect();
+    format!("{}-{}", kept.trim_end_matches('-'), letters(parts, IDENTITY + SEAL))
 }
 
 /// True if `azure_name` was derived by [`rule_name`] in this installation.

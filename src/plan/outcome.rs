@@ -79,6 +79,8 @@ reasons! {
     Available => ready("Available");
     /// Azure shows what the person decided.
     Applied => ready("Applied");
+    /// Every private endpoint is approved, and its names lead to it.
+    Attached => ready("Attached");
     /// The compute runs, or is a cluster that runs when it is needed.
     Running => ready("Running");
     /// The compute is stopped, as declared.
@@ -133,6 +135,16 @@ reasons! {
     ManagedNetworkInactive => waiting("ManagedNetworkInactive", Requeue::Slow);
     /// The workspace's managed network is not built, and its object does not build it.
     ManagedNetworkNotProvisioned => waiting("ManagedNetworkNotProvisioned", Requeue::Slow);
+    /// Private endpoints cannot lie in the subnet.
+    SubnetNotUsable => waiting("SubnetNotUsable", Requeue::Slow);
+    /// A private endpoint waits until somebody approves its connection.
+    ApprovalPending => waiting("ApprovalPending", Requeue::Slow);
+    /// The connection of a private endpoint was rejected or removed on the other side.
+    ConnectionRejected => waiting("ConnectionRejected", Requeue::Slow);
+    /// A private DNS zone, or a record in it, is missing, and somebody else makes it.
+    ZoneMissing => waiting("ZoneMissing", Requeue::Slow);
+    /// A record in a private DNS zone leads to another endpoint, and is never overwritten.
+    RecordOwned => waiting("RecordOwned", Requeue::Slow);
     /// The workspace cannot be reached privately, which the object needs.
     PrivatePathMissing => waiting("PrivatePathMissing", Requeue::Slow);
     /// The rule is for Spark, and the workspace's network is not prepared for it.

@@ -46,9 +46,11 @@ impl Request {
 pub struct Step {
     /// The request.
     pub request: Request,
-    /// What the object's namespace must be allowed to do, and on what. `None` for removing what tag or derived name proves ours,
+    /// What the object's namespace must be allowed to do, and on what. Nothing for removing what tag or derived name proves ours,
     /// which needs no grant any more.
-    pub needs: Option<(Verb, ArmId)>,
+    pub needs: Vec<(Verb, ArmId)>,
+    /// Sent only if nothing is there yet (`If-None-Match: *`), for the few providers that honour it: private DNS.
+    pub if_absent: bool,
     /// What it is for, for event and audit log: each field with what ARM had and what is wanted.
     pub why: String,
     /// What it changes, for `Observe`; left empty, the whole resource.
@@ -82,7 +84,14 @@ impl Step {
         verdict: Verdict,
     ) -> Self {
         let request = Request { method, verb, path: id.to_string(), version, id: id.to_string(), body };
-        Self { request, needs: None, why: verdict.message.clone(), changes: Vec::new(), verdict }
+        Self {
+            request,
+            needs: Vec::new(),
+            if_absent: false,
+            why: verdict.message.clone(),
+            changes: Vec::new(),
+            verdict,
+        }
     }
 
     /// POST of an action of the resource `id`; `verb` is `POST` and the action's name, which is what the intent is filed under.
@@ -100,9 +109,15 @@ impl Step {
         step
     }
 
-    /// The same, for which the namespace needs `verb` on `id`.
+    /// The same, for which the namespace also needs `verb` on `id`.
     pub fn needing(mut self, verb: Verb, id: &ArmId) -> Self {
-        self.needs = Some((verb, id.clone()));
+        self.needs.push((verb, id.clone()));
+        self
+    }
+
+    /// The same, sent only if nothing is there yet.
+    pub fn only_if_absent(mut self) -> Self {
+        self.if_absent = true;
         self
     }
 

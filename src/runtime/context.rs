@@ -177,6 +177,14 @@ impl Context {
         self.triggers.approval(key);
     }
 
+    /// Asks the object that has the private endpoint `id` to look again: something was decided on its connection.
+    pub fn tell_requester(&self, id: &str) {
+        self.indexes.stations.attachments.ask_all(|attachment| {
+            let endpoints = attachment.status.iter().flat_map(|status| &status.endpoints);
+            endpoints.into_iter().any(|endpoint| endpoint.resource_id.eq_ignore_ascii_case(id))
+        });
+    }
+
     /// Asks the policies on the resource `id`, as an object names it, to look again there: something was raised or changed.
     pub fn ask_policies_on(&self, id: &str) {
         let Ok(target) = ArmId::parse(id) else { return };

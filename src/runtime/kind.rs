@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::condition::Condition;
-use crate::api::{AmlCompute, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
+use crate::api::{
+    AmlCompute, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval, VnetAttachment,
+};
 
 /// A kind of this group.
 pub trait Kind:
@@ -66,3 +68,4 @@ kind!(OutboundRule, crate::api::outbound_rule::OutboundRuleStatus);
 kind!(PrivateEndpointApproval, crate::api::approval::PrivateEndpointApprovalStatus);
 kind!(ApprovalDecision, crate::api::decision::ApprovalDecisionStatus);
 kind!(AmlCompute, crate::api::compute::AmlComputeStatus);
+kind!(VnetAttachment, crate::api::vnet_attachment::VnetAttachmentStatus);

@@ -15,7 +15,7 @@ use super::indexes::{Indexes, age, census_of, key_of};
 use super::status::has_finalizer;
 use super::streams::Guarded;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
-use crate::api::{AmlCompute, AmlWorkspace};
+use crate::api::{AmlCompute, AmlWorkspace, VnetAttachment};
 use crate::controllers::attached::{Attached, Memory, may_attach};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
@@ -24,14 +24,16 @@ use crate::telemetry::ObjectCount;
 /// The stations of all kinds that attach to a workspace.
 #[derive(Clone)]
 pub struct Stations {
+    /// Networks.
+    pub attachments: Station<VnetAttachment>,
     /// Computes.
     pub computes: Station<AmlCompute>,
 }
 
 impl Stations {
     /// All of them.
-    pub fn all(&self) -> [&dyn AnyStation; 1] {
-        [&self.computes]
+    pub fn all(&self) -> [&dyn AnyStation; 2] {
+        [&self.attachments, &self.computes]
     }
 
     /// Asks for a look at all that attach to the workspace `key`.

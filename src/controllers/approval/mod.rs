@@ -16,6 +16,7 @@ mod votes;
 mod withdraw;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -259,11 +260,27 @@ fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Ve
                 votes: votes(policy),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
                 own_subscriptions,
+                linked: linked(context, policy, turn.target),
             });
         }
     }
     policies.sort_by(|a, b| a.key.cmp(&b.key));
     policies
+}
+
+/// The endpoints on `target` of the objects that the allow entries of `policy` link to, by the entry's place in the list. An object that is
+/// missing, unreadable, going or of another connection has none.
+fn linked(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId) -> BTreeMap<usize, Vec<ArmId>> {
+    let entries = policy.spec.allow.iter().enumerate();
+    let links = entries.filter_map(|(index, entry)| Some((index, entry.vnet_attachment_ref.as_ref()?)));
+    links
+        .map(|(index, named)| {
+            let namespace = named.namespace.clone().or_else(|| policy.namespace()).unwrap_or_default();
+            let key = ObjectKey { namespace, name: named.name.clone() };
+            let connection = &policy.spec.connection_ref.name;
+            (index, super::vnet_attachment::endpoints_on(context, &key, connection, target))
+        })
+        .collect()
 }
 
 /// True if a policy in force on `target` lets `workspace` approve its own connections there. `permits` judges one policy.

@@ -109,6 +109,7 @@ pub(super) async fn approved(turn: &Turn<'_>, policy: &PrivateEndpointApproval, 
     spend(context, page);
     let people = page.signatures.approvers(&proof.connection, &proof.endpoint).join(", ");
     context.metrics.decided("approved");
+    context.tell_requester(&proof.endpoint);
     info!(
         target: AUDIT, policy = proof.policy, generation = proof.generation, target_id = %turn.target,
         connection = proof.connection, requester = proof.endpoint, request_id = proof.request_id, rule = proof.rule, people, "approved"

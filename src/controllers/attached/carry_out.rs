@@ -13,7 +13,7 @@ use tracing::info;
 use super::{Attached, Memory, Scene, report, token};
 use crate::api::condition::rfc3339;
 use crate::api::{AmlWorkspace, AzureConnection};
-use crate::azure::client::{Accepted, Client, Priority};
+use crate::azure::client::{Accepted, Client, Priority, When};
 use crate::azure::error::ArmError;
 use crate::plan::attached::Decided;
 use crate::plan::fence::Fence;
@@ -75,10 +75,8 @@ fn select<K: Attached>(turn: &Turn<'_>, object: &K, memory: &Memory<K>, steps: V
         if occupied.contains(&step.request.id.to_ascii_lowercase()) {
             continue;
         }
-        let refused = match (turn.fence, &step.needs) {
-            (Some(fence), Some((verb, id))) => fence.allows(*verb, id).err(),
-            _ => None,
-        };
+        let refused =
+            turn.fence.and_then(|fence| step.needs.iter().find_map(|(verb, id)| fence.allows(*verb, id).err()));
         let held = refused
             .or_else(|| turn.held.clone())
             .or_else(|| memory.writes.held(&step.request, token(object), now, &turn.context.pace));
@@ -266,7 +264,9 @@ async fn send(context: &Context, step: &Step, client: &Result<Client, Verdict>) 
         _ => Method::DELETE,
     };
     let priority = if step.removes() { Priority::Urgent } else { Priority::Change };
-    let answer = client.send(method, &request.path, request.version, request.body.as_ref(), priority).await;
+    let when = if step.if_absent { When::Absent } else { When::Always };
+    let body = request.body.as_ref();
+    let answer = client.send_when(method, &request.path, request.version, body, when, priority).await;
     let outcome = match &answer {
         Ok(accepted) => format!("{}", accepted.status),
         Err(error) => error.to_string(),

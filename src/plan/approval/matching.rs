@@ -105,7 +105,13 @@ fn is_for(wanted: &[String], facts: &Facts, every: bool) -> Truth {
 }
 
 /// Whether what `entry` states in its fields holds; what its expression says comes on top.
-pub(super) fn names(entry: &AllowEntry, facts: &Facts, own_subscriptions: &[String]) -> Truth {
+/// `linked` are the endpoints of the object that it links to.
+pub(super) fn names(entry: &AllowEntry, linked: &[ArmId], facts: &Facts, own_subscriptions: &[String]) -> Truth {
+    if entry.vnet_attachment_ref.is_some() {
+        // By the full id, or not at all: whoever can make an endpoint under that id may as well change the network.
+        let is_linked = facts.private_endpoint().is_some_and(|endpoint| linked.contains(endpoint));
+        return Truth::from(is_linked).and(is_for(&entry.sub_resources, facts, true));
+    }
     // Own subscriptions alone name nobody.
     // A workspace's own connections cannot be told from others': it approves them itself, or nobody does.
     let Some(wanted) = &entry.private_endpoint else { return Truth::No };

@@ -31,6 +31,7 @@ fn policy(entry: serde_json::Value) -> Policy {
         votes: vec![],
         expired: false,
         own_subscriptions: vec![OWN.into()],
+        linked: Default::default(),
     }
 }
 

@@ -35,6 +35,7 @@ fn policy(name: &str, spec: serde_json::Value) -> Policy {
         votes: vec![],
         expired: false,
         own_subscriptions: vec![OWN.into()],
+        linked: Default::default(),
     }
 }
 
