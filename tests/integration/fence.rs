@@ -28,7 +28,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 17] = [
+const FENCED: [Field; 22] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -52,6 +52,11 @@ const FENCED: [Field; 17] = [
     field("OutboundRule.spec.privateEndpoint.resourceId", STORAGE, "reach"),
     field("AmlCompute.spec.network.subnet.resourceId", SUBNET, "reach"),
     field("AmlCompute.spec.identity.userAssignedIdentities[]", IDENTITY, "reach"),
+    field("VnetAttachment.spec.subnet.resourceId", SUBNET, "reach"),
+    field("VnetAttachment.spec.endpointsResourceGroupId", GROUP, "covers"),
+    field("VnetAttachment.spec.dns.zonesResourceGroupId", GROUP, "dns"),
+    field("VnetAttachment.spec.monitorPrivateLinkScope.resourceId", "Microsoft.Insights/privateLinkScopes", "reach"),
+    field("VnetAttachment.spec.extraTargets[].resourceId", STORAGE, "reach"),
     field("PrivateEndpointApproval.spec.target.resourceId", STORAGE, "approve"),
     field("PrivateEndpointApproval.spec.target.resourceGroupId", GROUP, "approve"),
 ];
@@ -171,6 +176,16 @@ impl World {
                 }
                 self.compute_manifest(name, &spec)
             }
+            "VnetAttachment" => {
+                let mut object = self.attachment_manifest(name, "hub", "Clients");
+                if path.contains("dns") {
+                    object["spec"]["dns"] = json!({"mode": "Managed"});
+                }
+                if path.contains("extraTargets") {
+                    object["spec"]["extraTargets"] = json!([{"subresources": ["blob"]}]);
+                }
+                object
+            }
             "OutboundRule" => self.rule_manifest(name, &json!({"privateEndpoint": {"subresource": "dfs"}})),
             _ => self.approval_manifest(),
         };
@@ -178,6 +193,8 @@ impl World {
         let mut id = self.theirs(field.type_);
         if field.type_ == GROUP {
             id = format!("/subscriptions/{}/resourceGroups/theirs", self.subscription);
+        }
+        if field.type_ == GROUP && kind == "PrivateEndpointApproval" {
             object["spec"]["target"] = json!({"resourceType": STORAGE});
         }
         if path.starts_with("spec.identity.") && kind == "AmlWorkspace" {
@@ -212,7 +229,9 @@ impl World {
             for part in path.split('.') {
                 place = match part.strip_suffix("[]") {
                     Some(list) => {
-                        place[list] = json!([null]);
+                        if place[list].is_null() {
+                            place[list] = json!([null]);
+                        }
                         &mut place[list][0]
                     }
                     None => &mut place[part],

@@ -24,6 +24,7 @@ mod index;
 mod least_rights;
 mod main_job;
 mod narrowing;
+mod networks;
 mod observing;
 mod proofs;
 mod refusals;

@@ -534,7 +534,13 @@ impl World {
 
     /// Sends a request to ARM with the operator's identity, as somebody at a shell would.
     pub(crate) async fn shell(&self, method: reqwest::Method, path: &str, body: Option<&Value>) {
-        let version = if path.contains("/Microsoft.Storage/") { "2023-05-01" } else { "2025-12-01" };
+        let versions = [
+            ("/Microsoft.Storage/", "2023-05-01"),
+            ("/Microsoft.Network/privateDnsZones/", "2024-06-01"),
+            ("/Microsoft.Network/", "2024-05-01"),
+        ];
+        let version =
+            versions.iter().find(|(type_, _)| path.contains(type_)).map_or("2025-12-01", |(_, version)| version);
         loop {
             let (status, answer) = self.ask_azure(method.clone(), path, version, body).await;
             // Another operation may be under way; a person would try again too.
@@ -588,6 +594,11 @@ impl World {
     /// Removes a rule behind the operator's back.
     pub(crate) async fn lose_rule(&self, name: &str) {
         self.shell(reqwest::Method::DELETE, &format!("{}/outboundRules/{name}", self.workspace_id()), None).await;
+    }
+
+    /// Removes something behind the operator's back.
+    pub(crate) async fn delete_in_azure(&self, path: &str) {
+        self.shell(reqwest::Method::DELETE, path, None).await;
     }
 
     /// Writes an FQDN rule behind the operator's back.
