@@ -151,6 +151,8 @@ fn kubectl_get_shows_what_people_look_for() {
             ["OutboundRule", "Ready Status Type Destination Age", "Workspace Message"],
             ["PrivateEndpointApproval", "Ready Status Approved Pending Unmatched Age", "Target Group Targets Message"],
             ["ApprovalDecision", "Ready Status Policy Decision Approver Age", "Endpoint Message"],
+            ["VnetAttachment", "Ready Status Role Endpoints DNS Age", "Workspace Message"],
+            ["AmlCompute", "Ready Status Type Size Nodes Isolated Age", "Workspace Message"],
         ]
     );
 }
@@ -178,6 +180,8 @@ fn kinds_are_found_under_the_names_people_type() {
             "outboundrules amlor aml,azure Namespaced",
             "privateendpointapprovals amlpea aml,azure Namespaced",
             "approvaldecisions amlpead aml,azure Namespaced",
+            "vnetattachments amlvnet aml,azure Namespaced",
+            "amlcomputes amlc aml,azure Namespaced",
         ]
     );
 }

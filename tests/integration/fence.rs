@@ -178,6 +178,8 @@ impl World {
             }
             "VnetAttachment" => {
                 let mut object = self.attachment_manifest(name, "hub", "Clients");
+                let subnet = format!("{}/subnets/endpoints", self.id("Microsoft.Network/virtualNetworks", "hub"));
+                object["spec"]["subnet"]["resourceId"] = json!(subnet);
                 if path.contains("dns") {
                     object["spec"]["dns"] = json!({"mode": "Managed"});
                 }

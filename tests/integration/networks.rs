@@ -12,7 +12,7 @@ const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
 impl World {
     /// A world with two networks, and with everything that a workspace depends on closed to the internet.
     pub(crate) async fn with_networks() -> Self {
-        let world = Self::seeded(settings(), |seed, subscription| {
+        Self::seeded(settings(), |seed, subscription| {
             let id = |type_: &str, name: &str| {
                 format!("/subscriptions/{subscription}/resourceGroups/rg/providers/{type_}/{name}")
             };
@@ -39,8 +39,7 @@ impl World {
                 }
             }
         })
-        .await;
-        world
+        .await
     }
 
     /// ARM id of a network.
