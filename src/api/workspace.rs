@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{
     Acknowledgement, Adoption, ConnectionRef, DeletionPolicy, Drift, ManagementPolicy, MissingRole, NamespaceSelector,
-    WouldWrite,
+    WouldWrite, words_of_fields,
 };
 use super::condition::Condition;
 use super::operation::Operation;
 
 mod identity;
 mod network;
+mod profile;
 mod resources;
 
 pub use identity::{Encryption, Identity, IdentityType};
@@ -22,6 +23,7 @@ pub use network::{
     DefaultAction, FirewallSku, IsolationMode, ManagedNetwork, NetworkAcls, Provision, ProvisionWhen,
     PublicNetworkAccess,
 };
+pub use profile::{EffectiveNetwork, Profile};
 pub use resources::{AssociatedResources, Hub, OnSoftDeleted, SystemDatastoresAuthMode, WorkspaceKind};
 
 /// One Azure Machine Learning workspace: who it is, what it depends on, how it is isolated.
@@ -51,6 +53,7 @@ pub use resources::{AssociatedResources, Hub, OnSoftDeleted, SystemDatastoresAut
     validation = Rule::new("has(self.spec.azureName) || self.metadata.name.matches('^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$')").message("metadata.name becomes the workspace's name in Azure, which takes 3 to 33 letters, digits, - and _: choose another, or set spec.azureName"),
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = words_of_fields)]
 #[x_kube(
     validation = Rule::new("has(self.azureName) == has(oldSelf.azureName) && (!has(self.azureName) || self.azureName == oldSelf.azureName)").message("azureName cannot change: delete this object (Azure keeps the workspace by default) and create another"),
     validation = Rule::new("self.subscriptionId == oldSelf.subscriptionId && self.resourceGroup == oldSelf.resourceGroup").message("subscriptionId and resourceGroup cannot change: they say which workspace this is. Delete this object (Azure keeps the workspace by default) and create another"),
@@ -59,7 +62,10 @@ pub use resources::{AssociatedResources, Hub, OnSoftDeleted, SystemDatastoresAut
     validation = Rule::new("!has(self.hub) || !has(oldSelf.hub) || self.hub == oldSelf.hub").message("hub cannot change: a project stays in its hub. Delete this object (Azure keeps the workspace by default) and create another"),
     validation = Rule::new("!has(self.hbiWorkspace) || !has(oldSelf.hbiWorkspace) || self.hbiWorkspace == oldSelf.hbiWorkspace").message("hbiWorkspace cannot change: Azure takes it at creation only"),
     validation = Rule::new("!has(self.enableDataIsolation) || !has(oldSelf.enableDataIsolation) || self.enableDataIsolation == oldSelf.enableDataIsolation").message("enableDataIsolation cannot change: Azure takes it at creation only"),
-    validation = Rule::new("has(self.kind) && self.kind == 'Project' ? has(self.hub) && !has(self.managedNetwork) && !has(self.associatedResources) && !has(self.encryption) : !has(self.hub) && has(self.managedNetwork) && has(self.associatedResources)").message("a workspace of kind Project has a hub and takes managedNetwork, associatedResources and encryption from it; every other kind has managedNetwork and associatedResources of its own and no hub"),
+    validation = Rule::new("has(self.kind) && self.kind == 'Project' ? has(self.hub) && !has(self.managedNetwork) && !has(self.associatedResources) && !has(self.encryption) : !has(self.hub) && (has(self.managedNetwork) || has(self.profile)) && has(self.associatedResources)").message("a workspace of kind Project has a hub and takes managedNetwork, associatedResources and encryption from it; every other kind has managedNetwork (or a profile) and associatedResources of its own and no hub"),
+    validation = Rule::new("has(self.publicNetworkAccess) || has(self.profile)").message("publicNetworkAccess: required, unless a profile sets it: Disabled, or Enabled to let the internet reach the workspace"),
+    validation = Rule::new("!has(self.managedNetwork) || has(self.managedNetwork.isolationMode) || has(self.profile)").message("managedNetwork.isolationMode: required, unless a profile sets it"),
+    validation = Rule::new("!has(self.profile) || self.profile != 'Public' || !has(self.managedNetwork) || has(self.managedNetwork.isolationMode) || !has(self.managedNetwork.provision) || self.managedNetwork.provision.when == 'Never'").message("managedNetwork.provision: with profile: Public there is no managed network to provision; leave it out, or give an isolationMode"),
     validation = Rule::new("!has(self.azureName) || (has(self.adoption) && self.adoption != 'Never') || !has(self.deletionPolicy) || self.deletionPolicy == 'Retain'").message("deletionPolicy: Delete with an explicit azureName needs adoption: IfMatching or Always, since the name may be somebody else's"),
 )]
 pub struct AmlWorkspaceSpec {
@@ -83,17 +89,25 @@ pub struct AmlWorkspaceSpec {
     pub location: String,
     /// The workspace's own identity in Azure.
     pub identity: Identity,
-    /// Whether the workspace can be reached from the internet. Opening it needs the grant's
+    /// Sets what is left out of the fields that decide about the network: `publicNetworkAccess` and `managedNetwork.isolationMode`.
+    /// `Private` is `Disabled` and `AllowOnlyApprovedOutbound`, `SecuredResources` is `Enabled` and `AllowInternetOutbound`, `Public`
+    /// is `Enabled` and `Disabled`. Any field that is given overrides it; `status.effective` shows what it comes to. Grants and
+    /// acknowledgements are needed all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// Whether the workspace can be reached from the internet; required, unless `profile` sets it. Opening it needs the grant's
     /// `egress.publicNetworkAccess: Enabled` and the acknowledgement `PublicNetworkAccess`.
-    pub public_network_access: PublicNetworkAccess,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public_network_access: Option<PublicNetworkAccess>,
     /// From which addresses the workspace can be reached while `publicNetworkAccess` is `Enabled`; left out, Azure's own list is left
     /// alone (a new workspace lets in every address). With `defaultAction: Deny` the acknowledgement is
     /// `{door: PublicNetworkAccess, value: SelectedAddresses}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_acls: Option<NetworkAcls>,
-    /// The network that Azure manages for the workspace. Required, except for a `Project`, which lives in its hub's network.
+    /// The network that Azure manages for the workspace. Required, unless `profile` is given, except for a `Project`, which lives in its
+    /// hub's network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub managed_network: Option<ManagedNetwork>,
+    managed_network: Option<ManagedNetwork>,
     /// What the workspace stores its data, secrets and telemetry in. Required, except for a `Project`, which has its hub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub associated_resources: Option<AssociatedResources>,
@@ -170,15 +184,19 @@ pub struct AmlWorkspaceSpec {
     pub acknowledge: Vec<Acknowledgement>,
 }
 
-impl AmlWorkspaceSpec {
-    /// The isolation mode. A project has no network of its own, which is what ARM calls `Disabled`.
-    pub fn isolation_mode(&self) -> IsolationMode {
-        self.managed_network.as_ref().map_or(IsolationMode::Disabled, |network| network.isolation_mode)
-    }
+/// The fields that a profile sets where they are left out, as the manifest has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Stated<'a> {
+    /// Whether the workspace can be reached from the internet.
+    pub public_network_access: Option<PublicNetworkAccess>,
+    /// Its managed network.
+    pub managed_network: Option<&'a ManagedNetwork>,
+}
 
-    /// The SKU of the firewall, as declared.
-    pub fn firewall_sku(&self) -> Option<FirewallSku> {
-        self.managed_network.as_ref()?.firewall_sku
+impl AmlWorkspaceSpec {
+    /// What the manifest states, for [`crate::plan::effective`] alone: everybody else asks what it comes to.
+    pub fn stated(&self) -> Stated<'_> {
+        Stated { public_network_access: self.public_network_access, managed_network: self.managed_network.as_ref() }
     }
 
     /// What it is.
@@ -264,6 +282,9 @@ pub struct AmlWorkspaceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub principal_id: Option<String>,
+    /// What the fields that decide about the network come to, with what `spec.profile` sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<EffectiveNetwork>,
     /// Isolation mode as ARM shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -14,6 +14,7 @@ use crate::azure::machine_learning::Workspace;
 
 use super::attached::{Decided, Farewell, Policies, Site};
 use super::difference::{Comparison, Difference, Mend};
+use super::effective::Effective;
 use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Origin};
 use super::step::Step;
@@ -55,7 +56,7 @@ pub fn check(spec: &AmlComputeSpec, site: &Site<'_>, id: &ArmId) -> Result<(), V
         site.fence.allows(Verb::Reach, &named)?;
     }
     let workspace = &site.workspace.spec;
-    let isolated = workspace.isolation_mode() != IsolationMode::Disabled;
+    let isolated = Effective::of(workspace).isolation_mode() != IsolationMode::Disabled;
     if let Some(subnet) = spec.subnet() {
         if isolated {
             return Err(invalid(
@@ -154,8 +155,8 @@ pub fn managed_network_ready(site: &Site<'_>, shown: &Workspace) -> Result<(), V
     if shown.network_active() {
         return Ok(());
     }
-    let network = site.workspace.spec.managed_network.as_ref();
-    let when = network.and_then(|network| network.provision.as_ref()).map(|provision| provision.when);
+    let effective = Effective::of(&site.workspace.spec);
+    let when = effective.provision().map(|provision| provision.when);
     if when == Some(ProvisionWhen::Never) {
         return Err(Verdict::new(
             Reason::ManagedNetworkNotProvisioned,

@@ -12,6 +12,7 @@ pub mod cover;
 pub mod decisions;
 pub mod destination;
 pub mod difference;
+pub mod effective;
 pub mod fence;
 #[cfg(test)]
 mod histories;

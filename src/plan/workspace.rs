@@ -12,6 +12,7 @@ use crate::azure::machine_learning::{OutboundRule, Workspace};
 
 pub use super::difference::Difference;
 use super::difference::Mend;
+use super::effective::Effective;
 use super::fence::Fence;
 use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Origin, Owner, claim};
@@ -100,7 +101,8 @@ fn absent(input: WorkspaceInput<'_>) -> WorkspacePlan {
     let granted = |verb| if observes { Ok(()) } else { fence.allows(verb, id) };
     let on_soft_deleted = spec.on_soft_deleted.unwrap_or_default();
     let purges = soft_deleted && on_soft_deleted == OnSoftDeleted::Purge;
-    let allowed = granted(Verb::Create).and_then(|()| doors::public(spec)).and_then(|()| {
+    let effective = Effective::of(spec);
+    let allowed = granted(Verb::Create).and_then(|()| doors::public(spec, &effective)).and_then(|()| {
         if purges { granted(Verb::Delete).and_then(|()| doors::purge(spec, id.name())) } else { Ok(()) }
     });
     if let Err(verdict) = allowed {
@@ -109,7 +111,7 @@ fn absent(input: WorkspaceInput<'_>) -> WorkspacePlan {
     let tags = Tags::new(spec, None, true).laid(Some(&owner.tag(Origin::Created)));
     let recovers = soft_deleted && on_soft_deleted == OnSoftDeleted::Recover;
     // With `Stop` the creation is asked for again, late: whoever purges the deleted workspace need not tell anybody.
-    let write = if purges { Write::Purge } else { Write::Create(creation(spec, hub, tags, recovers)) };
+    let write = if purges { Write::Purge } else { Write::Create(creation(spec, &effective, hub, tags, recovers)) };
     WorkspacePlan::writing(write, Vec::new(), Vec::new())
 }
 
@@ -126,7 +128,8 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
         return WorkspacePlan::blocked(Verdict::new(Reason::Updating, format!("Azure shows the workspace as {state}")));
     }
     let ours = tag.is_some_and(|tag| owner.is(tag));
-    let mut differences = compare(spec, hub, observed, ours);
+    let effective = Effective::of(spec);
+    let mut differences = compare(spec, &effective, hub, observed, ours);
     let fixed = differences.iter().find_map(|difference| match &difference.mend {
         Mend::Never(why) => Some((difference, why)),
         _ => None,
@@ -143,8 +146,8 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
         );
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
     }
-    let doors = Doors { spec, observed, rules, computes };
-    let builds = provision(spec, observed, input.wanted);
+    let doors = Doors { spec, effective: &effective, observed, rules, computes };
+    let builds = provision(&effective, observed, input.wanted);
     let taken = match claim {
         Claim::TakeIfMatching(_) if !differences.is_empty() || builds.is_some() => {
             let verdict = not_matching(&differences, builds.is_some());
@@ -170,7 +173,7 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
     } else if let Some(verdict) = closed {
         return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
     } else if observed.has_failed() {
-        Some(mend(input, observed, laid()))
+        Some(mend(input, &effective, observed, laid()))
     } else if builds.is_some() {
         if let Err(verdict) = doors.building() {
             return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
@@ -185,17 +188,17 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
         }
         return WorkspacePlan::writing(write, differences, sent);
     }
-    WorkspacePlan { rules_may_change: true, differences, ..WorkspacePlan::blocked(secured(spec)) }
+    WorkspacePlan { rules_may_change: true, differences, ..WorkspacePlan::blocked(secured(spec, &effective)) }
 }
 
-fn secured(spec: &AmlWorkspaceSpec) -> Verdict {
+fn secured(spec: &AmlWorkspaceSpec, effective: &Effective) -> Verdict {
     let some = spec.network_acls.as_ref().is_some_and(|acls| acls.default_action == DefaultAction::Deny);
-    let public = match spec.public_network_access {
+    let public = match effective.public_network_access {
         PublicNetworkAccess::Disabled => "off",
         PublicNetworkAccess::Enabled if some => "ON for selected addresses",
         PublicNetworkAccess::Enabled => "ON",
     };
-    let isolation = match &spec.managed_network {
+    let isolation = match &effective.network {
         Some(network) => format!("isolation mode {}", network.isolation_mode.as_str()),
         None => "in its hub's network".to_owned(),
     };
@@ -245,10 +248,10 @@ fn update(sent: &[Difference], rules: &[OutboundRule], laid: impl Fn() -> Map<St
 }
 
 /// The write that brings a workspace whose last change failed, but that is as declared, back to life.
-fn mend(input: WorkspaceInput<'_>, observed: &Workspace, tags: Map<String, Value>) -> Write {
+fn mend(input: WorkspaceInput<'_>, effective: &Effective, observed: &Workspace, tags: Map<String, Value>) -> Write {
     if observed.properties.workspace_id.is_none() {
         // It never came to be: the creating PUT again is the documented way to mend it.
-        Write::Create(creation(input.spec, input.hub, tags, false))
+        Write::Create(creation(input.spec, effective, input.hub, tags, false))
     } else {
         // A PUT would take away what is not declared, such as its rules. A change that changes nothing makes Azure try anew.
         Write::Update(json!({ "tags": tags }))
@@ -256,9 +259,8 @@ fn mend(input: WorkspaceInput<'_>, observed: &Workspace, tags: Map<String, Value
 }
 
 /// What builds the network, or the part of it that is missing.
-fn provision(spec: &AmlWorkspaceSpec, observed: &Workspace, wanted: bool) -> Option<Write> {
-    let network = spec.managed_network.as_ref().filter(|network| network.isolation_mode != IsolationMode::Disabled)?;
-    let provision = network.provision.as_ref()?;
+fn provision(effective: &Effective, observed: &Workspace, wanted: bool) -> Option<Write> {
+    let provision = effective.provision().filter(|_| effective.isolation_mode() != IsolationMode::Disabled)?;
     let active = observed.network_active();
     let missing = !active || (provision.include_spark && !observed.spark_ready());
     let builds = match provision.when {

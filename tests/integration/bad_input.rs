@@ -277,12 +277,26 @@ async fn wrong_workspaces_are_refused_with_the_way_out() {
             wrong(
                 "public access left open",
                 without(&right, "spec.publicNetworkAccess"),
-                &["spec.publicNetworkAccess", "Required"],
+                &["publicNetworkAccess: required, unless a profile sets it"],
             ),
             wrong(
                 "isolation left open",
                 without(&right, "spec.managedNetwork.isolationMode"),
-                &["spec.managedNetwork.isolationMode", "Required"],
+                &["managedNetwork.isolationMode: required, unless a profile sets it"],
+            ),
+            wrong(
+                "a profile that there is not",
+                change("spec.profile", "Secret".into()),
+                &["spec.profile", "SecuredResources", "Private"],
+            ),
+            wrong(
+                "provisioning of what a profile leaves out",
+                with(
+                    &without(&right, "spec.managedNetwork.isolationMode"),
+                    "spec.profile",
+                    "Public".into(),
+                ),
+                &["managedNetwork.provision", "profile: Public", "give an isolationMode"],
             ),
             wrong(
                 "storage whose id holds a query",
@@ -292,7 +306,7 @@ async fn wrong_workspaces_are_refused_with_the_way_out() {
             wrong(
                 "no managed network",
                 without(&right, "spec.managedNetwork"),
-                &["every other kind has managedNetwork and associatedResources of its own"],
+                &["every other kind has managedNetwork (or a profile) and associatedResources of its own"],
             ),
             wrong(
                 "a project with a network of its own",
@@ -677,6 +691,7 @@ async fn right_manifests_are_accepted() {
         "spec.hub",
         json!({"workspaceRef": {"name": "hub", "namespace": "platform"}}),
     );
+    let bare = without(&without(&workspace, "spec.managedNetwork"), "spec.publicNetworkAccess");
     let named = with(&of_workspace("metadata.name", "fraud.eu".into()), "spec.azureName", "Fraud_EU-1".into());
     let tag = |ports: &str| {
         let destination = json!({"serviceTag": {"tag": "Storage.WestEurope", "protocol": "*", "portRanges": ports}});
@@ -701,6 +716,8 @@ async fn right_manifests_are_accepted() {
             ("a name of its own in Azure", named),
             ("no managed network", of_workspace("spec.managedNetwork", json!({"isolationMode": "Disabled"}))),
             ("a project", project),
+            ("a profile and nothing else", with(&bare, "spec.profile", "Private".into())),
+            ("a profile with an exception", with(&workspace, "spec.profile", "Public".into())),
             (
                 "addresses",
                 of_workspace(

@@ -88,7 +88,7 @@ async fn kubectl_explain_reads_like_documentation() {
                 "The network that Azure manages",
                 "cannot be taken back",
                 "Azure Firewall",
-                "-required-",
+                "required, unless",
                 "enum: Disabled",
             ],
         ),

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::common::words_of_fields;
+
 /// Whether the workspace can be reached from the internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PublicNetworkAccess {
@@ -94,17 +96,26 @@ impl IsolationMode {
 /// The network that Azure manages for the workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.isolationMode != 'Disabled' || !has(self.provision) || self.provision.when == 'Never'").message("managedNetwork.provision: there is nothing to provision with isolationMode: Disabled; leave it out"))]
+#[schemars(transform = words_of_fields)]
+#[x_kube(validation = Rule::new("!has(self.isolationMode) || self.isolationMode != 'Disabled' || !has(self.provision) || self.provision.when == 'Never'").message("managedNetwork.provision: there is nothing to provision with isolationMode: Disabled; leave it out"))]
 pub struct ManagedNetwork {
-    /// How outgoing traffic is treated. Going from `Disabled` to a stricter mode, or from `AllowInternetOutbound` to
-    /// `AllowOnlyApprovedOutbound`, cannot be taken back.
-    pub isolation_mode: IsolationMode,
+    /// How outgoing traffic is treated; required, unless `spec.profile` sets it. Going from `Disabled` to a stricter mode, or from
+    /// `AllowInternetOutbound` to `AllowOnlyApprovedOutbound`, cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    isolation_mode: Option<IsolationMode>,
     /// SKU of the Azure Firewall that the first FQDN rule starts; left out, Azure chooses (`Standard`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall_sku: Option<FirewallSku>,
     /// When the network is built; left out, Azure builds it with the first compute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provision: Option<Provision>,
+}
+
+impl ManagedNetwork {
+    /// The isolation mode as the manifest has it, for [`crate::plan::effective`] alone.
+    pub fn isolation_mode(&self) -> Option<IsolationMode> {
+        self.isolation_mode
+    }
 }
 
 /// SKU of the Azure Firewall that the first FQDN rule starts: `Basic` or `Standard`; left out, Azure takes `Standard`. It costs

@@ -14,6 +14,7 @@ use crate::azure::machine_learning::Workspace;
 use crate::controllers::removals;
 use crate::plan::admission::{Applicant, Host, entitled, wanted};
 use crate::plan::breaker::Breaker;
+use crate::plan::effective::Effective;
 use crate::plan::fence::Fence;
 use crate::plan::names::rule_name;
 use crate::plan::rule_body::RuleBody;
@@ -178,9 +179,8 @@ fn judged<T>(
     let namespace = rule.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let own = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    let network = workspace.spec.managed_network.as_ref();
-    let provision = network.and_then(|network| network.provision.as_ref());
-    let declared = provision.is_some_and(|provision| provision.include_spark);
+    let effective = Effective::of(&workspace.spec);
+    let declared = effective.provision().is_some_and(|provision| provision.include_spark);
     let applicant =
         Applicant { namespace: &namespace, spec: &rule.spec, admitted: admits(workspace, rule, &labels), fence: &own };
     let host = Host {
@@ -188,7 +188,7 @@ fn judged<T>(
         name: &workspace.name_any(),
         id,
         fence,
-        isolation: workspace.spec.isolation_mode(),
+        isolation: effective.isolation_mode(),
         project: workspace.spec.kind() == WorkspaceKind::Project,
         spark: declared || seen.workspace.as_ref().is_some_and(Workspace::spark_ready),
     };
@@ -278,7 +278,7 @@ fn plan_declared(
     };
     let policy = workspace.spec.outbound_rules.clone().unwrap_or_default();
     let exclusive = (policy.ownership == Some(RuleOwnership::Exclusive)).then(|| named(&workspace.spec.acknowledge));
-    let sku = workspace.spec.firewall_sku().map_or("Standard", |sku| sku.as_str());
+    let sku = Effective::of(&workspace.spec).firewall_sku().map_or("Standard", |sku| sku.as_str());
     let opened = acknowledged(&workspace.spec.acknowledge, Door::AzureFirewall, sku);
     let input = RulesInput {
         installation: &turn.context.installation,

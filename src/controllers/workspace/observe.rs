@@ -8,6 +8,7 @@ use crate::api::workspace::IsolationMode;
 use crate::api::{AmlWorkspace, OWNER_TAG};
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::{ADDRESSES_API_VERSION, API_VERSION, OutboundRule, Workspace};
+use crate::plan::effective::Effective;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::indexes::{key_of, workspace_id};
 
@@ -72,7 +73,7 @@ async fn rules(turn: &Turn<'_>) -> Result<Vec<OutboundRule>, Verdict> {
 /// True if the declaration switches the managed network on, which leaves existing computes outside.
 fn isolates(workspace: &AmlWorkspace, shown: &Workspace) -> bool {
     let off = IsolationMode::Disabled;
-    shown.isolation_mode().eq_ignore_ascii_case(off.as_str()) && workspace.spec.isolation_mode() != off
+    shown.isolation_mode().eq_ignore_ascii_case(off.as_str()) && Effective::of(&workspace.spec).isolation_mode() != off
 }
 
 /// The names of the workspace's computes; `None` without the right to list them, which nothing else needs.

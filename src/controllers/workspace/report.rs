@@ -14,6 +14,7 @@ use crate::api::common::{Drift, WouldWrite};
 use crate::api::condition::{ConditionDraft, ConditionStatus, READY, find, rfc3339};
 use crate::api::workspace::{AmlWorkspaceStatus, ProvisionWhen};
 use crate::azure::machine_learning::Workspace;
+use crate::plan::effective::Effective;
 use crate::plan::outcome::Requeue;
 use crate::plan::rules::RulesPlan;
 use crate::plan::workspace::WorkspacePlan;
@@ -93,6 +94,7 @@ impl Report {
         let mut status = AmlWorkspaceStatus {
             drift: previous.drift.clone(),
             operations: memory.operations.clone(),
+            effective: Some(Effective::of(&workspace.spec).shown()),
             ..AmlWorkspaceStatus::default()
         };
         let mut more = Vec::new();
@@ -245,8 +247,9 @@ fn isolated_since(previous: &AmlWorkspaceStatus, shown: &Workspace, now: jiff::T
 
 fn network(workspace: &AmlWorkspace, shown: &Workspace, verdict: &Verdict) -> Option<ConditionDraft> {
     // A project's network is its hub's, whose object speaks of it.
-    let network = workspace.spec.managed_network.as_ref()?;
-    let when = network.provision.as_ref().map(|provision| provision.when);
+    let effective = Effective::of(&workspace.spec);
+    effective.network.as_ref()?;
+    let when = effective.provision().map(|provision| provision.when);
     let (holds, reason, message) = if shown.network_active() {
         (true, "Active", "the managed network is built")
     } else if shown.isolation_mode().eq_ignore_ascii_case("Disabled") {

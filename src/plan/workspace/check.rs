@@ -4,6 +4,7 @@ use crate::api::common::DeletionPolicy;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::workspace::{AmlWorkspaceSpec, Encryption, WorkspaceKind};
+use crate::plan::effective::Effective;
 use crate::plan::fence::Fence;
 use crate::plan::outcome::{Reason, Verdict};
 
@@ -15,11 +16,12 @@ use super::tags;
 /// With the verdict to report.
 pub fn check(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, id: &ArmId, fence: &Fence<'_>) -> Result<(), Verdict> {
     fence.allows_reading(id)?;
+    let effective = Effective::of(spec);
     if spec.kind() != WorkspaceKind::Project {
         // A project lives in its hub's network, whose object answers for it.
-        fence.allows_isolation(id, spec.isolation_mode())?;
+        fence.allows_isolation(id, effective.isolation_mode())?;
     }
-    fence.allows_public_access(id, spec.public_network_access)?;
+    fence.allows_public_access(id, effective.public_network_access)?;
     let encryption = spec.encryption.iter().flat_map(|encryption| {
         let vault = ("encryption.keyVault", encryption.key_vault.resource_id.as_str());
         let reader = encryption.user_assigned_identity.as_deref();

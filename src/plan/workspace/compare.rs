@@ -8,6 +8,7 @@ use crate::api::ids::ArmId;
 use crate::api::workspace::{AmlWorkspaceSpec, Encryption, IsolationMode, NetworkAcls};
 use crate::azure::machine_learning::Workspace;
 use crate::plan::difference::{Comparison, Difference, Mend};
+use crate::plan::effective::Effective;
 
 use super::creation::{addresses, identity};
 use super::tags::Tags;
@@ -27,7 +28,13 @@ const AT_CREATION: Mend = Mend::Never("Azure takes it at creation only");
 
 /// Compares each declared field with what ARM shows, as ARM compares them. What is not declared is not looked at. `ours` says whether
 /// the workspace carries this object's owner tag.
-pub fn compare(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, observed: &Workspace, ours: bool) -> Vec<Difference> {
+pub fn compare(
+    spec: &AmlWorkspaceSpec,
+    effective: &Effective,
+    hub: Option<&ArmId>,
+    observed: &Workspace,
+    ours: bool,
+) -> Vec<Difference> {
     let shown = &observed.properties;
     let mut found = Comparison::default();
     let region: Option<String> =
@@ -42,7 +49,7 @@ pub fn compare(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, observed: &Workspac
         found.word("properties.hubResourceId", shown.hub_resource_id.as_deref(), hub.as_str(), mend);
     }
     resources(spec, observed, &mut found);
-    access(spec, observed, &mut found);
+    access(spec, effective, observed, &mut found);
     who(spec, observed, &mut found);
     text(
         &mut found,
@@ -96,9 +103,9 @@ fn resources(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparis
 }
 
 /// How it is reached, and what it may reach.
-fn access(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparison) {
+fn access(spec: &AmlWorkspaceSpec, effective: &Effective, observed: &Workspace, found: &mut Comparison) {
     let shown = &observed.properties;
-    let access = spec.public_network_access.as_str();
+    let access = effective.public_network_access.as_str();
     // A workspace that says nothing is open: that is the service's default.
     let open = shown.public_network_access.as_deref().unwrap_or("Enabled");
     let patch = Mend::Patch(property("publicNetworkAccess", access));
@@ -111,7 +118,7 @@ fn access(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparison)
             found.note("properties.networkAcls", Some(&now), &words, patch);
         }
     }
-    let Some(network) = &spec.managed_network else { return };
+    let Some(network) = &effective.network else { return };
     let mode = network.isolation_mode.as_str();
     let patch = Mend::Patch(property("managedNetwork", json!({ "isolationMode": mode })));
     found.word("properties.managedNetwork.isolationMode", Some(observed.isolation_mode()), mode, patch);

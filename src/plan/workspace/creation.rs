@@ -4,20 +4,27 @@ use serde_json::{Map, Value, json};
 
 use crate::api::ids::ArmId;
 use crate::api::workspace::{AmlWorkspaceSpec, DefaultAction, NetworkAcls, PublicNetworkAccess};
+use crate::plan::effective::Effective;
 
 /// The member by which a creation asks for the deleted workspace that Azure keeps. Microsoft's own client sends it, with versions
 /// that do not declare it (azure-ai-ml 1.35).
 const RECOVER: &str = "allowRecoverSoftDeletedWorkspace";
 
 /// The body of the creating PUT, with all of `tags`. `recover` asks for the deleted workspace of that name.
-pub(super) fn creation(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, tags: Map<String, Value>, recover: bool) -> Value {
-    let mut properties = json!({ "publicNetworkAccess": first_access(spec).as_str() });
+pub(super) fn creation(
+    spec: &AmlWorkspaceSpec,
+    effective: &Effective,
+    hub: Option<&ArmId>,
+    tags: Map<String, Value>,
+    recover: bool,
+) -> Value {
+    let mut properties = json!({ "publicNetworkAccess": first_access(spec, effective).as_str() });
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             properties[name] = value;
         }
     };
-    if let Some(network) = &spec.managed_network {
+    if let Some(network) = &effective.network {
         let mut member = json!({ "isolationMode": network.isolation_mode.as_str() });
         if let Some(sku) = network.firewall_sku {
             member["firewallSku"] = sku.as_str().into();
@@ -49,9 +56,9 @@ pub(super) fn creation(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, tags: Map<S
 
 /// A list of addresses can only be given once the workspace exists (Microsoft: "Configure a private endpoint for a workspace"), so
 /// that one which shall be open to some is created closed, and never open to all.
-fn first_access(spec: &AmlWorkspaceSpec) -> PublicNetworkAccess {
+fn first_access(spec: &AmlWorkspaceSpec, effective: &Effective) -> PublicNetworkAccess {
     let some = spec.network_acls.as_ref().is_some_and(|acls| acls.default_action == DefaultAction::Deny);
-    if some { PublicNetworkAccess::Disabled } else { spec.public_network_access }
+    if some { PublicNetworkAccess::Disabled } else { effective.public_network_access }
 }
 
 fn encryption(spec: &AmlWorkspaceSpec) -> Option<Value> {

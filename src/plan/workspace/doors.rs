@@ -9,6 +9,7 @@ use crate::plan::outcome::{Reason, Verdict};
 use crate::plan::rule_body::RuleBody;
 
 use crate::plan::difference::Difference;
+use crate::plan::effective::Effective;
 
 /// How many computes a message names.
 const NAMED: usize = 10;
@@ -25,8 +26,8 @@ fn closed(door: Door, value: &str, cost: &str) -> Verdict {
 ///
 /// # Errors
 /// With the verdict that asks for the word.
-pub(super) fn public(spec: &AmlWorkspaceSpec) -> Result<(), Verdict> {
-    if spec.public_network_access == PublicNetworkAccess::Disabled {
+pub(super) fn public(spec: &AmlWorkspaceSpec, effective: &Effective) -> Result<(), Verdict> {
+    if effective.public_network_access == PublicNetworkAccess::Disabled {
         return Ok(());
     }
     let said = |value| acknowledged(&spec.acknowledge, Door::PublicNetworkAccess, value);
@@ -65,6 +66,8 @@ pub(super) fn purge(spec: &AmlWorkspaceSpec, name: &str) -> Result<(), Verdict> 
 pub(super) struct Doors<'a> {
     /// What is declared.
     pub(super) spec: &'a AmlWorkspaceSpec,
+    /// What that comes to.
+    pub(super) effective: &'a Effective,
     /// What ARM shows.
     pub(super) observed: &'a Workspace,
     /// Its rules.
@@ -84,9 +87,9 @@ impl Doors<'_> {
     /// With the verdict that asks for the word, or says that no word opens it.
     pub(super) fn of(&self, difference: &Difference) -> Result<(), Verdict> {
         match difference.field.as_ref() {
-            "properties.publicNetworkAccess" => public(self.spec),
+            "properties.publicNetworkAccess" => public(self.spec, self.effective),
             // From selected addresses to all of them is a way to the internet too.
-            "properties.networkAcls" if self.opens_to_all() => public(self.spec),
+            "properties.networkAcls" if self.opens_to_all() => public(self.spec, self.effective),
             "properties.managedNetwork.isolationMode" => self.isolation(),
             // The SKU's change sends the mode along.
             "properties.managedNetwork.firewallSku" => self.isolation().and_then(|()| self.firewall_sku()),
@@ -106,7 +109,7 @@ impl Doors<'_> {
     }
 
     fn sku(&self) -> &'static str {
-        self.spec.firewall_sku().map_or("Standard", FirewallSku::as_str)
+        self.effective.firewall_sku().map_or("Standard", FirewallSku::as_str)
     }
 
     /// Another SKU is another price, once there is a firewall: that is, an FQDN rule.
@@ -153,7 +156,7 @@ impl Doors<'_> {
     }
 
     fn isolation(&self) -> Result<(), Verdict> {
-        let wanted = self.spec.isolation_mode();
+        let wanted = self.effective.isolation_mode();
         let found = self.observed.isolation_mode();
         if found.eq_ignore_ascii_case(wanted.as_str()) {
             return Ok(());

@@ -123,7 +123,9 @@ fn spec() -> impl Strategy<Value = AmlWorkspaceSpec> {
         option::of(select(vec!["old", "new"])),
         option::of(select(vec!["images"])),
     );
-    (guarded, free).prop_map(|(guarded, free)| {
+    // A profile, and which of the fields that it sets are left to it.
+    let profile = option::of((select(vec!["Public", "SecuredResources", "Private"]), any::<bool>(), any::<bool>()));
+    (guarded, free, profile).prop_map(|(guarded, free, profile)| {
         let (identity, access, acls, mode, sku, provision, words, on_soft_deleted, adoption) = guarded;
         let (tags, name, auth, compute, legacy, isolation, key, registry) = free;
         let mut spec = json!({
@@ -153,6 +155,12 @@ fn spec() -> impl Strategy<Value = AmlWorkspaceSpec> {
         let registry =
             registry.map(|name| json!({"resourceId": resource("Microsoft.ContainerRegistry/registries", name)}));
         put(&mut spec["associatedResources"], "containerRegistry", registry);
+        if let Some((profile, access, mode)) = profile {
+            spec["profile"] = json!(profile);
+            let (spec, remove) = (spec.as_object_mut().unwrap(), |map: &mut Map<String, Value>, name| map.remove(name));
+            access.then(|| remove(spec, "publicNetworkAccess"));
+            mode.then(|| remove(spec["managedNetwork"].as_object_mut().unwrap(), "isolationMode"));
+        }
         serde_json::from_value(spec).unwrap()
     })
 }
@@ -431,7 +439,7 @@ proptest! {
         }
         let host = case.rules.iter().any(|rule| rule.name == "host");
         let sku = |workspace: &Workspace| workspace.properties.managed_network.as_ref().and_then(|network| network.firewall_sku.clone());
-        let declared = case.spec.firewall_sku().map_or("Standard", |sku| sku.as_str());
+        let declared = Effective::of(&case.spec).firewall_sku().map_or("Standard", |sku| sku.as_str());
         let started = after.network_active() && !before.network_active();
         if host && (started || sku(&after) != sku(&before)) {
             prop_assert!(case.says(Door::AzureFirewall, declared));
