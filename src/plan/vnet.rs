@@ -19,12 +19,14 @@ mod conditions;
 mod dns;
 mod endpoints;
 mod farewell;
+mod files;
 mod subnet;
 mod targets;
 
-pub use conditions::{CONDITIONS, DNS_READY, ENDPOINTS_APPROVED, NAMES_HIDDEN, SAME_NETWORK};
+pub use conditions::{CONDITIONS, DNS_CONFIG_MAP, DNS_READY, ENDPOINTS_APPROVED, NAMES_HIDDEN, SAME_NETWORK};
 pub use dns::{GROUP, link_id, records_of_interest, shared_owner, zone_names};
 pub use farewell::{Leaving, farewell};
+pub use files::{hosts, zone};
 pub use targets::{Target, check, endpoint_id, targets};
 
 /// The most host names that a status lists.

@@ -179,7 +179,7 @@ fn visit(value: &Value, look: &mut impl FnMut(&Value)) {
 }
 
 /// True if the cut falls between ARM's acceptance of a write and its record: the answer is known to nobody any more.
-fn unrecorded(passed: &[(Moment, Effect)], at: usize) -> bool {
+pub(crate) fn unrecorded(passed: &[(Moment, Effect)], at: usize) -> bool {
     let Some((moment, effect)) = passed.get(at) else { return false };
     let is_record = |effect: &Effect| effect.system == System::Kubernetes && effect.path.ends_with("/status");
     match (effect.system, moment) {

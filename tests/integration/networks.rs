@@ -1,9 +1,15 @@
 //! Networks: from an attachment to a workspace that is used privately, by every name, from every attached network.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aml_operator::effects::{Effect, Moment, Seam, System};
 use arm_simulator::Seed;
+use futures::StreamExt;
 use serde_json::{Value, json};
 
-use crate::support::{FOREIGN, World, condition, settings};
+use crate::effects::{Cut, unrecorded};
+use crate::support::{FOREIGN, OPERATOR_NAMESPACE, World, condition, control_plane, settings};
 
 const NETWORK: &str = "Microsoft.Network/virtualNetworks";
 const STORAGE: &str = "Microsoft.Storage/storageAccounts";
@@ -306,4 +312,151 @@ async fn nobody_elses_name_changes_in_a_central_zone() {
     assert_eq!(shown["properties"]["aRecords"], json!([{"ipv4Address": "10.9.9.9"}]));
     assert!(!world.written().iter().any(|written| written.contains("/A/")), "records are written by zone groups only");
     operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_published_as_files_where_that_is_allowed() {
+    let world = World::with_networks().await;
+    let operator = world.operator().await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    for policy in world.attachment_policies(&["people"]) {
+        world.apply(policy).await;
+    }
+    let mut people = world.attachment_manifest("people", "people", "Clients");
+    people["spec"]["dns"] = json!({"mode": "Custom", "configMap": "names"});
+    world.apply(people.clone()).await;
+    let told =
+        world.until(&people, "not allowed", |object| condition(object, "DnsConfigMap")["reason"] == "NotAllowed").await;
+    assert!(condition(&told, "DnsConfigMap")["message"].as_str().unwrap_or_default().contains("dnsConfigMaps.enabled"));
+    // What the chart does with dnsConfigMaps.enabled, for this namespace only.
+    let name = "writes-names";
+    let rights = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name, "namespace": world.team},
+         "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "update"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name, "namespace": world.team},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+         "subjects": [{"kind": "ServiceAccount", "name": "aml-operator", "namespace": OPERATOR_NAMESPACE}]},
+    ]});
+    control_plane().await.kubectl_with_input(&["apply", "-f", "-"], &rights.to_string()).await.expect("the rights");
+    world.until(&people, "written", |object| condition(object, "DnsConfigMap")["reason"] == "Written").await;
+    world.until_reason(&people, "Attached").await;
+    let map = world.read(&json!({"kind": "ConfigMap", "metadata": {"name": "names", "namespace": world.team}})).await;
+    let map = map.expect("the ConfigMap is there");
+    let hosts = map["data"]["hosts"].as_str().unwrap_or_default();
+    assert!(hosts.lines().any(|line| line.ends_with(" frauddata.blob.core.windows.net")), "{hosts}");
+    assert!(map["data"]["zone"].as_str().unwrap_or_default().contains("*.westeurope.inference.ml.azure.com. 10 IN A "));
+    assert!(
+        !world.written().iter().any(|written| written.contains("privateDns")),
+        "nothing of DNS is written in Azure"
+    );
+    // A ConfigMap of somebody else's is left alone.
+    let theirs = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": world.team}, "data": {"a": "b"}});
+    world.apply(theirs.clone()).await;
+    people["spec"]["dns"]["configMap"] = json!("theirs");
+    world.apply(people.clone()).await;
+    world.until(&people, "refused", |object| condition(object, "DnsConfigMap")["reason"] == "OwnedElsewhere").await;
+    assert_eq!(world.read(&theirs).await.expect("it is there")["data"], json!({"a": "b"}));
+    operator.stop().await;
+}
+
+/// The process dies at any write to ARM while a network is attached and taken away: the end is the same, and nothing is made twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_at_any_write_the_network_ends_the_same() {
+    let whole = cut_run(None).await;
+    assert!(whole.there.len() >= 10, "{:?}", whole.there);
+    let passages = whole.passed.len();
+    assert!(passages > 30, "attaching has many effects: {passages}");
+    let arm: Vec<usize> = (0..passages).filter(|at| whole.passed[*at].1.system == System::Arm).collect();
+    let runs = arm.into_iter().map(|at| async move { (at, tokio::spawn(cut_run(Some(at))).await.expect("a run")) });
+    let mut runs = futures::stream::iter(runs).buffer_unordered(6);
+    while let Some((at, cut)) = runs.next().await {
+        let hit = cut.passed.get(at);
+        let what = hit.map_or_else(|| "after the last".into(), |(moment, effect)| format!("{moment:?} {effect}"));
+        assert_eq!(cut.there, whole.there, "cut at {at}: {what}");
+        let allowed = usize::from(unrecorded(&cut.passed, at));
+        for (type_, count) in &cut.started {
+            let usual = whole.started.get(type_).copied().unwrap_or_default();
+            assert!(*count <= usual + allowed, "cut at {at}: {what}: {type_} started {count} times, usually {usual}");
+        }
+    }
+}
+
+/// What came of a run.
+struct Run {
+    /// The types of what is there in the end, one entry each.
+    there: Vec<String>,
+    /// How many operations were started, by type.
+    started: BTreeMap<String, usize>,
+    /// The effects.
+    passed: Vec<(Moment, Effect)>,
+}
+
+/// The types in an ARM path.
+fn types(path: &str) -> String {
+    let below: Vec<&str> = path.rsplit("/providers/").next().unwrap_or_default().split('/').collect();
+    below.iter().skip(1).step_by(2).copied().collect::<Vec<_>>().join("/")
+}
+
+/// Attaches a network with an operator that is cut at the `at`-th passage of the seam, and a second one that goes on. What is there in the
+/// end, what was started, and the passages.
+async fn cut_run(at: Option<usize>) -> Run {
+    let world = World::with_networks().await;
+    let cut = Arc::new(Cut::at(at));
+    let first = world.operator_through(Seam::watched(cut.clone())).await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    for policy in world.attachment_policies(&["people"]) {
+        world.apply(policy).await;
+    }
+    let people = world.attachment_manifest("people", "people", "Clients");
+    world.apply(people.clone()).await;
+    let mut operators = vec![first];
+    let restart = async {
+        cut.reached().await;
+        operators.remove(0).cut().await;
+        operators.push(world.operator().await);
+        futures::future::pending::<()>().await;
+    };
+    let scenario = async {
+        world.until_reason(&people, "Attached").await;
+        world.until(&people, "no operation left", |object| object["status"]["operations"].is_null()).await;
+    };
+    tokio::select! {
+        () = scenario => {}
+        () = restart => {}
+    }
+    for operator in operators {
+        operator.cut().await;
+    }
+    let state = world.azure.state_json().to_string();
+    let state: Value = serde_json::from_str(&state).expect("JSON");
+    let mut there = Vec::new();
+    collect(&state, &mut |id| {
+        // Names hold hashes of the namespace, which differs between runs: how many there are of each type is what counts.
+        let types = types(id);
+        if ["privateEndpoints", "privateDnsZones", "networkInterfaces"].iter().any(|kind| types.starts_with(kind)) {
+            there.push(types);
+        }
+    });
+    there.sort();
+    let mut started: BTreeMap<String, usize> = BTreeMap::new();
+    for request in world.writes().into_iter().filter(|request| request.started_operation.is_some()) {
+        *started.entry(types(&request.path)).or_default() += 1;
+    }
+    Run { there, started, passed: cut.passed() }
+}
+
+/// Every ARM id in `value`.
+fn collect(value: &Value, look: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(map) => {
+            if let (Some(id), true) = (map.get("id").and_then(Value::as_str), map.contains_key("properties")) {
+                look(id);
+            }
+            map.values().for_each(|value| collect(value, look));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect(value, look)),
+        _ => {}
+    }
 }

@@ -327,7 +327,7 @@ impl World {
     /// The API of `kind`.
     pub(crate) fn api(&self, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
         let (group, version) = match kind {
-            "Namespace" | "Secret" => ("", "v1"),
+            "Namespace" | "Secret" | "ConfigMap" => ("", "v1"),
             _ => ("aml-operator.io", "v1alpha1"),
         };
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));

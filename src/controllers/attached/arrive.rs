@@ -114,7 +114,10 @@ async fn attend<K: Attached>(
     {
         K::station(context).ask_all(|other| other.resource(site.id).is_ok_and(|id| id.as_ref() == Some(resource)));
     }
-    let decided = object.plan(site, &observed, &memory.extra);
+    let mut decided = object.plan(site, &observed, &memory.extra);
+    if !site.observes {
+        decided.conditions.extend(object.publish(scene, &decided.status).await);
+    }
     let policies = object.policies();
     let held = if policies.suspend {
         Some(Verdict::new(Reason::Suspended, "suspended: nothing new is started (spec.suspend)"))

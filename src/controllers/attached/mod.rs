@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use kube::{CustomResourceExt, ResourceExt};
 
 use crate::api::common::{Drift, WouldWrite};
+use crate::api::condition::ConditionDraft;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
 use crate::api::{AmlWorkspace, RECONCILE_AT};
@@ -91,6 +92,10 @@ pub trait Attached: Kind + CustomResourceExt {
     async fn observe(&self, scene: &Scene<'_>, extra: &mut Self::Extra) -> Result<Self::Observed, Verdict>;
     /// Decides. Pure.
     fn plan(&self, site: &Site<'_>, observed: &Self::Observed, extra: &Self::Extra) -> Decided<Self::Status>;
+    /// Writes to Kubernetes what follows from a status, and says how that went. Not called with `Observe`.
+    async fn publish(&self, _scene: &Scene<'_>, _status: &Self::Status) -> Vec<ConditionDraft> {
+        Vec::new()
+    }
     /// The owner tag of the resource, for telling who manages it.
     fn owner_tag(_observed: &Self::Observed) -> Option<&str> {
         None

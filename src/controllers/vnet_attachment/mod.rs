@@ -3,6 +3,7 @@
 
 mod leave;
 mod observe;
+mod publish;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use super::attached::{Attached, Exit, Scene, Shared};
 use crate::api::VnetAttachment;
 use crate::api::common::{Adoption, DeletionPolicy};
+use crate::api::condition::ConditionDraft;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
 use crate::api::vnet_attachment::VnetAttachmentStatus;
@@ -137,6 +139,10 @@ impl Attached for VnetAttachment {
 
     fn plan(&self, site: &Site<'_>, observed: &Self::Observed, _: &Remembered) -> Decided<VnetAttachmentStatus> {
         plan(VnetInput { site, spec: &self.spec, cloud: observed.1, observed: &observed.0 })
+    }
+
+    async fn publish(&self, scene: &Scene<'_>, status: &VnetAttachmentStatus) -> Vec<ConditionDraft> {
+        publish::publish(scene.context, self, &status.dns_records).await.into_iter().collect()
     }
 
     fn is_moving(observed: &Self::Observed, id: &str) -> bool {

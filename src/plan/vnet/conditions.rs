@@ -14,8 +14,10 @@ pub const DNS_READY: &str = "DnsReady";
 pub const SAME_NETWORK: &str = "SameNetwork";
 /// Says whether a zone hides other workspaces' names from the network.
 pub const NAMES_HIDDEN: &str = "NamesHidden";
+/// Says whether the ConfigMap that the object names holds the names.
+pub const DNS_CONFIG_MAP: &str = "DnsConfigMap";
 /// All of them.
-pub const CONDITIONS: &[&str] = &[ENDPOINTS_APPROVED, DNS_READY, SAME_NETWORK, NAMES_HIDDEN];
+pub const CONDITIONS: &[&str] = &[ENDPOINTS_APPROVED, DNS_READY, SAME_NETWORK, NAMES_HIDDEN, DNS_CONFIG_MAP];
 
 /// How many names a message lists.
 const LISTED: usize = 10;
