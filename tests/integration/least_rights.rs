@@ -309,3 +309,138 @@ async fn grants(actions: Vec<String>) -> bool {
 async fn the_role_for_assignments_suffices_and_nothing_in_it_can_be_left_out() {
     is_least("aml-operator role assignments", grants).await;
 }
+
+/// A world with networks whose operator holds what workspaces and approvals need, and `actions` besides.
+async fn networked(actions: &[String]) -> World {
+    let types = [
+        "Microsoft.MachineLearningServices/workspaces",
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.KeyVault/vaults",
+        "Microsoft.ContainerRegistry/registries",
+    ];
+    let rights = [
+        "privateEndpointConnections/read",
+        "privateEndpointConnections/write",
+        "privateEndpointConnectionsApproval/action",
+        "privateLinkResources/read",
+        "read",
+    ];
+    let mut base = role("aml-operator workspaces");
+    base.extend(types.iter().flat_map(|type_| rights.iter().map(move |right| format!("{type_}/{right}"))));
+    World::with_networks_and(|seed, subscription| {
+        let more: Seed = serde_json::from_value(json!({
+            "roleDefinitions": [
+                {"name": "aaaaaaaa-0000-0000-0000-000000000001", "roleName": "base", "actions": base},
+                {"name": "aaaaaaaa-0000-0000-0000-000000000002", "roleName": "least", "actions": actions},
+            ],
+            "roleAssignments": [
+                {"scope": format!("/subscriptions/{subscription}/resourceGroups/rg"), "role": "base", "principalId": OBJECT},
+                {"scope": format!("/subscriptions/{subscription}"), "role": "least", "principalId": OBJECT},
+            ],
+        }))
+        .expect("a seed");
+        seed.role_definitions = more.role_definitions;
+        seed.role_assignments = more.role_assignments;
+    })
+    .await
+}
+
+/// Waits until `manifest` says one of `wanted` (true) or that a right is missing (false).
+async fn ends(world: &World, manifest: &Value, wanted: &[&str]) -> bool {
+    let object = world
+        .until(manifest, "an end", |object| {
+            let reason = condition(object, "Ready")["reason"].clone();
+            reason == "AuthorizationFailed" || wanted.iter().any(|wanted| reason == *wanted)
+        })
+        .await;
+    condition(&object, "Ready")["reason"] != "AuthorizationFailed"
+}
+
+/// Waits until `manifest`, which is being deleted, is gone (true), or says that a right is missing (false).
+async fn goes(world: &World, manifest: &Value) -> bool {
+    loop {
+        match world.read(manifest).await {
+            None => return true,
+            Some(object) if condition(&object, "Ready")["reason"] == "AuthorizationFailed" => return false,
+            Some(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// Whether a network is attached, and taken away again, with these actions.
+async fn attaches(actions: Vec<String>) -> bool {
+    let world = networked(&actions).await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    for policy in world.attachment_policies(&["people"]) {
+        world.apply(policy).await;
+    }
+    let mut people = world.attachment_manifest("people", "people", "Clients");
+    let endpoint = people["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let operator = world.operator().await;
+    world.apply(people.clone()).await;
+    let mut enough = ends(&world, &people, &["Attached"]).await;
+    if enough {
+        world.delete(&people).await;
+        // Taking the last way away wants a word.
+        let asked = world
+            .until(&people, "the door", |object| condition(object, "Ready")["reason"] == "AcknowledgementRequired")
+            .await;
+        let message = condition(&asked, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+        let value =
+            message.split("value: ").nth(1).and_then(|rest| rest.split('}').next()).unwrap_or(&endpoint).to_owned();
+        people["spec"]["acknowledge"] = json!([{"door": "LastPrivatePath", "value": value}]);
+        world.apply(people.clone()).await;
+        enough = goes(&world, &people).await;
+    }
+    operator.stop().await;
+    enough
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_networks_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator networks", attaches).await;
+}
+
+/// Whether an instance is made, stopped, started, restarted and deleted with these actions.
+async fn computes(actions: Vec<String>) -> bool {
+    let mut all = role("aml-operator workspaces");
+    all.extend(actions);
+    let world = world_with(&all).await;
+    world.apply(world.workspace_manifest()).await;
+    let operator = world.operator().await;
+    let mut dev = world.compute_manifest("dev", &json!({"instance": {"vmSize": "Standard_DS3_v2"}}));
+    let mut enough = true;
+    for (state, restart, wanted) in [
+        ("Running", "a", "Running"),
+        ("Stopped", "a", "Stopped"),
+        ("Running", "a", "Running"),
+        ("Running", "b", "Running"),
+    ] {
+        dev["spec"]["power"] = json!({"state": state, "restartAt": restart});
+        world.apply(dev.clone()).await;
+        let object = world
+            .until(&dev, "an end", |object| {
+                let ready = condition(object, "Ready");
+                let done = object["status"]["restartedAt"] == restart && ready["reason"] == wanted;
+                let current = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+                ready["reason"] == "AuthorizationFailed" || (done && current)
+            })
+            .await;
+        enough = enough && condition(&object, "Ready")["reason"] != "AuthorizationFailed";
+        if !enough {
+            break;
+        }
+    }
+    if enough {
+        world.delete(&dev).await;
+        enough = goes(&world, &dev).await;
+    }
+    operator.stop().await;
+    enough
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_computes_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator computes", computes).await;
+}

@@ -18,6 +18,11 @@ const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
 impl World {
     /// A world with two networks, and with everything that a workspace depends on closed to the internet.
     pub(crate) async fn with_networks() -> Self {
+        Self::with_networks_and(|_, _| {}).await
+    }
+
+    /// The same, in which `change` decides what else there is.
+    pub(crate) async fn with_networks_and(change: impl FnOnce(&mut Seed, &str)) -> Self {
         Self::seeded(settings(), |seed, subscription| {
             let id = |type_: &str, name: &str| {
                 format!("/subscriptions/{subscription}/resourceGroups/rg/providers/{type_}/{name}")
@@ -44,6 +49,7 @@ impl World {
                     resource.properties = closed.as_object().cloned().expect("properties");
                 }
             }
+            change(seed, subscription);
         })
         .await
     }
