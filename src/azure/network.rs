@@ -453,6 +453,14 @@ impl ZoneLink {
         network.is_some_and(|network| network.eq_ignore_ascii_case(id))
     }
 
+    /// True if the network asks the public DNS for names that the zone does not hold.
+    pub fn asks_the_public_dns(&self) -> bool {
+        self.properties
+            .resolution_policy
+            .as_deref()
+            .is_some_and(|policy| policy.eq_ignore_ascii_case("NxDomainRedirect"))
+    }
+
     /// True while ARM works on it.
     pub fn is_moving(&self) -> bool {
         is_moving(self.properties.provisioning_state.as_deref())

@@ -143,6 +143,8 @@ reasons! {
     ConnectionRejected => waiting("ConnectionRejected", Requeue::Slow);
     /// A private DNS zone, or a record in it, is missing, and somebody else makes it.
     ZoneMissing => waiting("ZoneMissing", Requeue::Slow);
+    /// The network is linked to another private DNS zone of the same name, and Azure lets it have one.
+    ZoneElsewhere => waiting("ZoneElsewhere", Requeue::Slow);
     /// A record in a private DNS zone leads to another endpoint, and is never overwritten.
     RecordOwned => waiting("RecordOwned", Requeue::Slow);
     /// The workspace cannot be reached privately, which the object needs.

@@ -94,6 +94,8 @@ pub struct SeenZone {
     pub zone: Option<PrivateZone>,
     /// Its link to the network, by name.
     pub link: Option<ZoneLink>,
+    /// Another zone of this name that the network is linked to, which keeps it from being linked to this one.
+    pub elsewhere: Option<ArmId>,
     /// What its records of interest hold; no entry for what was not asked for, `None` for what is not there.
     pub records: BTreeMap<String, Option<Vec<IpAddr>>>,
 }
@@ -166,7 +168,7 @@ fn rank(verdict: &Verdict) -> u8 {
         Reason::OwnedElsewhere | Reason::AdoptionRefused | Reason::Invalid | Reason::NotChangeable => 0,
         Reason::SubnetNotUsable | Reason::ParentMissing => 1,
         Reason::ConnectionRejected => 2,
-        Reason::RecordOwned | Reason::ZoneMissing => 3,
+        Reason::RecordOwned | Reason::ZoneMissing | Reason::ZoneElsewhere => 3,
         Reason::ApprovalPending => 4,
         _ => 5,
     }

@@ -366,6 +366,119 @@ async fn names_are_published_as_files_where_that_is_allowed() {
     operator.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_the_network_has_already_is_reused_and_stays() {
+    let world = World::with_networks().await;
+    // Somebody made one by hand, approved it, and wrote its record.
+    let storage = world.id(STORAGE, "frauddata");
+    let hand = format!("{}/by-hand", world.network("people").rsplit_once("/virtualNetworks/").expect("a network").0);
+    let hand = hand.replace("Microsoft.Network/by-hand", "Microsoft.Network/privateEndpoints/by-hand");
+    let body = json!({"location": "westeurope", "properties": {
+        "subnet": {"id": format!("{}/subnets/endpoints", world.network("people"))},
+        "privateLinkServiceConnections": [{"name": "by-hand", "properties": {"privateLinkServiceId": storage, "groupIds": ["file"]}}],
+    }});
+    world.shell(reqwest::Method::PUT, &hand, Some(&body)).await;
+    let zone = world.zone("people", "privatelink.file.core.windows.net");
+    world.shell(reqwest::Method::PUT, &zone, Some(&json!({"location": "global"}))).await;
+    let link = json!({"location": "global", "properties": {"virtualNetwork": {"id": world.network("people")}, "registrationEnabled": false}});
+    world.shell(reqwest::Method::PUT, &format!("{zone}/virtualNetworkLinks/theirs"), Some(&link)).await;
+    let group =
+        json!({"properties": {"privateDnsZoneConfigs": [{"name": "file", "properties": {"privateDnsZoneId": zone}}]}});
+    world.shell(reqwest::Method::PUT, &format!("{hand}/privateDnsZoneGroups/theirs"), Some(&group)).await;
+    world.azure.clear_requests();
+    let operator = world.operator().await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    for policy in world.attachment_policies(&["people"]) {
+        world.apply(policy).await;
+    }
+    let people = world.attachment_manifest("people", "people", "Clients");
+    world.apply(people.clone()).await;
+    let shown = world.until_reason(&people, "Attached").await;
+    let origin = |subresource: &str| {
+        let endpoints = shown["status"]["endpoints"].as_array().expect("endpoints").clone();
+        endpoints.into_iter().find(|endpoint| endpoint["subresource"] == subresource).expect("it is there")
+    };
+    assert_eq!(
+        (origin("file")["origin"].as_str(), origin("blob")["origin"].as_str()),
+        (Some("Reused"), Some("Created"))
+    );
+    assert_eq!(origin("file")["resourceId"].as_str().map(str::to_lowercase), Some(hand.to_lowercase()));
+    let endpoints = world
+        .written()
+        .into_iter()
+        .filter(|written| written.starts_with("PUT") && written.contains("/privateEndpoints/"));
+    assert_eq!(endpoints.filter(|written| !written.contains("ZoneGroups")).count(), 2, "workspace and blob only");
+    assert!(
+        !world.written().iter().any(|written| written.contains("by-hand")),
+        "what is somebody else's is not written"
+    );
+    let file = "frauddata.file.core.windows.net";
+    assert!(world.azure.reach(&world.network("people"), file).expect("a place").reachable);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_the_network_is_linked_to_elsewhere_is_told_before_anything_is_made() {
+    let world = World::with_networks().await;
+    let zone = world.zone("hub", "privatelink.blob.core.windows.net");
+    world.shell(reqwest::Method::PUT, &zone, Some(&json!({"location": "global"}))).await;
+    let link = json!({"location": "global", "properties": {"virtualNetwork": {"id": world.network("people")}, "registrationEnabled": false}});
+    world.shell(reqwest::Method::PUT, &format!("{zone}/virtualNetworkLinks/theirs"), Some(&link)).await;
+    world.azure.clear_requests();
+    let operator = world.operator().await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    for policy in world.attachment_policies(&["people"]) {
+        world.apply(policy).await;
+    }
+    let people = world.attachment_manifest("people", "people", "Clients");
+    world.apply(people.clone()).await;
+    let told = world.until_reason(&people, "ZoneElsewhere").await;
+    let message = condition(&told, "Ready")["message"].as_str().unwrap_or_default().to_lowercase();
+    assert!(message.contains(&zone.to_lowercase()), "{message}");
+    world.rest().await;
+    let blob = |written: &String| written.contains("privatelink.blob");
+    assert_eq!(world.written().into_iter().filter(blob).collect::<Vec<_>>(), Vec::<String>::new());
+    // The link goes there, and the network gets its own.
+    world.delete_in_azure(&format!("{zone}/virtualNetworkLinks/theirs")).await;
+    world.until_reason(&people, "Attached").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn insights_is_reached_privately_through_a_private_link_scope() {
+    const SCOPE: &str = "Microsoft.Insights/privateLinkScopes";
+    let world = World::with_networks().await;
+    let (scope, insights) = (world.id(SCOPE, "monitor"), world.id("Microsoft.Insights/components", "fraudinsights"));
+    let open = json!({"location": "global", "properties": {"accessModeSettings": {"queryAccessMode": "Open", "ingestionAccessMode": "Open"}}});
+    world.shell(reqwest::Method::PUT, &scope, Some(&open)).await;
+    let held = json!({"properties": {"linkedResourceId": insights}});
+    world.shell(reqwest::Method::PUT, &format!("{scope}/scopedResources/fraud"), Some(&held)).await;
+    let operator = world.operator().await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    let mut policies = world.attachment_policies(&["people"]);
+    let mut monitor = policies[0].clone();
+    monitor["metadata"]["name"] = json!("monitor");
+    monitor["spec"]["target"]["resourceType"] = json!(SCOPE);
+    policies.push(monitor);
+    for policy in policies {
+        world.apply(policy).await;
+    }
+    let mut people = world.attachment_manifest("people", "people", "Clients");
+    people["spec"]["monitorPrivateLinkScope"] = json!({"resourceId": scope});
+    world.apply(people.clone()).await;
+    world.until_reason(&people, "Attached").await;
+    let names = world.azure.host_names(&insights).expect("names");
+    assert!(!names.is_empty());
+    for name in names {
+        let reached = world.azure.reach(&world.network("people"), &name).expect("a place");
+        assert!(reached.reachable && format!("{reached:?}").contains("10.2."), "{name}: {reached:?}");
+    }
+    operator.stop().await;
+}
+
 /// The process dies at any write to ARM while a network is attached and taken away: the end is the same, and nothing is made twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_at_any_write_the_network_ends_the_same() {

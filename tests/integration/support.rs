@@ -538,6 +538,7 @@ impl World {
             ("/Microsoft.Storage/", "2023-05-01"),
             ("/Microsoft.Network/privateDnsZones/", "2024-06-01"),
             ("/Microsoft.Network/", "2024-05-01"),
+            ("/Microsoft.Insights/privateLinkScopes/", "2021-07-01-preview"),
         ];
         let version =
             versions.iter().find(|(type_, _)| path.contains(type_)).map_or("2025-12-01", |(_, version)| version);

@@ -13,8 +13,8 @@ use crate::api::vnet_attachment::DnsMode;
 use crate::azure::client::{Client, Priority};
 use crate::azure::error::ErrorClass;
 use crate::azure::network::{
-    API_VERSION, DNS_API_VERSION, LinkResource, NetworkInterface, PrivateEndpoint, RecordSet, VirtualNetwork, ZoneLink,
-    read,
+    API_VERSION, DNS_API_VERSION, LinkResource, NetworkInterface, PRIVATE_ZONES, PrivateEndpoint, RecordSet,
+    VirtualNetwork, ZoneLink, read,
 };
 use crate::azure::private_link::{Connection, Dialect, Listing};
 use crate::controllers::attached::Scene;
@@ -27,7 +27,7 @@ use crate::runtime::station::workspace_of;
 
 /// How long what a target says of its sub-resources is believed.
 const ZONES_BELIEVED: Duration = Duration::from_secs(12 * 3600);
-/// How many endpoints of others are looked at for one that can be reused.
+/// How many endpoints of others are looked at for one that can be reused, and how many zones of others for one that is linked.
 const CANDIDATES: usize = 20;
 
 /// Reads a resource that may be absent.
@@ -250,6 +250,7 @@ async fn zones(
             }
         }
     }
+    let mut namesakes = None;
     for (name, records) in interesting {
         let id = places.zone(&name)?;
         let mut zone = SeenZone {
@@ -266,9 +267,46 @@ async fn zones(
                 zone.records.insert(record, found.map(|found| found.addresses()));
             }
         }
+        if object.spec.dns_mode() == DnsMode::Managed && zone.link.is_none() {
+            let namesakes = match &namesakes {
+                Some(known) => known,
+                None => namesakes.insert(visible_zones(scene, places).await?),
+            };
+            zone.elsewhere = linked_elsewhere(scene, places, &id, namesakes).await?;
+        }
         observed.zones.insert(name, zone);
     }
     Ok(())
+}
+
+/// The private DNS zones in the network's subscription that this namespace may know of; none if the operator may not list them.
+async fn visible_zones(scene: &Scene<'_>, places: &Places) -> Result<Vec<ArmId>, Verdict> {
+    let path = format!("/subscriptions/{}/providers/{PRIVATE_ZONES}", places.network.subscription());
+    let listed = match scene.connected.client.list(&path, DNS_API_VERSION, scene.priority).await {
+        Ok(listed) => listed,
+        Err(error) if error.class == ErrorClass::Forbidden => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Verdict::of_error("reading the private DNS zones of the network's subscription", &error));
+        }
+    };
+    let ids = listed.iter().filter_map(|zone| ArmId::parse(zone["id"].as_str()?).ok());
+    Ok(ids.filter(|id| scene.site.fence.allows_reading(id).is_ok()).collect())
+}
+
+/// The zone of the same name as `zone` that the network is linked to instead.
+async fn linked_elsewhere(
+    scene: &Scene<'_>,
+    places: &Places,
+    zone: &ArmId,
+    visible: &[ArmId],
+) -> Result<Option<ArmId>, Verdict> {
+    let namesake = |id: &&ArmId| *id != zone && id.name().eq_ignore_ascii_case(zone.name());
+    for other in visible.iter().filter(namesake).take(CANDIDATES) {
+        if link(&scene.connected.client, other, &places.network, scene.priority).await?.is_some() {
+            return Ok(Some(other.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// The link of a zone to the network: the one with the operator's name first, since a hub's zone may have a thousand.

@@ -1,7 +1,7 @@
 //! What is said of an attachment beside its summary.
 
 use crate::api::condition::{ConditionDraft, ConditionStatus};
-use crate::api::vnet_attachment::{DnsMode, NetworkRole, ResolutionPolicy};
+use crate::api::vnet_attachment::{DnsMode, NetworkRole};
 
 use super::dns::Names;
 use super::{Endpoint, Places, VnetInput};
@@ -92,14 +92,8 @@ fn same_network(input: &VnetInput<'_>, places: &Places) -> ConditionDraft {
 
 /// A zone answers for all names below it: what is not in it does not exist in a linked network, unless the link asks the public DNS then.
 fn hidden(input: &VnetInput<'_>, names: &Names) -> ConditionDraft {
-    let own = input.spec.dns.as_ref().and_then(|dns| dns.resolution_policy);
-    let redirects = |policy: Option<&str>| policy.is_some_and(|policy| policy.eq_ignore_ascii_case("NxDomainRedirect"));
-    let links = input.observed.zones.values().filter_map(|zone| zone.link.as_ref());
-    let hides = names.hides
-        && own != Some(ResolutionPolicy::NxDomainRedirect)
-        && links.into_iter().any(|link| !redirects(link.properties.resolution_policy.as_deref()));
     let others = &input.observed.others;
-    if !hides || others.is_empty() {
+    if !names.hides || others.is_empty() {
         return draft(
             NAMES_HIDDEN,
             false,
@@ -109,7 +103,7 @@ fn hidden(input: &VnetInput<'_>, names: &Names) -> ConditionDraft {
     }
     let listed: Vec<&str> = others.iter().take(LISTED).map(String::as_str).collect();
     let message = format!(
-        "in this network these workspaces cannot be resolved, since the linked zones have no records for them: {}. Attach them too, or set \
+        "in this network these workspaces cannot be resolved once the zones are linked, since they have no records for them: {}. Attach them too, or set \
          resolutionPolicy: NxDomainRedirect on the links",
         listed.join(", ")
     );

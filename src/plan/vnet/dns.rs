@@ -98,7 +98,7 @@ pub(super) fn judge(
                 known.zones.push(id.clone());
             }
             ready &= self::zone(input, places, &id, zone, endpoint, first, findings, &mut lacks);
-            known.hides |= zone.link.is_some() && endpoint.target.group == "amlworkspace";
+            known.hides |= endpoint.target.group == "amlworkspace" && hides(input, zone);
         }
         if endpoint.is_approved() && ready {
             self::group(input, places, endpoint, findings, &mut lacks);
@@ -110,6 +110,18 @@ pub(super) fn judge(
         }
     }
     known
+}
+
+/// True if what a zone does not hold does not exist in the network, or will not once it is linked.
+fn hides(input: &VnetInput<'_>, seen: &SeenZone) -> bool {
+    let dns = input.spec.dns.as_ref();
+    match &seen.link {
+        Some(link) => !link.asks_the_public_dns(),
+        None => {
+            input.spec.dns_mode() == DnsMode::Managed
+                && dns.and_then(|dns| dns.resolution_policy) == Some(ResolutionPolicy::Default)
+        }
+    }
 }
 
 /// Sees that a zone is there and answers in the network; true if a record in it would be found.
@@ -127,6 +139,18 @@ fn zone(
     let managed = input.spec.dns_mode() == DnsMode::Managed;
     let name = id.name().to_owned();
     let tags = json!({ OWNER_TAG: shared_owner(&input.site.owner.installation).tag(Origin::Created) });
+    if let Some(elsewhere) = seen.elsewhere.as_ref().filter(|_| managed && seen.link.is_none()) {
+        let message = format!(
+            "the network {} is linked to {elsewhere} already, and Azure lets a network have one zone of a name: use that one \
+             (dns.zonesResourceGroupId, and mode: ZoneGroups if it is not yours), or have the link removed there",
+            places.network
+        );
+        lacks.push(format!("the network asks another zone {name}"));
+        if first {
+            findings.problems.push(Verdict::new(Reason::ZoneElsewhere, message));
+        }
+        return false;
+    }
     let Some(zone) = &seen.zone else {
         lacks.push(format!("the zone {name} is missing"));
         if !managed {

@@ -324,6 +324,26 @@ fn a_record_that_another_endpoint_holds_is_never_overwritten() {
 }
 
 #[test]
+fn a_zone_that_the_network_is_linked_to_elsewhere_is_named_and_none_is_made() {
+    let mut case = Case::of(&json!({}));
+    let blob = "privatelink.blob.core.windows.net";
+    let theirs = ArmId::parse(&id("net", "Microsoft.Network/privateDnsZones", blob)).unwrap();
+    case.observed.zones.get_mut(blob).unwrap().elsewhere = Some(theirs.clone());
+    let decided = case.settle();
+    assert_eq!(decided.verdict.reason, Reason::ZoneElsewhere);
+    assert!(decided.verdict.message.contains(theirs.as_str()), "{}", decided.verdict.message);
+    assert_eq!(case.observed.zones[blob].zone, None, "no second zone of the name is made");
+    let missing: Vec<&str> = decided
+        .status
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.dns.is_some())
+        .map(|endpoint| endpoint.subresource.as_str())
+        .collect();
+    assert_eq!(missing, ["blob"], "the others are led all the same");
+}
+
+#[test]
 fn what_is_lost_is_made_again() {
     type Loss = fn(&mut Observed);
     let losses: [(&str, Loss); 5] = [
@@ -453,6 +473,8 @@ fn a_network_for_all_and_hidden_names_are_told() {
     );
     let mut strict = Case::of(&json!({"dns": {"mode": "Managed", "resolutionPolicy": "Default"}}));
     strict.observed.others = vec!["risk".into()];
+    let first = strict.plan().conditions.into_iter().find(|condition| condition.type_ == NAMES_HIDDEN);
+    assert_eq!(first.unwrap().reason, "ZoneAnswersForAll", "told before the zone is linked");
     assert_eq!(reason(&mut strict, NAMES_HIDDEN), "ZoneAnswersForAll");
 }
 
