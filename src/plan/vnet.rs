@@ -79,6 +79,8 @@ pub struct Seen {
     pub own: Option<PrivateEndpoint>,
     /// Another one in the same network that leads to the same place, and is approved.
     pub reusable: Option<(ArmId, PrivateEndpoint)>,
+    /// The older attachment of the namespace that makes one for the same target in the same network.
+    pub maker: Option<String>,
     /// Its public host names with their addresses.
     pub names: Vec<(String, IpAddr)>,
     /// The zone group of the own one.

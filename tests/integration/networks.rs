@@ -138,6 +138,18 @@ impl World {
         blob_and_file.chain(others).collect()
     }
 
+    /// Deletes the attachment that is a workspace's last private way, with the word that takes.
+    async fn delete_the_last_way(&self, attachment: &mut Value) {
+        self.delete(attachment).await;
+        let waiting = self.until_reason(attachment, "AcknowledgementRequired").await;
+        let message = condition(&waiting, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+        let value =
+            message.split("value: ").nth(1).and_then(|rest| rest.split('}').next()).expect("a value").to_owned();
+        attachment["spec"]["acknowledge"] = json!([{"door": "LastPrivatePath", "value": value}]);
+        self.apply(attachment.clone()).await;
+        self.until_gone(attachment).await;
+    }
+
     /// Attaches both networks and waits until they are in place.
     async fn attached(&self) -> [Value; 2] {
         self.apply(self.network_connection()).await;
@@ -273,13 +285,7 @@ async fn removal_takes_what_it_made_and_the_last_way_only_with_a_word() {
         world.azure.reach(&world.network("people"), &name).expect("a place").reachable,
         "the other network goes on"
     );
-    world.delete(&people).await;
-    let waiting = world.until_reason(&people, "AcknowledgementRequired").await;
-    let message = condition(&waiting, "Ready")["message"].as_str().unwrap_or_default().to_owned();
-    let value = message.split("value: ").nth(1).and_then(|rest| rest.split('}').next()).expect("a value").to_owned();
-    people["spec"]["acknowledge"] = json!([{"door": "LastPrivatePath", "value": value}]);
-    world.apply(people.clone()).await;
-    world.until_gone(&people).await;
+    world.delete_the_last_way(&mut people).await;
     let shown = world.in_azure("fraud").await;
     assert_eq!(
         shown["properties"]["publicNetworkAccess"], "Disabled",
@@ -415,6 +421,43 @@ async fn an_endpoint_that_the_network_has_already_is_reused_and_stays() {
     );
     let file = "frauddata.file.core.windows.net";
     assert!(world.azure.reach(&world.network("people"), file).expect("a place").reachable);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workspaces_that_share_storage_share_its_endpoints_in_a_network() {
+    let world = World::with_networks().await;
+    let operator = world.operator().await;
+    world.apply(world.network_connection()).await;
+    let mut second = world.whole_workspace();
+    second["metadata"]["name"] = json!("risk");
+    world.apply(world.whole_workspace()).await;
+    world.apply(second).await;
+    for policy in world.attachment_policies(&["first", "second"]) {
+        world.apply(policy).await;
+    }
+    let mut first = world.attachment_manifest("first", "people", "Clients");
+    let mut other = world.attachment_manifest("second", "people", "Clients");
+    other["spec"]["workspaceRef"]["name"] = json!("risk");
+    world.apply(first.clone()).await;
+    world.apply(other.clone()).await;
+    world.until_reason(&first, "Attached").await;
+    let shown = world.until_reason(&other, "Attached").await;
+    let origins = shown["status"]["endpoints"].as_array().expect("endpoints").iter();
+    let origins: Vec<(&str, &str)> = origins
+        .map(|one| (one["subresource"].as_str().unwrap_or_default(), one["origin"].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(origins, [("amlworkspace", "Created"), ("blob", "Reused"), ("file", "Reused")]);
+    // Who made them goes; the other makes its own.
+    world.delete_the_last_way(&mut first).await;
+    world
+        .until(&other, "its own", |object| {
+            let endpoints = object["status"]["endpoints"].as_array().cloned().unwrap_or_default();
+            condition(object, "Ready")["reason"] == "Attached" && endpoints.iter().all(|one| one["origin"] == "Created")
+        })
+        .await;
+    let blob = "frauddata.blob.core.windows.net";
+    assert!(world.azure.reach(&world.network("people"), blob).expect("a place").reachable);
     operator.stop().await;
 }
 

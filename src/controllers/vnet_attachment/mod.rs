@@ -4,6 +4,7 @@
 mod leave;
 mod observe;
 mod publish;
+mod siblings;
 
 use std::collections::BTreeMap;
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 
-use super::Remembered;
+use super::{Remembered, siblings};
 use crate::api::VnetAttachment;
 use crate::api::ids::ArmId;
 use crate::api::vnet_attachment::DnsMode;
@@ -19,11 +18,9 @@ use crate::azure::network::{
 use crate::azure::private_link::{Connection, Dialect, Listing};
 use crate::controllers::attached::Scene;
 use crate::plan::vnet::{
-    GROUP, Observed, Peer, Places, Seen, SeenZone, Target, endpoint_id, records_of_interest, targets, zone_names,
+    GROUP, Observed, Places, Seen, SeenZone, Target, endpoint_id, records_of_interest, targets, zone_names,
 };
 use crate::plan::{Reason, Verdict};
-use crate::runtime::indexes::key_of;
-use crate::runtime::station::workspace_of;
 
 /// How long what a target says of its sub-resources is believed.
 const ZONES_BELIEVED: Duration = Duration::from_secs(12 * 3600);
@@ -63,7 +60,11 @@ pub(super) async fn observe(
     scene: &Scene<'_>,
     extra: &mut Remembered,
 ) -> Result<Observed, Verdict> {
-    let mut observed = Observed { peers: peers(object, scene), others: others(object, scene), ..Observed::default() };
+    let mut observed = Observed {
+        peers: siblings::peers(object, scene),
+        others: siblings::others(object, scene),
+        ..Observed::default()
+    };
     let Ok(shown) = scene.site.shown() else { return Ok(observed) };
     let places = Places::of(&object.spec)?;
     let targets = targets(&object.spec, &scene.site.workspace.spec, scene.site.id, shown)?;
@@ -111,6 +112,9 @@ async fn endpoint(
         }
         None => {
             seen.reusable = reusable(scene, network, target).await?;
+            if seen.reusable.is_none() {
+                seen.maker = siblings::maker(object, scene, places, target);
+            }
             if let Some((_, shown)) = &seen.reusable {
                 let configs = shown.properties.custom_dns_configs.iter().flatten();
                 seen.names = configs
@@ -322,39 +326,4 @@ async fn link(client: &Client, zone: &ArmId, network: &ArmId, priority: Priority
     let listed = listed.map_err(|error| Verdict::of_error(&format!("reading the links of {zone}"), &error))?;
     let links = listed.into_iter().filter_map(|value| read::<ZoneLink>(value).ok());
     Ok(links.into_iter().find(|link| link.leads_to(network.as_str())))
-}
-
-/// Other attachments of the same workspace that are not being deleted.
-fn peers(object: &VnetAttachment, scene: &Scene<'_>) -> Vec<Peer> {
-    let station = &scene.context.indexes.stations.attachments;
-    let others = station
-        .of(&workspace_of(object))
-        .into_iter()
-        .filter(|other| key_of(other) != key_of(object) && other.metadata.deletion_timestamp.is_none());
-    let peer = |other: VnetAttachment| {
-        let places = Places::of(&other.spec).ok()?;
-        Some(Peer { network: places.network.key(), role: other.spec.role })
-    };
-    others.filter_map(peer).collect()
-}
-
-/// Other workspaces of this namespace that are not attached to this network.
-fn others(object: &VnetAttachment, scene: &Scene<'_>) -> Vec<String> {
-    let Ok(places) = Places::of(&object.spec) else { return Vec::new() };
-    let indexes = &scene.context.indexes;
-    let namespace = object.namespace().unwrap_or_default();
-    let workspaces = indexes.workspaces.state();
-    let mut names: Vec<String> = workspaces
-        .iter()
-        .filter_map(|workspace| workspace.0.as_ref().ok())
-        .map(key_of)
-        .filter(|key| key.namespace == namespace && *key != workspace_of(object))
-        .filter(|key| {
-            let attached = indexes.stations.attachments.of(key);
-            !attached.iter().any(|other| Places::of(&other.spec).is_ok_and(|other| other.network == places.network))
-        })
-        .map(|key| key.name)
-        .collect();
-    names.sort();
-    names
 }

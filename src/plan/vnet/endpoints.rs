@@ -43,15 +43,23 @@ pub(super) fn judge(
     endpoints: &[Endpoint<'_>],
 ) -> Findings {
     let mut findings = Findings::default();
-    let missing = endpoints.iter().filter(|endpoint| endpoint.shown.is_none());
+    let missing = endpoints.iter().filter(|endpoint| endpoint.shown.is_none() && endpoint.seen.maker.is_none());
     let needed = missing.map(|endpoint| endpoint.target.addresses).sum();
     let usable = subnet::usable(network, places, needed).err();
     for endpoint in endpoints {
         match endpoint.shown {
             Some(shown) => existing(input, endpoint, shown, &mut findings),
-            None => match &usable {
-                Some(verdict) => findings.problems.push(verdict.clone()),
-                None => create(input, places, network, endpoint, &mut findings),
+            None => match (&endpoint.seen.maker, &usable) {
+                // Two endpoints of one network to one target would fight for one record.
+                (Some(maker), _) => {
+                    let words = endpoint.target.words();
+                    let message = format!(
+                        "the VnetAttachment {maker} makes the private endpoint for {words} in this network, which is used once it is approved"
+                    );
+                    findings.problems.push(Verdict::new(Reason::Updating, message));
+                }
+                (None, Some(verdict)) => findings.problems.push(verdict.clone()),
+                (None, None) => create(input, places, network, endpoint, &mut findings),
             },
         }
     }
