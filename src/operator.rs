@@ -121,6 +121,7 @@ impl Operator {
             attempts: Default::default(),
             requesters: Default::default(),
             endings: Default::default(),
+            claims: Default::default(),
             sights: Default::default(),
             failures: Default::default(),
         });

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use super::attempts::Attempts;
 use super::board::{Board, Standings};
 use super::calm::Calm;
+use super::claims::Claims;
 use super::connections::Clients;
 use super::endings::Endings;
 use super::events::Events;
@@ -98,6 +99,8 @@ pub struct Context {
     pub memories: crate::controllers::workspace::Memories,
     /// Removals carried out lately, by connection.
     pub removals: Removals,
+    /// Who asks Azure for what several objects want.
+    pub claims: Claims,
     /// What was tried on connections lately.
     pub attempts: Attempts,
     /// What requesting endpoints said lately.

@@ -3,6 +3,7 @@
 pub mod attempts;
 pub mod board;
 pub mod calm;
+pub mod claims;
 pub mod connections;
 pub mod context;
 pub mod driver;

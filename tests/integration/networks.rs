@@ -522,6 +522,73 @@ async fn insights_is_reached_privately_through_a_private_link_scope() {
     operator.stop().await;
 }
 
+/// What attaching `count` workspaces to two networks writes, by method and type; nothing more is written once they rest. Each has storage,
+/// vault and registry of its own, and all share the networks' zones.
+async fn writes_of(count: usize) -> BTreeMap<String, usize> {
+    let world = World::with_networks_and(|seed, subscription| {
+        for n in 0..count {
+            let of = |type_: &str, name: &str| {
+                json!({"id": format!("/subscriptions/{subscription}/resourceGroups/rg/providers/{type_}/{name}{n}"),
+                    "location": "westeurope", "sku": {"name": "Premium"}, "properties": {"publicNetworkAccess": "Disabled"}})
+            };
+            let more = [of(STORAGE, "data"), of("Microsoft.KeyVault/vaults", "keys"), of(REGISTRY, "images")];
+            let more: Seed = serde_json::from_value(json!({"resources": more})).expect("a seed");
+            seed.resources.extend(more.resources);
+        }
+    })
+    .await;
+    world.apply(world.network_connection()).await;
+    let operator = world.operator().await;
+    let mut attachments = Vec::new();
+    let mut names = Vec::new();
+    for n in 0..count {
+        let mut workspace = world.whole_workspace();
+        workspace["metadata"]["name"] = json!(format!("ws{n}"));
+        let resources = &mut workspace["spec"]["associatedResources"];
+        resources["storageAccount"]["resourceId"] = json!(world.id(STORAGE, &format!("data{n}")));
+        resources["keyVault"]["resourceId"] = json!(world.id("Microsoft.KeyVault/vaults", &format!("keys{n}")));
+        resources["containerRegistry"]["resourceId"] = json!(world.id(REGISTRY, &format!("images{n}")));
+        world.apply(workspace).await;
+        for (network, role) in [("hub", "Services"), ("people", "Clients")] {
+            let name = format!("{network}{n}");
+            let mut attachment = world.attachment_manifest(&name, network, role);
+            attachment["spec"]["workspaceRef"]["name"] = json!(format!("ws{n}"));
+            attachments.push(attachment);
+            names.push(name);
+        }
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for policy in world.attachment_policies(&names) {
+        world.apply(policy).await;
+    }
+    for attachment in &attachments {
+        world.apply(attachment.clone()).await;
+    }
+    for attachment in &attachments {
+        world.until_reason(attachment, "Attached").await;
+    }
+    let mut written: BTreeMap<String, usize> = BTreeMap::new();
+    for request in world.writes() {
+        *written.entry(format!("{} {}", request.method, types(&request.path))).or_default() += 1;
+    }
+    world.azure.clear_requests();
+    world.rest().await;
+    assert_eq!(world.written(), Vec::<String>::new(), "with {count} workspaces");
+    operator.stop().await;
+    written
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_workspace_more_costs_as_much_as_the_one_before() {
+    let (one, four) = tokio::join!(writes_of(1), writes_of(4));
+    assert_eq!(one.keys().collect::<Vec<_>>(), four.keys().collect::<Vec<_>>());
+    for (what, count) in &four {
+        // Zones and their links are the networks', however many workspaces are reached through them.
+        let shared = what.contains("privateDnsZones");
+        assert_eq!(*count, one[what] * if shared { 1 } else { 4 }, "{what}: {one:?} {four:?}");
+    }
+}
+
 /// The process dies at any write to ARM while a network is attached and taken away: the end is the same, and nothing is made twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_at_any_write_the_network_ends_the_same() {

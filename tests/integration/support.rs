@@ -545,7 +545,7 @@ impl World {
         loop {
             let (status, answer) = self.ask_azure(method.clone(), path, version, body).await;
             // Another operation may be under way; a person would try again too.
-            if status == 409 {
+            if matches!(status, 409 | 429) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }

@@ -131,6 +131,7 @@ async fn attend<K: Attached>(
         workspace: Some(site.workspace),
         observes: site.observes,
         held,
+        looked: site.now,
         running: followed.running,
     };
     let scene = Some(scene);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream;
+use jiff::Timestamp;
 use kube::ResourceExt;
 use reqwest::Method;
 use tracing::info;
@@ -39,6 +40,8 @@ pub(super) struct Turn<'a> {
     pub(super) fence: Option<&'a Fence<'a>>,
     /// The workspace's object, whose spec has a say in the decision.
     pub(super) workspace: Option<&'a AmlWorkspace>,
+    /// When the look at Azure began.
+    pub(super) looked: Timestamp,
     /// Nothing is written; it is told what would be.
     pub(super) observes: bool,
     /// Why nothing is written now.
@@ -69,10 +72,13 @@ struct Selection {
 fn select<K: Attached>(turn: &Turn<'_>, object: &K, memory: &Memory<K>, steps: Vec<Step>) -> Selection {
     let occupied = memory.writes.occupied();
     let now = turn.context.now();
+    let (claims, uid) = (&turn.context.claims, object.uid().unwrap_or_default());
     let mut selection = Selection { steps: Vec::new(), held: None };
     let mut room = OPERATIONS.saturating_sub(occupied.len());
     for step in steps {
-        if occupied.contains(&step.request.id.to_ascii_lowercase()) {
+        // Somebody else has asked Azure for it, and what was decided says that it is being made.
+        let claimed = step.if_absent && !claims.take(&step.request.id, &uid, turn.looked, now, turn.context.pace.rest);
+        if claimed || occupied.contains(&step.request.id.to_ascii_lowercase()) {
             continue;
         }
         let refused =
@@ -81,7 +87,10 @@ fn select<K: Attached>(turn: &Turn<'_>, object: &K, memory: &Memory<K>, steps: V
             .or_else(|| turn.held.clone())
             .or_else(|| memory.writes.held(&step.request, token(object), now, &turn.context.pace));
         match held {
-            Some(verdict) => selection.held = selection.held.or(Some(verdict)),
+            Some(verdict) => {
+                claims.release(&step.request.id, &uid);
+                selection.held = selection.held.or(Some(verdict));
+            }
             None if room > 0 => {
                 room -= 1;
                 selection.steps.push(step);
@@ -237,6 +246,7 @@ async fn send_all<K: Attached>(
                 let verdict = report::letting_go(object, verdict);
                 let pause = context.requeue(&object.uid().unwrap_or_default(), &verdict);
                 memory.writes.refused(&step.request, &verdict, pause, &token, context.now());
+                context.claims.release(&step.request.id, &object.uid().unwrap_or_default());
                 sooner(pause);
                 refusal = refusal.or(Some(verdict));
             }

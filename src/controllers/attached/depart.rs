@@ -106,6 +106,7 @@ pub(super) async fn depart<K: Attached>(
         workspace: None,
         observes: false,
         held: None,
+        looked: context.now(),
         running: followed.running,
     };
     carry_out::carry_out(&turn, None, object, memory, decided, |_| false).await
