@@ -62,6 +62,11 @@ impl Places {
         Ok(Self { subnet, network, endpoints, zones })
     }
 
+    /// The subscription that endpoints are made in.
+    pub fn subscription(&self) -> &str {
+        self.endpoints.split('/').nth(2).unwrap_or_default()
+    }
+
     /// The id of the zone `name`.
     ///
     /// # Errors
@@ -111,9 +116,20 @@ pub struct Peer {
     pub role: NetworkRole,
 }
 
+/// What keeps everything from being made in the group of the endpoints. Read only while an endpoint is to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Obstacles {
+    /// A lock of the level ReadOnly there or above, or on the network.
+    pub lock: Option<String>,
+    /// The state of the provider Microsoft.Network in the subscription, if it is not registered.
+    pub unregistered: Option<String>,
+}
+
 /// What is read for one attachment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
+    /// What keeps endpoints from being made.
+    pub obstacles: Obstacles,
     /// The network; `None` if there is none.
     pub network: Option<VirtualNetwork>,
     /// The endpoints, in the order of the targets.
@@ -168,7 +184,7 @@ struct Findings {
 fn rank(verdict: &Verdict) -> u8 {
     match verdict.reason {
         Reason::OwnedElsewhere | Reason::AdoptionRefused | Reason::Invalid | Reason::NotChangeable => 0,
-        Reason::SubnetNotUsable | Reason::ParentMissing => 1,
+        Reason::SubnetNotUsable | Reason::ParentMissing | Reason::Locked | Reason::ProviderNotRegistered => 1,
         Reason::ConnectionRejected => 2,
         Reason::RecordOwned | Reason::ZoneMissing | Reason::ZoneElsewhere => 3,
         Reason::ApprovalPending => 4,

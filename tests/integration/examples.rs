@@ -240,3 +240,104 @@ async fn decisions(world: &World, policy: &Value) -> Vec<String> {
     decisions.sort();
     decisions
 }
+
+/// Azure, as `networks` takes it for granted: everything closed, four networks, and a hub's zones that are linked to the spoke.
+fn closed_azure(seed: &mut Seed) {
+    let id = |group: &str, kind: &str| format!("/subscriptions/{ANALYTICS}/resourceGroups/{group}/providers/{kind}");
+    let closed = |kind: &str| {
+        json!({"id": id("fraud-rg", kind), "location": "westeurope", "sku": {"name": "Premium"},
+            "properties": {"publicNetworkAccess": "Disabled"}})
+    };
+    let networks =
+        [("fraud-network", "fraud"), ("people-network", "people"), ("aks-network", "aks"), ("spoke-network", "spoke")];
+    let network = |(at, (group, name)): (usize, (&str, &str))| {
+        json!({"id": id(group, &format!("Microsoft.Network/virtualNetworks/{name}")), "location": "westeurope", "properties": {
+            "addressSpace": {"addressPrefixes": [format!("10.{at}.0.0/16")]},
+            "subnets": [{"name": "endpoints", "properties": {"addressPrefix": format!("10.{at}.1.0/24")}}],
+        }})
+    };
+    let spoke = id("spoke-network", "Microsoft.Network/virtualNetworks/spoke");
+    let zones = [
+        "api.azureml.ms",
+        "notebooks.azure.net",
+        "blob.core.windows.net",
+        "file.core.windows.net",
+        "dfs.core.windows.net",
+    ];
+    let zone = |name: &str| {
+        let zone = id("central-dns", &format!("Microsoft.Network/privateDnsZones/privatelink.{name}"));
+        let link = json!({"id": format!("{zone}/virtualNetworkLinks/spoke"), "location": "global",
+            "properties": {"virtualNetwork": {"id": spoke}, "registrationEnabled": false}});
+        [json!({"id": zone, "location": "global"}), link]
+    };
+    let mut resources: Vec<Value> = [
+        "Microsoft.Storage/storageAccounts/frauddata",
+        "Microsoft.Storage/storageAccounts/fraudlake",
+        "Microsoft.KeyVault/vaults/fraud-keys",
+        "Microsoft.ContainerRegistry/registries/fraudimages",
+    ]
+    .map(closed)
+    .into();
+    resources.extend(networks.into_iter().enumerate().map(network));
+    resources.extend(zones.into_iter().flat_map(zone));
+    let groups = ["fraud-rg", "central-dns"].into_iter().chain(networks.map(|(group, _)| group));
+    let groups: Vec<Value> =
+        groups.map(|name| json!({"subscriptionId": ANALYTICS, "name": name, "location": "westeurope"})).collect();
+    *seed = serde_json::from_value(json!({
+        "servicePrincipals": [{"tenantId": TENANT, "clientId": CLIENT, "objectId": OBJECT, "secret": "not-a-secret"}],
+        "subscriptions": [{"subscriptionId": ANALYTICS, "tenantId": TENANT}],
+        "resourceGroups": groups, "resources": resources,
+        "roleAssignments": [{"scope": format!("/subscriptions/{ANALYTICS}"), "role": "Owner", "principalId": OBJECT}],
+    }))
+    .expect("a seed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_network_of_the_example_reaches_what_it_is_for() {
+    let _names = NAMES.lock().await;
+    let world = World::seeded(settings(), |seed, _| closed_azure(seed)).await;
+    let folder = overlay(&world, "networks", true).await;
+    let operator = world.operator().await;
+    control_plane().await.kubectl(&["apply", "--server-side", "-k", &folder]).await.expect("the example is applied");
+    let attachment =
+        |name: &str| json!({"kind": "VnetAttachment", "metadata": {"name": name, "namespace": "team-fraud"}});
+    for name in ["services", "people", "serving", "spoke"] {
+        world.until_reason(&attachment(name), "Attached").await;
+    }
+    let id = |group: &str, kind: &str| format!("/subscriptions/{ANALYTICS}/resourceGroups/{group}/providers/{kind}");
+    let network = |group: &str, name: &str| id(group, &format!("Microsoft.Network/virtualNetworks/{name}"));
+    let workspace = id("fraud-rg", "Microsoft.MachineLearningServices/workspaces/fraud");
+    let reached = |network: &str, name: &str| world.azure.reach(network, name).expect("a place").reachable;
+    for name in world.azure.host_names(&workspace).expect("names") {
+        for (group, of) in [("fraud-network", "fraud"), ("aks-network", "aks"), ("spoke-network", "spoke")] {
+            assert!(reached(&network(group, of), &name), "{name} from {of}");
+        }
+        assert!(!reached("internet", &name), "{name} from outside");
+    }
+    assert!(reached(&network("spoke-network", "spoke"), "fraudlake.dfs.core.windows.net"));
+    assert!(reached(&network("aks-network", "aks"), "fraudimages.azurecr.io"));
+    assert!(!reached(&network("aks-network", "aks"), "fraud-keys.vault.azure.net"), "inference needs no vault");
+    // People's names are answered by servers of their own.
+    let people = world.read(&attachment("people")).await.expect("it is there");
+    let records = people["status"]["dnsRecords"].as_array().expect("records").clone();
+    assert!(records.iter().any(|record| record["name"] == "frauddata.file.core.windows.net"), "{records:?}");
+    assert!(
+        !world
+            .written()
+            .iter()
+            .any(|written| written.contains("people-network") && written.contains("privateDnsZones"))
+    );
+    let zones = world.writes().into_iter().filter(|write| write.path.contains("central-dns"));
+    assert_eq!(zones.count(), 0, "the hub's zones are written by zone groups only");
+    // Taking one away opens nothing.
+    control_plane().await.kubectl(&["delete", "amlvnet", "serving", "-n", "team-fraud"]).await.expect("it is deleted");
+    let (_, shown) = world.ask_azure(reqwest::Method::GET, &workspace, "2025-12-01", None).await;
+    assert_eq!(shown["properties"]["publicNetworkAccess"], "Disabled");
+    for name in ["services", "people", "spoke"] {
+        world.wipe(&attachment(name)).await;
+    }
+    world.wipe(&json!({"kind": "AmlWorkspace", "metadata": {"name": "fraud", "namespace": "team-fraud"}})).await;
+    let delete = ["delete", "--ignore-not-found", "--wait=true", "-k", &folder];
+    control_plane().await.kubectl(&delete).await.expect("the example goes");
+    operator.stop().await;
+}

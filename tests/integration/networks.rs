@@ -462,6 +462,33 @@ async fn two_workspaces_that_share_storage_share_its_endpoints_in_a_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_told_before_anything_is_made() {
+    let world = World::with_networks().await;
+    let group = world.network("people").rsplit_once("/providers/").expect("a group").0.to_owned();
+    let lock = format!("{group}/providers/Microsoft.Authorization/locks/calm");
+    let body = json!({"properties": {"level": "ReadOnly"}});
+    world.shell(reqwest::Method::PUT, &lock, Some(&body)).await;
+    let operator = world.operator().await;
+    world.apply(world.network_connection()).await;
+    world.apply(world.whole_workspace()).await;
+    for policy in world.attachment_policies(&["people"]) {
+        world.apply(policy).await;
+    }
+    world.until_reason(&world.workspace_manifest(), "Secured").await;
+    world.azure.clear_requests();
+    let mut people = world.attachment_manifest("people", "people", "Clients");
+    people["spec"]["dns"] = json!({"mode": "Custom"});
+    world.apply(people.clone()).await;
+    let told = world.until_reason(&people, "Locked").await;
+    assert!(condition(&told, "Ready")["message"].as_str().unwrap_or_default().contains("locks/calm"));
+    world.rest().await;
+    assert_eq!(world.written(), Vec::<String>::new(), "Azure is not asked for what it would refuse");
+    world.delete_in_azure(&lock).await;
+    world.until_reason(&people, "Attached").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_zone_that_the_network_is_linked_to_elsewhere_is_told_before_anything_is_made() {
     let world = World::with_networks().await;
     let zone = world.zone("hub", "privatelink.blob.core.windows.net");

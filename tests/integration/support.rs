@@ -539,6 +539,7 @@ impl World {
             ("/Microsoft.Network/privateDnsZones/", "2024-06-01"),
             ("/Microsoft.Network/", "2024-05-01"),
             ("/Microsoft.Insights/privateLinkScopes/", "2021-07-01-preview"),
+            ("/Microsoft.Authorization/locks/", "2020-05-01"),
         ];
         let version =
             versions.iter().find(|(type_, _)| path.contains(type_)).map_or("2025-12-01", |(_, version)| version);

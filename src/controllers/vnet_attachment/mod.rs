@@ -3,6 +3,7 @@
 
 mod leave;
 mod observe;
+mod obstacles;
 mod publish;
 mod siblings;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::obstacles::obstacles;
 use super::{Remembered, siblings};
 use crate::api::VnetAttachment;
 use crate::api::ids::ArmId;
@@ -75,6 +76,7 @@ pub(super) async fn observe(
         observed.endpoints.push(endpoint(object, scene, &places, &network, target, extra).await?);
     }
     observed.network = Some(network);
+    observed.obstacles = obstacles(scene, &places, &observed).await?;
     if object.spec.dns_mode() != DnsMode::Custom {
         zones(object, scene, &places, &mut observed).await?;
     }

@@ -45,7 +45,8 @@ pub(super) fn judge(
     let mut findings = Findings::default();
     let missing = endpoints.iter().filter(|endpoint| endpoint.shown.is_none() && endpoint.seen.maker.is_none());
     let needed = missing.map(|endpoint| endpoint.target.addresses).sum();
-    let usable = subnet::usable(network, places, needed).err();
+    let usable = subnet::usable(network, places, needed).map(|_| ());
+    let usable = usable.and_then(|()| subnet::unhindered(&input.observed.obstacles, places)).err();
     for endpoint in endpoints {
         match endpoint.shown {
             Some(shown) => existing(input, endpoint, shown, &mut findings),

@@ -1,4 +1,4 @@
-//! Whether private endpoints can lie in a subnet: asked before the first is made.
+//! Whether private endpoints can be made, and lie in a subnet: asked before the first is made.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::azure::network::{Subnet, VirtualNetwork};
 use crate::plan::outcome::{Reason, Verdict};
 
-use super::Places;
+use super::{Obstacles, Places};
 
 /// The container bridge of computes: a network in this range cannot be reached from them (Microsoft: "Secure an Azure Machine Learning
 /// workspace with virtual networks").
@@ -55,4 +55,26 @@ pub(super) fn usable<'a>(network: &'a VirtualNetwork, places: &Places, needed: u
         return refuse(format!("the endpoints need {needed} addresses, and {room} are free; give it a larger prefix"));
     }
     Ok(subnet)
+}
+
+/// Refuses what Azure would refuse for the sake of its order.
+///
+/// # Errors
+/// With the verdict to report.
+pub(super) fn unhindered(obstacles: &Obstacles, places: &Places) -> Result<(), Verdict> {
+    if let Some(state) = &obstacles.unregistered {
+        let message = format!(
+            "the provider Microsoft.Network is {state} in the subscription of {}; register it: az provider register --namespace \
+             Microsoft.Network --subscription {}",
+            places.endpoints,
+            places.subscription()
+        );
+        return Err(Verdict::new(Reason::ProviderNotRegistered, message));
+    }
+    if let Some(lock) = &obstacles.lock {
+        let message =
+            format!("the lock {lock} is ReadOnly, so that no private endpoint can be made; whoever set it removes it");
+        return Err(Verdict::new(Reason::Locked, message));
+    }
+    Ok(())
 }

@@ -392,6 +392,25 @@ fn a_subnet_that_cannot_hold_endpoints_is_said_before_any_is_made() {
         assert!(decided.verdict.message.contains(want), "{}", decided.verdict.message);
         assert!(!decided.steps.iter().any(|step| step.request.id.contains("privateEndpoints")), "{change}");
     }
+    for (obstacles, reason, want) in [
+        (
+            Obstacles { lock: Some("/subscriptions/s/locks/calm".into()), ..Obstacles::default() },
+            Reason::Locked,
+            "locks/calm is ReadOnly",
+        ),
+        (
+            Obstacles { unregistered: Some("NotRegistered".into()), ..Obstacles::default() },
+            Reason::ProviderNotRegistered,
+            "az provider register --namespace Microsoft.Network",
+        ),
+    ] {
+        let mut case = Case::of(&json!({}));
+        case.observed.obstacles = obstacles;
+        let decided = case.plan();
+        assert_eq!(decided.verdict.reason, reason);
+        assert!(decided.verdict.message.contains(want), "{}", decided.verdict.message);
+        assert!(!decided.steps.iter().any(|step| step.request.id.contains("privateEndpoints")), "{reason:?}");
+    }
     let mut gone = Case::of(&json!({}));
     gone.observed.network = None;
     assert_eq!(gone.plan().verdict.reason, Reason::ParentMissing);
