@@ -154,6 +154,8 @@ const ONLINE_ROUTES: &[Route] = &[
     row!("DELETE", workspace!("/{}/onlineEndpoints/{}"), resource_type::delete),
     row!("POST", workspace!("/{}/onlineEndpoints/{}/listKeys"), online_endpoints::list_keys),
     row!("POST", workspace!("/{}/onlineEndpoints/{}/regenerateKeys"), online_endpoints::regenerate_keys),
+    row!("GET", workspace!("/{}/batchEndpoints"), resource_type::list),
+    row!("GET", workspace!("/{}/batchEndpoints/{}"), resource_type::get),
     row!("GET", workspace!("/{}/onlineEndpoints/{}/deployments"), resource_type::list),
     row!("GET", workspace!("/{}/onlineEndpoints/{}/deployments/{}"), resource_type::get),
     row!("PUT", workspace!("/{}/onlineEndpoints/{}/deployments/{}"), resource_type::put),
@@ -179,11 +181,18 @@ const WORKSPACES: ResourceType = ResourceType {
     ..ResourceType::DEFAULT
 };
 
+/// Batch endpoints, as far as seeds bring them (OpenAPI 2024-10-01, `BatchEndpointTrackedResource`).
+const BATCH_ENDPOINTS: ResourceType = ResourceType {
+    kind: "Microsoft.MachineLearningServices/workspaces/batchEndpoints",
+    page_token: "$skip",
+    ..ResourceType::DEFAULT
+};
+
 pub(crate) const PROVIDER: Provider = Provider {
     namespace: "Microsoft.MachineLearningServices",
     source: "OpenAPI 2024-10-01, JSON schema and bicep types 2025-12-01, recordings of workspaces (2024-04-01)",
     missing: &[
-        "Batch and serverless endpoints, tokens and logs of online endpoints, jobs, assets, schedules, feature stores and everything on the data \
+        "Serverless endpoints, and of batch endpoints all but those that a seed brings, tokens and logs of online endpoints, jobs, assets, schedules, feature stores and everything on the data \
          plane",
         "Computes other than clusters, instances, attached machines and Kubernetes; their nodes, keys, sizes, schedules and quotas",
         "Rules of the categories Recommended and Dependency",
@@ -197,6 +206,7 @@ pub(crate) const PROVIDER: Provider = Provider {
         datastores::TYPE,
         online_endpoints::TYPE,
         online_deployments::TYPE,
+        BATCH_ENDPOINTS,
         workspace_connections::TYPE,
         targets::REGISTRY,
     ],
