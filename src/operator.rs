@@ -15,10 +15,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ids::ArmId;
+use crate::api::outbound_rule::ApproverRole;
 use crate::api::workspace::WorkspaceKind;
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::controllers;
-use crate::plan::rules::ObjectKey;
 use crate::plan::targets::Targets;
 use crate::runtime::board::{Board, Standings};
 use crate::runtime::calm::Calm;
@@ -159,6 +160,7 @@ impl Operator {
                     if change == Change::Gone {
                         tell_rivals(&told, workspace);
                     }
+                    tell_sharers(&told, workspace);
                     if workspace.spec.kind() == WorkspaceKind::Hub {
                         tell_projects(&told, workspace);
                     }
@@ -199,10 +201,7 @@ impl Operator {
                 if let Ok(policy) = &approval.0 {
                     told.triggers.connection(&policy.spec.connection_ref.name);
                     tell_policies_on(&told, policy);
-                    for entry in policy.spec.allow.iter().filter_map(|entry| entry.workspace_ref.as_ref()) {
-                        let namespace = entry.namespace.clone().or_else(|| policy.namespace()).unwrap_or_default();
-                        told.triggers.workspace(&ObjectKey { namespace, name: entry.name.clone() });
-                    }
+                    tell_askers(&told, policy);
                     for decision in told.indexes.decisions_of(&key_of(policy)) {
                         told.triggers.decision(&key_of(&decision));
                     }
@@ -345,6 +344,32 @@ fn tell_policies_on(context: &Context, policy: &PrivateEndpointApproval) {
                 Targets::Group { .. } => context.sights.ask(&key_of(other)),
             }
             context.triggers.approval(&key_of(other));
+        }
+    }
+}
+
+/// Asks the workspaces of rules that want the approver role on the policy's targets to look again: any policy there has a say in that.
+fn tell_askers(context: &Context, policy: &PrivateEndpointApproval) {
+    let Ok(targets) = Targets::of(&policy.spec.target) else { return };
+    for rule in context.indexes.rules.state() {
+        let Ok(rule) = &rule.0 else { continue };
+        let Some(endpoint) = rule.spec.private_endpoint.as_ref() else { continue };
+        let asks = endpoint.approver_role.is_some_and(|role| role != ApproverRole::Report);
+        if asks && ArmId::parse(&endpoint.resource_id).is_ok_and(|target| targets.covers(&target)) {
+            context.triggers.workspace(&workspace_key(rule));
+        }
+    }
+}
+
+/// Asks other workspaces of the same identities to look again: an identity that is shared gets no role for rules.
+fn tell_sharers(context: &Context, workspace: &AmlWorkspace) {
+    let own = &workspace.spec.identity.user_assigned_identities;
+    for other in context.indexes.workspaces.state().iter().filter(|_| !own.is_empty()) {
+        let Ok(other) = &other.0 else { continue };
+        let mut identities = other.spec.identity.user_assigned_identities.iter();
+        let shared = identities.any(|id| own.iter().any(|own| own.eq_ignore_ascii_case(id)));
+        if shared && key_of(other) != key_of(workspace) {
+            context.triggers.workspace(&key_of(other));
         }
     }
 }

@@ -225,8 +225,9 @@ pub struct AllowEntry {
     pub private_endpoint: Option<EndpointMatch>,
     /// The AmlWorkspace (namespace left out: this one) whose outbound rules with `approverRole: Temporary | Standing` may have the
     /// approver role assigned on this target, so that the workspace approves the connection that it raised itself. Such an entry
-    /// never approves a pending connection: which workspace a managed network's connection comes from, Azure does not state. A
-    /// policy with `requireApprovers` gives no such leave.
+    /// never approves a pending connection: which workspace a managed network's connection comes from, Azure does not state. No
+    /// policy on the target may reject or hold that connection; since its endpoint's id is not known before it is there, an entry
+    /// for a subscription that is not an own one may mean it. A policy with `requireApprovers` gives no such leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_ref: Option<ObjectRef>,
     /// The VnetAttachment (namespace left out: this one) whose private endpoints to this target are meant: by their full ids, which follow

@@ -14,6 +14,7 @@ use crate::azure::client::{Client, ClientConfig};
 use crate::azure::cloud::{Cloud, CustomCloud};
 use crate::azure::credential::{CredentialSource, Secret as Confidential};
 use crate::plan::breaker::Breaker;
+use crate::plan::roles::Entry;
 use crate::plan::rules::ObjectKey;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Origin;
@@ -21,6 +22,7 @@ use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::{Indexes, key_of};
 use crate::runtime::kind::Kind;
+use crate::runtime::ledger::LedgerError;
 use crate::runtime::status::Basis;
 use crate::runtime::streams::Guarded;
 
@@ -36,10 +38,22 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
     let deleting = connection.metadata.deletion_timestamp.is_some();
     // What cannot be read may use any connection, and without one nobody could take back what it stands for.
     let unreadable = if deleting { unreadable(&context.indexes) } else { Vec::new() };
-    if deleting && ((users.is_empty() && unreadable.is_empty()) || Context::abandoned(&connection)) {
-        context.clients.remove(&name);
-        context.release(&connection, "nothing uses the connection any more").await?;
-        return Ok(Outcome::Done);
+    if deleting {
+        let (abandoned, lent) = (Context::abandoned(&connection), lent(&context, &name).await);
+        let note = match &lent {
+            _ if !abandoned => "nothing uses the connection any more".to_owned(),
+            Ok(lent) if lent.is_empty() => {
+                "abandoned by annotation; nothing that was assigned through it is left".to_owned()
+            }
+            Ok(lent) => format!("abandoned by annotation; what was assigned through it stays in Azure: {}", few(lent)),
+            Err(error) => format!("abandoned by annotation; what was assigned through it cannot be told: {error}"),
+        };
+        let unused = users.is_empty() && unreadable.is_empty();
+        if abandoned || unused && lent?.is_empty() {
+            context.clients.remove(&name);
+            context.release(&connection, &note).await?;
+            return Ok(Outcome::Done);
+        }
     }
     let mut status = connection.status.clone().unwrap_or_default();
     if !deleting {
@@ -60,7 +74,9 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
             status.mass_change = Some(hash);
             verdict
         }
-        (Ok(()), Breaker::Closed) if deleting => Verdict::new(Reason::InUse, in_use(&users, &unreadable)),
+        (Ok(()), Breaker::Closed) if deleting => {
+            Verdict::new(Reason::InUse, in_use(&users, &unreadable, &lent(&context, &name).await?))
+        }
         (Ok(()), Breaker::Closed) => Verdict::new(Reason::Available, "the credential works"),
         (Err(verdict), _) => verdict,
     };
@@ -79,13 +95,27 @@ fn unreadable(indexes: &Indexes) -> Vec<Named> {
     of(&indexes.workspaces).chain(of(&indexes.rules)).chain(of(&indexes.approvals)).collect()
 }
 
+/// What was assigned through the connection `name` and has to be taken back through it, each as it is named to people; also Secrets
+/// of the ledger that cannot be read, since they may name it.
+async fn lent(context: &Context, name: &str) -> Result<Vec<String>, LedgerError> {
+    let all = context.role_ledger.all().await?;
+    let damaged = all.damaged.iter().map(|secret| format!("perhaps some that the damaged Secret {secret} tells of"));
+    Ok(all.lent_through(name).map(Entry::words).chain(damaged).collect())
+}
+
+/// The first few of `all`, and how many more there are.
+fn few(all: &[String]) -> String {
+    let more = all.len().saturating_sub(5);
+    all.iter().take(5).cloned().collect::<Vec<_>>().join(", ")
+        + &if more == 0 { String::new() } else { format!(" and {more} more") }
+}
+
 /// Why a connection that is being deleted stays.
-fn in_use(users: &[Named], unreadable: &[Named]) -> String {
+fn in_use(users: &[Named], unreadable: &[Named], lent: &[String]) -> String {
     let list = |objects: &[Named]| {
-        let listed: Vec<String> =
-            objects.iter().take(5).map(|(kind, key)| format!("{kind} {}/{}", key.namespace, key.name)).collect();
-        let more = objects.len().saturating_sub(5);
-        listed.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
+        let all: Vec<String> =
+            objects.iter().map(|(kind, key)| format!("{kind} {}/{}", key.namespace, key.name)).collect();
+        few(&all)
     };
     let mut why = Vec::new();
     if !users.is_empty() {
@@ -96,6 +126,9 @@ fn in_use(users: &[Named], unreadable: &[Named]) -> String {
             "perhaps used by {}, which cannot be understood; correct or delete those first",
             list(unreadable)
         ));
+    }
+    if !lent.is_empty() {
+        why.push(format!("roles that were assigned through it are still out and are taken back first: {}", few(lent)));
     }
     format!("{}. Until then the connection serves deletions only", why.join(". Also "))
 }

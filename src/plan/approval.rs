@@ -5,6 +5,7 @@
 //! allows stays as it is.
 
 mod cut;
+mod leave;
 mod matching;
 mod narrow;
 
@@ -15,9 +16,10 @@ use crate::api::ids::ArmId;
 use crate::azure::private_link::{Connection, Dialect};
 
 use super::decisions::{Ballot, Signature, Vote, names};
-use super::proof::Proof;
+use super::proof::{Proof, SelfApproval};
 use super::rules::ObjectKey;
 pub use cut::{Cut, cut_off};
+pub use leave::leave;
 pub use matching::Truth;
 use matching::{Facts, denies, names as entry_names};
 use narrow::holds;
@@ -39,8 +41,12 @@ pub struct Policy {
     pub require_approvers: Option<u8>,
     /// What people decided for it, as far as it counts.
     pub votes: Vec<Vote>,
+    /// Connections on the target that workspaces approved themselves.
+    pub self_approvals: Vec<SelfApproval>,
     /// It allows nothing any more; what it rejects and holds stays so.
     pub expired: bool,
+    /// It acts on what it decides: it is neither suspended nor on trial.
+    pub acts: bool,
     /// Subscriptions that the policy's AzureConnection calls its own.
     pub own_subscriptions: Vec<String>,
     /// The endpoints that the objects its allow entries link to have for the target, by the entry's place in the list.
@@ -122,11 +128,14 @@ impl Policy {
     }
 
     /// The first entry that allows: only what is known to hold does.
-    fn allows(&self, facts: &Facts) -> Option<Rule> {
+    fn allows(&self, connection: &Connection, facts: &Facts) -> Option<Rule> {
         if self.expired || self.fault().is_some() {
             return None;
         }
         let allows = |(index, entry): &(usize, &AllowEntry)| {
+            if self.explains(entry, connection) {
+                return true;
+            }
             let narrowed = entry.expression.as_ref().map_or(Truth::Yes, |expression| {
                 expression.meaning().map_or(Truth::Unknown, |test| holds(test, facts, &self.own_subscriptions))
             });
@@ -134,6 +143,20 @@ impl Policy {
         };
         let found = self.allow.iter().enumerate().find(allows);
         found.map(|(index, entry)| self.rule("allow", index, entry.name.as_ref()))
+    }
+
+    /// True if `connection` is approved, and was by the workspace that `entry` gives leave to. So such an entry never lets in what is
+    /// pending.
+    fn explains(&self, entry: &AllowEntry, connection: &Connection) -> bool {
+        let mut own = self.self_approvals.iter().filter(|own| connection.is_approved() && own.is_of(connection));
+        own.any(|own| self.names_workspace(entry, &own.namespace, &own.workspace))
+    }
+
+    /// True if `entry` is about the workspace `name` in `namespace`.
+    fn names_workspace(&self, entry: &AllowEntry, namespace: &str, name: &str) -> bool {
+        entry.workspace_ref.as_ref().is_some_and(|reference| {
+            reference.name == name && reference.namespace.as_ref().unwrap_or(&self.key.namespace) == namespace
+        })
     }
 
     /// The first entry that denies: what is not known not to hold does.
@@ -213,7 +236,7 @@ pub fn decide(connection: &Connection, dialect: &Dialect, policies: &[Policy]) -
     let (alone, lacking): (Vec<&Policy>, Vec<&Policy>) =
         policies.iter().partition(|policy| policy.require_approvers.is_none());
     let allowing = |policies: Vec<&Policy>| -> Vec<Rule> {
-        policies.into_iter().filter_map(|policy| policy.allows(&facts)).collect()
+        policies.into_iter().filter_map(|policy| policy.allows(connection, &facts)).collect()
     };
     let allowed = allowing(alone);
     if !allowed.is_empty() {

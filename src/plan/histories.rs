@@ -106,7 +106,9 @@ impl Says {
             limits: None,
             require_approvers: self.asks_people.then_some(1),
             votes: Vec::new(),
+            self_approvals: Vec::new(),
             expired: self.expired,
+            acts: true,
             own_subscriptions: if self.owns { vec![SUBSCRIPTIONS[0].to_owned()] } else { Vec::new() },
             linked: Default::default(),
         }

@@ -172,9 +172,9 @@ reasons! {
 
     /// The admission policy that vouches for decisions is not in force as this version expects it: no decision counts.
     GuardMissing => waiting("GuardMissing", Requeue::Slow);
-    /// The PrivateEndpointApproval does not exist.
+    /// The PrivateEndpointApproval does not exist, or none names the rule's workspace.
     PolicyMissing => waiting("PolicyMissing", Requeue::Slow);
-    /// The PrivateEndpointApproval exists, and does not act.
+    /// The PrivateEndpointApproval exists, and does not act, or gives no leave.
     PolicyNotInForce => waiting("PolicyNotInForce", Requeue::Slow);
     /// No connection of that name asks for that endpoint.
     RequestMissing => waiting("RequestMissing", Requeue::Slow);

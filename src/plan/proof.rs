@@ -76,6 +76,37 @@ impl Approval {
     }
 }
 
+/// A connection that a workspace raised for an outbound rule and approved itself, with the approver role assigned for that: it was
+/// the only one newly approved while the rule was written.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelfApproval {
+    /// Name of the connection.
+    pub connection: String,
+    /// The endpoint that was approved.
+    pub endpoint: String,
+    /// Namespace of the AmlWorkspace.
+    pub namespace: String,
+    /// Its name.
+    pub workspace: String,
+    /// Namespace and name of the OutboundRule.
+    pub rule: String,
+    /// When that was seen, RFC 3339.
+    pub at: String,
+}
+
+impl SelfApproval {
+    /// True if `connection` is what was approved, by name and endpoint.
+    pub fn is_of(&self, connection: &Connection) -> bool {
+        self.connection == connection.name && connection.is_of(&self.endpoint)
+    }
+
+    /// Who approved it, for people.
+    pub fn by(&self) -> String {
+        format!("AmlWorkspace {}/{} for OutboundRule {}", self.namespace, self.workspace, self.rule)
+    }
+}
+
 /// How long what takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {

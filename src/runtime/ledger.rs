@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::status::WriteError;
 use crate::azure::private_link::Connection;
 use crate::plan::names::fingerprint;
-use crate::plan::proof::{Approval, Proof};
+use crate::plan::proof::{Approval, Proof, SelfApproval};
 use crate::plan::signatures::Signatures;
 
 /// The key in the Secret.
@@ -69,6 +69,9 @@ pub struct Page {
     /// Approvals carried out that still stand, oldest first. None falls off: see [`Page::is_full`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// Connections that workspaces approved themselves with the approver role, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub self_approvals: Vec<SelfApproval>,
     /// Whose decisions the approvals rest on.
     #[serde(default, skip_serializing_if = "Signatures::is_empty")]
     pub signatures: Signatures,
@@ -84,6 +87,8 @@ impl Page {
     /// Notes what the target shows now: what is new is seen from `now` on, what is gone is forgotten. Past [`KEPT`] the latest
     /// are not noted, so that a flood cannot make the page grow without end.
     pub fn see(&mut self, connections: &[Connection], now: &str) {
+        // Whoever approves it again once it was not, was not the workspace.
+        self.self_approvals.retain(|own| connections.iter().any(|one| one.is_approved() && own.is_of(one)));
         self.seen.retain(|seen| connections.iter().any(|one| seen.is(one)));
         for one in connections {
             let waits = !one.is_approved();
@@ -108,13 +113,35 @@ impl Page {
         self.seen.iter().find(|seen| seen.is(one)).map(|seen| seen.at.as_str())
     }
 
+    /// Notes that a workspace approved `one` itself.
+    pub fn attribute(&mut self, approval: SelfApproval) {
+        self.self_approvals.retain(|own| {
+            own.connection != approval.connection || !own.endpoint.eq_ignore_ascii_case(&approval.endpoint)
+        });
+        self.self_approvals.push(approval);
+        let overflow = self.self_approvals.len().saturating_sub(KEPT);
+        self.self_approvals.drain(..overflow);
+    }
+
+    /// True if the ledger tells how `one` came to be approved, or it was so before anybody looked.
+    fn accounts_for(&self, one: &Connection) -> bool {
+        self.approvals.iter().any(|approval| approval.is_of(one))
+            || self.proofs.iter().chain(&self.asked).any(|proof| proof.is_for(one))
+            || self.self_approvals.iter().any(|own| own.is_of(one))
+            || !self.seen.iter().any(|seen| seen.is(one) && seen.waited)
+    }
+
+    /// True if `one` is approved, nothing explains it, and that is not known yet.
+    pub fn is_puzzling(&self, one: &Connection, allowed: bool) -> bool {
+        one.is_approved() && !allowed && !self.is_unexplained(one) && !self.accounts_for(one)
+    }
+
     /// Notes whether anything explains that `one` is approved. True if from now on nothing does: it was seen waiting before, and
     /// now it is approved. What was approved at first sight was so before anybody looked, and says nothing.
     pub fn explain(&mut self, one: &Connection, allowed: bool, now: &str) -> bool {
-        let ours = self.approvals.iter().any(|approval| approval.is_of(one))
-            || self.proofs.iter().chain(&self.asked).any(|proof| proof.is_for(one));
+        let known = self.accounts_for(one);
         let Some(seen) = self.seen.iter_mut().find(|seen| seen.is(one)) else { return false };
-        if !one.is_approved() || allowed || ours || !seen.waited {
+        if !one.is_approved() || allowed || known {
             seen.unexplained = None;
             return false;
         }
@@ -130,7 +157,7 @@ impl Page {
 
     /// True if no further approval can be recorded. None is forgotten to make room: what is not recorded could not be withdrawn.
     pub fn is_full(&self) -> bool {
-        let without = Self { seen: Vec::new(), asked: Vec::new(), ..self.clone() };
+        let without = Self { seen: Vec::new(), asked: Vec::new(), self_approvals: Vec::new(), ..self.clone() };
         self.approvals.len() + self.proofs.len() >= KEPT || size(&without) >= ROOM
     }
 
@@ -154,6 +181,15 @@ impl Page {
             forgotten += 1;
         }
         self.asked.drain(..forgotten);
+        // Last what explains an approval to people: without it, that is told as somebody else's.
+        let mut forgotten = 0;
+        while over > 0
+            && let Some(dropped) = self.self_approvals.get(forgotten)
+        {
+            over = over.saturating_sub(size(dropped) + 1);
+            forgotten += 1;
+        }
+        self.self_approvals.drain(..forgotten);
     }
 }
 
@@ -410,5 +446,49 @@ mod tests {
         page.approvals.clear();
         assert_eq!(look(&mut page, "Pending", false), (false, false));
         assert_eq!(look(&mut page, "Approved", false), (true, true));
+    }
+    fn own(number: usize) -> SelfApproval {
+        SelfApproval {
+            connection: connection(number, "Approved").name,
+            endpoint: endpoint(number),
+            namespace: "n".repeat(63),
+            workspace: "w".repeat(63),
+            rule: format!("{}/{}", "n".repeat(63), "r".repeat(63)),
+            at: "2026-01-01T00:00:00Z".into(),
+        }
+    }
+
+    #[test]
+    fn what_a_workspace_approved_itself_is_explained_until_it_is_no_longer_approved() {
+        let mut page = Page::default();
+        let look = |page: &mut Page, state: &str| {
+            let one = connection(1, state);
+            page.see(std::slice::from_ref(&one), "2026-01-01T00:00:00Z");
+            let puzzling = page.is_puzzling(&one, false);
+            (puzzling, page.explain(&one, false, "2026-01-02T00:00:00Z"))
+        };
+        assert_eq!(look(&mut page, "Pending"), (false, false));
+        page.attribute(own(1));
+        page.attribute(own(1));
+        assert_eq!(page.self_approvals.len(), 1);
+        page.see(&[connection(1, "Approved")], "2026-01-01T00:00:00Z");
+        assert_eq!(look(&mut page, "Approved"), (false, false), "the workspace did");
+        assert_eq!(look(&mut page, "Rejected"), (false, false));
+        assert_eq!(look(&mut page, "Approved"), (true, true), "who approved it again is not known");
+        assert_eq!(look(&mut page, "Approved"), (false, false), "told once");
+    }
+
+    #[test]
+    fn what_only_explains_gives_way_to_what_may_have_to_be_withdrawn() {
+        let mut page = Page { target: endpoint(0), ..Page::default() };
+        page.approvals = (0..1000).map(approval).collect();
+        (0..1000).for_each(|number| page.attribute(own(number)));
+        page.fit();
+        assert!(size(&page) <= ROOM && page.approvals.len() == 1000, "{} bytes", size(&page));
+        let mut page = Page { target: endpoint(0), ..Page::default() };
+        (0..1100).for_each(|number| page.attribute(own(number)));
+        page.fit();
+        assert_eq!(page.self_approvals.len(), KEPT);
+        assert!(!page.is_full(), "it keeps no approval out");
     }
 }

@@ -11,7 +11,7 @@ use super::ledger::{LedgerError, empty_page, put_page};
 use super::status::WriteError;
 use crate::api::ids::ArmId;
 use crate::plan::names::fingerprint;
-use crate::plan::roles::Record;
+use crate::plan::roles::{Entry, Record};
 
 /// The key in the Secret.
 const KEY: &str = "roles.json";
@@ -26,6 +26,23 @@ pub struct OpenRecord {
     /// What it holds.
     pub record: Record,
     secret: Option<Secret>,
+}
+
+/// All records.
+#[derive(Debug, Default)]
+pub struct AllRecords {
+    /// Those that can be read.
+    pub records: Vec<OpenRecord>,
+    /// Names of the Secrets that cannot: they may hold anything.
+    pub damaged: Vec<String>,
+}
+
+impl AllRecords {
+    /// What was assigned through the AzureConnection `name` and must not outlive it: nobody else could take it back.
+    pub fn lent_through(&self, name: &str) -> impl Iterator<Item = &Entry> {
+        let entries = self.records.iter().flat_map(|open| &open.record.entries);
+        entries.filter(move |entry| entry.connection == name && entry.is_lent())
+    }
 }
 
 /// The ledger of roles in the operator's namespace.
@@ -76,21 +93,25 @@ impl RoleLedger {
         }
     }
 
-    /// All records of this installation that can be read: for what no object asks about any more.
+    /// All records of this installation, read at once: for what no object asks about any more, and for who else has a claim.
     ///
     /// # Errors
     /// If Kubernetes does not answer.
-    pub async fn all(&self) -> Result<Vec<OpenRecord>, LedgerError> {
+    pub async fn all(&self) -> Result<AllRecords, LedgerError> {
         let params = ListParams::default().labels(&format!("{LABEL}={}", self.installation));
         let listed = self.secrets.list(&params).await.map_err(WriteError::Kube)?;
-        let readable = |secret| match Self::read(secret, None) {
-            Ok(open) => Some(open),
-            Err(error) => {
-                tracing::error!(%error, "roles that were assigned for a time may outlast it");
-                None
+        let mut all = AllRecords::default();
+        for secret in listed.items {
+            let name = secret.name_any();
+            match Self::read(secret, None) {
+                Ok(open) => all.records.push(open),
+                Err(error) => {
+                    tracing::error!(%error, "roles that were assigned for rules may outlast them");
+                    all.damaged.push(name);
+                }
             }
-        };
-        Ok(listed.items.into_iter().filter_map(readable).collect())
+        }
+        Ok(all)
     }
 
     /// Writes the record back, if nobody else did since it was opened.

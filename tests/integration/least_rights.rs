@@ -70,11 +70,24 @@ async fn suffices(world: &World, manifests: &[Value], wanted: &[&str]) -> bool {
 /// Whether an approval goes through with these actions.
 async fn approves(actions: Vec<String>) -> bool {
     let world = world_with(&actions).await;
+    let policy = world.approval_manifest();
+    approves_by(&world, policy).await
+}
+
+/// The same, by a policy on the whole group.
+async fn approves_in_a_group(actions: Vec<String>) -> bool {
+    let world = world_with(&actions).await;
+    let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
+    let mut policy = world.approval_manifest();
+    policy["spec"]["target"] = json!({"resourceGroupId": group, "resourceType": "Microsoft.Storage/storageAccounts"});
+    approves_by(&world, policy).await
+}
+
+async fn approves_by(world: &World, policy: Value) -> bool {
     let endpoint = World::endpoint(&world.subscription, "hub", "lake-1");
     world.knock(&world.lake(), &endpoint);
     let operator = world.operator().await;
-    let policy = world.approval_manifest();
-    let held = suffices(&world, std::slice::from_ref(&policy), &["InForce"]).await;
+    let held = suffices(world, std::slice::from_ref(&policy), &["InForce"]).await;
     let approved = if held {
         // In force means that nothing is left to do, or that nothing was tried yet: the end is the approval itself, or a refusal.
         let object = world
@@ -88,6 +101,29 @@ async fn approves(actions: Vec<String>) -> bool {
     };
     operator.stop().await;
     approved
+}
+
+/// Whether the requesting endpoint is asked, and bears out what was approved, with these actions beside those for approvals.
+async fn asks_the_requester(actions: Vec<String>) -> bool {
+    let all: Vec<String> = role("aml-operator approvals").into_iter().chain(actions).collect();
+    let world = world_with(&all).await;
+    let endpoint = World::endpoint(&world.subscription, "rg", "lake-1");
+    let link = json!({"name": "c", "properties": {"privateLinkServiceId": world.lake(), "groupIds": ["blob"],
+        "privateLinkServiceConnectionState": {"status": "Approved"}}});
+    let there = json!({"resources": [{"id": endpoint, "location": "westeurope",
+        "properties": {"manualPrivateLinkServiceConnections": [link]}}]});
+    world.azure.seed(serde_json::from_value(there).expect("a seed")).expect("the endpoint is there");
+    world.knock(&world.lake(), &endpoint);
+    let operator = world.operator().await;
+    let mut policy = world.approval_manifest();
+    policy["spec"]["allow"][0]["privateEndpoint"]["resourceGroup"] = json!("rg");
+    world.apply(policy.clone()).await;
+    let proven = |object: &Value| object["status"]["connections"][0]["proven"].as_str().unwrap_or_default().to_owned();
+    let told = world
+        .until(&policy, "an answer, or none", |object| ["Confirmed", "Unprovable"].contains(&proven(object).as_str()))
+        .await;
+    operator.stop().await;
+    proven(&told) == "Confirmed"
 }
 
 /// Whether a workspace is secured, its rule active, and the rule gone again, with these actions.
@@ -116,7 +152,10 @@ async fn secures(actions: Vec<String>) -> bool {
 
 /// Tries all actions, and then each set that lacks one of them.
 async fn is_least<F: Future<Output = bool>>(name: &str, works: impl Fn(Vec<String>) -> F) {
-    let all = role(name);
+    are_least(name, role(name), works).await;
+}
+
+async fn are_least<F: Future<Output = bool>>(name: &str, all: Vec<String>, works: impl Fn(Vec<String>) -> F) {
     assert!(works(all.clone()).await, "{name}: the role does not suffice");
     for group in all.chunks(3) {
         let tries = group.iter().map(|missing| {
@@ -133,6 +172,17 @@ async fn is_least<F: Future<Output = bool>>(name: &str, works: impl Fn(Vec<Strin
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_for_approvals_suffices_and_nothing_in_it_can_be_left_out() {
     is_least("aml-operator approvals", approves).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_on_a_group_needs_besides_suffices_and_nothing_in_it_can_be_left_out() {
+    let all = role("aml-operator approvals").into_iter().chain(role("aml-operator groups")).collect();
+    are_least("aml-operator groups", all, approves_in_a_group).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_asking_the_requester_needs_besides_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator requesters", asks_the_requester).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ mod observing;
 mod proofs;
 mod refusals;
 mod requesters;
+mod role_endings;
 mod roles;
 mod rollout;
 mod steady;

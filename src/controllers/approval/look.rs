@@ -106,9 +106,9 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
         Ok(connections) => connections,
         Err(verdict) => return Ok(turn.blocked(policy, verdict)),
     };
-    let before = page.page.seen.clone();
+    let before = (page.page.seen.clone(), page.page.self_approvals.clone());
     page.page.see(&connections, &rfc3339(context.now()));
-    if page.page.seen != before {
+    if (&page.page.seen, &page.page.self_approvals) != (&before.0, &before.1) {
         context.ledger.save(turn.target, &mut page).await?;
     }
     context.metrics.connections(&turn.target.key(), Some(shown(&connections, &page.page)));
@@ -121,7 +121,7 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
     }
     let follows = hear(turn, policy, &connections, &mut page).await?;
     let decided = decided(turn, &connections, &page.page);
-    notice(turn, policy, &decided, &mut page).await?;
+    let follows = notice(turn, policy, &decided, &mut page).await? || follows;
     if let Some(verdict) = withdraw_unproven(turn, policy, &connections, &page).await? {
         let wait = turn.wait(policy, &verdict, &connections);
         return Ok(Looked::Said(sight(turn, policy, &decided, &page, verdict), wait));
@@ -241,6 +241,6 @@ pub(super) fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) 
 
 /// What would be decided if every person's approval counted whose only fault is that the guard does not vouch for it.
 pub(super) fn believed(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
-    let policies = policies_with(turn, |policy| believed_votes(turn.context, policy, turn.target, page));
+    let policies = policies_with(turn, page, |policy| believed_votes(turn.context, policy, turn.target, page));
     decide_all(connections, turn.dialect, &policies)
 }

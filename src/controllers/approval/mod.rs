@@ -23,14 +23,15 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::{Mode, PrivateEndpointApprovalSpec};
+use crate::api::approval::Mode;
 use crate::api::connection::{AzureConnectionSpec, Verb};
 use crate::api::ids::ArmId;
 use crate::azure::private_link::Dialect;
 use crate::controllers::removals::{cut_key, cuts, withdraws};
-use crate::plan::approval::Policy;
+use crate::plan::approval::{Policy, Rule};
 use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
+use crate::plan::proof::SelfApproval;
 use crate::plan::rules::ObjectKey;
 use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
@@ -143,7 +144,7 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
 }
 
 /// The lane of a target's connections: provisioning and rules of the same resource must not hold up approvals.
-fn lane(target: &ArmId) -> String {
+pub(crate) fn lane(target: &ArmId) -> String {
     format!("{}/privateendpointconnections", target.key())
 }
 
@@ -237,19 +238,28 @@ fn left(context: &Context, policy: &PrivateEndpointApproval) -> Option<Duration>
 
 /// All policies in force on the target: whoever may approve there is asked, so that every turn decides alike.
 fn policies(turn: &Turn<'_>, page: &Page) -> Vec<Policy> {
-    policies_with(turn, |policy| votes(turn.context, policy, turn.target, page))
+    policies_with(turn, page, |policy| votes(turn.context, policy, turn.target, page))
 }
 
 /// The same, with the votes that `votes` finds for each.
-fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Vec<Vote>) -> Vec<Policy> {
-    let context = turn.context;
+fn policies_with(turn: &Turn<'_>, page: &Page, votes: impl Fn(&PrivateEndpointApproval) -> Vec<Vote>) -> Vec<Policy> {
+    policies_on(turn.context, turn.target, &page.self_approvals, votes)
+}
+
+/// All policies in force on `target`.
+fn policies_on(
+    context: &Context,
+    target: &ArmId,
+    self_approvals: &[SelfApproval],
+    votes: impl Fn(&PrivateEndpointApproval) -> Vec<Vote>,
+) -> Vec<Policy> {
     let mut policies: Vec<Policy> = Vec::new();
     for object in context.indexes.approvals.state() {
         let Ok(policy) = &object.0 else { continue };
-        if on_target(policy, turn.target).is_none() || policy.metadata.deletion_timestamp.is_some() {
+        if on_target(policy, target).is_none() || policy.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        if let Some(own_subscriptions) = may_approve(context, policy, turn.target) {
+        if let Some(own_subscriptions) = may_approve(context, policy, target) {
             policies.push(Policy {
                 key: key_of(policy),
                 allow: policy.spec.allow.clone(),
@@ -258,9 +268,11 @@ fn policies_with(turn: &Turn<'_>, votes: impl Fn(&PrivateEndpointApproval) -> Ve
                 limits: policy.spec.limits.clone(),
                 require_approvers: policy.spec.require_approvers,
                 votes: votes(policy),
+                self_approvals: self_approvals.to_vec(),
                 expired: left(context, policy).is_some_and(|left| left.is_zero()),
+                acts: !policy.spec.suspend && policy.spec.mode != Some(Mode::DryRun),
                 own_subscriptions,
-                linked: linked(context, policy, turn.target),
+                linked: linked(context, policy, target),
             });
         }
     }
@@ -283,20 +295,18 @@ fn linked(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId) -
         .collect()
 }
 
-/// True if a policy in force on `target` lets `workspace` approve its own connections there. `permits` judges one policy.
-pub(crate) fn permits_workspace(
+/// Whether the policies on `target` let `workspace` approve the connection that its rule to `sub_resource` raises there.
+///
+/// # Errors
+/// With the verdict to report if not.
+pub(crate) fn leave(
     context: &Context,
     target: &ArmId,
     workspace: &ObjectKey,
-    permits: impl Fn(&PrivateEndpointApprovalSpec, &str, &ObjectKey, jiff::Timestamp) -> bool,
-) -> bool {
-    context.indexes.approvals.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
-        let connected = || Connected::find(&context.indexes, &context.clients, &policy.spec.connection_ref.name);
-        on_target(policy, target).is_some()
-            && policy.metadata.deletion_timestamp.is_none()
-            && permits(&policy.spec, &policy.namespace().unwrap_or_default(), workspace, context.now())
-            && connected().is_ok_and(|connected| allowed(context, &connected, policy, target).is_ok())
-    })
+    sub_resource: Option<&str>,
+) -> Result<Rule, Verdict> {
+    // What people decided is about connections that are there.
+    crate::plan::approval::leave(workspace, target, sub_resource, &policies_on(context, target, &[], |_| Vec::new()))
 }
 
 /// Reports a verdict that stops before a decision. What was known stays, except of a target that the policy has no say on: what a

@@ -9,21 +9,36 @@ use crate::api::condition::{ConditionDraft, ConditionStatus, rfc3339};
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::plan::approval::Decision;
+use crate::plan::roles::{turns_on, written};
 use crate::runtime::driver::Error;
 use crate::runtime::ledger::{OpenPage, Page};
 use crate::telemetry::AUDIT;
 
-/// Notes and tells what is approved from now on without an explanation.
+/// Notes and tells what is approved from now on without an explanation. True if some of it may be explained soon.
+///
+/// While a workspace writes a rule with the approver role, the connection that comes with it is approved before anybody has seen
+/// whose it is. It is not told as somebody else's before that is settled.
 pub(super) async fn notice(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     decided: &[(Connection, Decision)],
     page: &mut OpenPage,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let context = turn.context;
+    let allowed = |decision: &Decision| decision.word == DecisionWord::Allowed;
+    let puzzles = decided.iter().any(|(connection, decision)| page.page.is_puzzling(connection, allowed(decision)));
+    let records = if puzzles { context.role_ledger.all().await?.records } else { Vec::new() };
+    let known = records.iter().map(|open| &open.record);
+    let turns = turns_on(turn.target, known, context.pace.role_deadline, context.now());
+    let open = |connection: &Connection| turns.iter().any(|before| !before.contains(&written(connection)));
+    let mut waits = false;
     let (before, now) = (page.page.seen.clone(), rfc3339(context.now()));
     for (connection, decision) in decided {
-        if !page.page.explain(connection, decision.word == DecisionWord::Allowed, &now) {
+        if page.page.is_puzzling(connection, allowed(decision)) && open(connection) {
+            waits = true;
+            continue;
+        }
+        if !page.page.explain(connection, allowed(decision), &now) {
             continue;
         }
         context.metrics.decided("unexplained");
@@ -42,7 +57,7 @@ pub(super) async fn notice(
     if page.page.seen != before {
         context.ledger.save(turn.target, page).await?;
     }
-    Ok(())
+    Ok(waits)
 }
 
 /// What is approved on a target and perhaps should not be, each as it is named to people.

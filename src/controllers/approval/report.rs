@@ -27,6 +27,7 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approval.connection == connection.name && approval.endpoint.eq_ignore_ascii_case(&connection.endpoint)
     });
     let ours = ours.filter(|_| connection.is_approved());
+    let itself = page.page.self_approvals.iter().find(|own| connection.is_approved() && own.is_of(connection));
     let why = if page.page.is_unexplained(connection) {
         format!("approved by somebody else; {}", decision.why)
     } else {
@@ -54,9 +55,9 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
         approved_by: connection.is_approved().then(|| match ours {
             Some(approval) if people.is_empty() => clean(&approval.policy, 160),
             Some(_) => clean(&people, 160),
-            None => "somebody else".to_owned(),
+            None => itself.map_or_else(|| "somebody else".to_owned(), |own| clean(&own.by(), 160)),
         }),
-        approved_at: ours.map(|approval| approval.at.clone()),
+        approved_at: ours.map(|approval| approval.at.clone()).or_else(|| itself.map(|own| own.at.clone())),
     }
 }
 

@@ -17,7 +17,7 @@ use kube::ResourceExt;
 
 use crate::api::AmlWorkspace;
 use crate::api::common::ManagementPolicy;
-use crate::api::connection::Verb;
+use crate::api::connection::{AzureConnectionSpec, Verb};
 use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::ArmError;
@@ -38,6 +38,7 @@ use crate::runtime::status::{Basis, has_finalizer};
 pub use memory::{Memories, Memory};
 use operation::Progress;
 use report::Report;
+use roles::Through;
 pub use roles::keep as keep_roles;
 use urgency::urgency;
 
@@ -50,6 +51,13 @@ struct Turn<'a> {
     fence: Fence<'a>,
     /// How soon its requests go.
     priority: Priority,
+}
+
+impl Turn<'_> {
+    /// Its AzureConnection, as the cluster shows it.
+    fn through(&self) -> Through<'_> {
+        Through { context: self.context, name: &self.connected.name, spec: &self.connected.spec }
+    }
 }
 
 /// Looks at one workspace.
@@ -65,7 +73,9 @@ pub async fn reconcile(context: Arc<Context>, mut workspace: AmlWorkspace) -> Re
         }
     };
     if Context::abandoned(&workspace) && has_finalizer(&workspace) {
-        context.release(&workspace, "abandoned by annotation; Azure keeps whatever is there").await?;
+        let roles = roles::left_behind(&context, &id, &workspace).await;
+        let note = format!("abandoned by annotation; Azure keeps whatever is there{roles}");
+        context.release(&workspace, &note).await?;
         return Ok(Outcome::Done);
     }
     let Some(_lane) = context.lanes.enter(id.key()) else {
@@ -369,16 +379,27 @@ fn rival(context: &Context, id: &ArmId, owner: &Owner, workspace: &AmlWorkspace)
     })
 }
 
-/// True if `workspace` may write to `id` by what the cluster says.
+/// True if `workspace` may write to `id` by what the cluster says, through a credential that works.
 fn could_manage(context: &Context, id: &ArmId, workspace: &AmlWorkspace) -> bool {
+    let name = &workspace.spec.connection_ref.name;
+    let connected = Connected::find(&context.indexes, &context.clients, name);
+    connected.is_ok_and(|connected| entitled_to_manage(context, id, name, &connected.spec, workspace))
+}
+
+/// True if `workspace` may write to `id` by the grants of its AzureConnection `name`.
+fn entitled_to_manage(
+    context: &Context,
+    id: &ArmId,
+    name: &str,
+    spec: &AzureConnectionSpec,
+    workspace: &AmlWorkspace,
+) -> bool {
     if workspace.spec.management_policy == Some(ManagementPolicy::Observe) {
         return false;
     }
-    let name = &workspace.spec.connection_ref.name;
-    let Ok(connected) = Connected::find(&context.indexes, &context.clients, name) else { return false };
     let namespace = workspace.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
-    let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
+    let fence = Fence::new(name, spec, &namespace, &labels);
     let may_write = fence.allows(Verb::Create, id).or_else(|_| fence.allows(Verb::Configure, id)).is_ok();
     may_write
         && hub(context, workspace, &fence).is_ok_and(|hub| check(&workspace.spec, hub.as_ref(), id, &fence).is_ok())

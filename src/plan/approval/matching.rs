@@ -49,12 +49,24 @@ impl From<bool> for Truth {
 pub(super) struct Facts {
     /// The endpoint that asks, if its id can be read.
     pub(super) endpoint: Option<ArmId>,
+    /// It is one that a managed network will raise: its id is not known before it is there.
+    managed: bool,
     pub(super) sub_resources: Stated,
 }
 
 impl Facts {
     pub(super) fn of(connection: &Connection, dialect: &Dialect) -> Self {
-        Self { endpoint: ArmId::parse(&connection.endpoint).ok(), sub_resources: connection.sub_resources(dialect) }
+        Self {
+            endpoint: ArmId::parse(&connection.endpoint).ok(),
+            managed: false,
+            sub_resources: connection.sub_resources(dialect),
+        }
+    }
+
+    /// What is known of the endpoint that a workspace's managed network will raise for a rule.
+    pub(super) fn of_rule(sub_resource: Option<&str>) -> Self {
+        let sub_resources = sub_resource.map_or(Stated::No, |group| Stated::Groups(vec![group.to_owned()]));
+        Self { endpoint: None, managed: true, sub_resources }
     }
 
     /// The private endpoint that asks. What is none is nothing that a policy can mean.
@@ -69,6 +81,9 @@ pub(super) fn is_own(subscription: &str, own_subscriptions: &[String]) -> bool {
 
 /// Whether the endpoint that asks is the one that `wanted` describes.
 fn is_endpoint(wanted: &EndpointMatch, facts: &Facts, own_subscriptions: &[String]) -> Truth {
+    if facts.managed {
+        return is_managed(wanted, own_subscriptions);
+    }
     // Without an id that can be read nothing is known of who asks.
     let Some(endpoint) = facts.private_endpoint() else { return Truth::Unknown };
     if let Some(id) = &wanted.id {
@@ -92,6 +107,19 @@ fn is_endpoint(wanted: &EndpointMatch, facts: &Facts, own_subscriptions: &[Strin
     let names =
         same(&wanted.resource_group, endpoint.resource_group()) && same(&wanted.name, endpoint.name()) && pattern;
     Truth::from(side).and(subscription).and(names.into())
+}
+
+/// Whether the endpoint that a managed network will raise is the one that `wanted` describes. It will lie in a subscription of
+/// Microsoft's, so in none of the own ones; in which, in which group and under which name, nobody says before it is there.
+fn is_managed(wanted: &EndpointMatch, own_subscriptions: &[String]) -> Truth {
+    let lies_in = |subscription: &str| if is_own(subscription, own_subscriptions) { Truth::No } else { Truth::Unknown };
+    if let Some(id) = &wanted.id {
+        return ArmId::parse(id).map_or(Truth::No, |id| lies_in(id.subscription()));
+    }
+    let side = Truth::from(wanted.own_subscription != Some(true));
+    let named = wanted.resource_group.is_some() || wanted.name.is_some() || wanted.name_pattern.is_some();
+    let subscription = wanted.subscription_id.as_deref().map_or(Truth::Yes, lies_in);
+    side.and(subscription).and(if named { Truth::Unknown } else { Truth::Yes })
 }
 
 /// Whether the connection is for `wanted`: for nothing else (`every`), or for one of them at least.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::outcome::Reason;
 use serde_json::json;
 
 const OWN: &str = "00000000-0000-0000-0000-000000000002";
@@ -30,6 +31,8 @@ fn policy(entry: serde_json::Value) -> Policy {
         require_approvers: None,
         votes: vec![],
         expired: false,
+        self_approvals: vec![],
+        acts: true,
         own_subscriptions: vec![OWN.into()],
         linked: Default::default(),
     }
@@ -458,4 +461,138 @@ proptest::proptest! {
         let allowed = |policy: &Policy| decide(&asking, std::slice::from_ref(policy)).word == DecisionWord::Allowed;
         proptest::prop_assert!(allowed(&plain) || !allowed(&narrowed));
     }
+}
+
+/// A policy on the lake that says `spec`.
+fn saying(spec: serde_json::Value) -> Policy {
+    let list = |name: &str| spec.get(name).cloned().unwrap_or_else(|| json!([]));
+    Policy {
+        allow: serde_json::from_value(list("allow")).unwrap(),
+        reject: serde_json::from_value(list("reject")).unwrap(),
+        hold: serde_json::from_value(list("hold")).unwrap(),
+        ..policy(json!({"subscriptionId": OWN}))
+    }
+}
+
+fn fraud() -> ObjectKey {
+    ObjectKey { namespace: "team".into(), name: "fraud".into() }
+}
+
+fn giving() -> Policy {
+    saying(json!({"allow": [{"workspaceRef": {"name": "fraud", "namespace": "team"}}]}))
+}
+
+fn ask_leave(policies: &[Policy]) -> Result<String, (Reason, String)> {
+    let lake = ArmId::of(OWN, "data", STORAGE, "lake").unwrap();
+    leave(&fraud(), &lake, Some("blob"), policies)
+        .map(|rule| rule.entry())
+        .map_err(|verdict| (verdict.reason, verdict.message))
+}
+
+#[test]
+fn a_workspace_has_leave_only_by_a_policy_in_force_that_names_it_and_asks_no_people() {
+    assert_eq!(ask_leave(&[giving()]), Ok("allow[0]".into()));
+    let here = Policy {
+        key: ObjectKey { namespace: "team".into(), name: "own".into() },
+        ..saying(json!({"allow": [
+        {"privateEndpoint": {"subscriptionId": OWN}}, {"workspaceRef": {"name": "fraud"}, "name": "ours"}]}))
+    };
+    assert_eq!(ask_leave(&[here]), Ok("allow[1] \"ours\"".into()), "left out, the namespace is the policy's own");
+    let refused = |policy: Policy| ask_leave(&[policy]).unwrap_err();
+    for (workspace, why) in [
+        (json!({"name": "fraud"}), "another namespace's workspace"),
+        (json!({"name": "other", "namespace": "team"}), "another workspace"),
+    ] {
+        assert_eq!(refused(saying(json!({"allow": [{"workspaceRef": workspace}]}))).0, Reason::PolicyMissing, "{why}");
+    }
+    assert_eq!(
+        refused(saying(json!({"allow": [{"privateEndpoint": {"subscriptionId": FOREIGN}}]}))).0,
+        Reason::PolicyMissing
+    );
+    let unreadable = saying(json!({"allow": [{"workspaceRef": {"name": "fraud", "namespace": "team"}},
+        {"privateEndpoint": {"subscriptionId": OWN}, "expression": "what"}]}));
+    for (policy, word) in [
+        (Policy { acts: false, ..giving() }, "spec.suspend"),
+        (Policy { expired: true, ..giving() }, "spec.expiresAt"),
+        (Policy { require_approvers: Some(1), ..giving() }, "spec.requireApprovers"),
+        (unreadable, "corrected"),
+    ] {
+        let (reason, message) = refused(policy.clone());
+        assert_eq!(reason, Reason::PolicyNotInForce, "{message}");
+        assert!(message.contains(word) && message.contains("platform/lake allow[0]"), "{message}");
+        assert!(ask_leave(&[policy, giving()]).is_ok(), "another policy may, beside one that does not: {word}");
+    }
+}
+
+#[test]
+fn what_any_policy_rejects_or_holds_is_not_a_workspaces_to_approve() {
+    let own = json!({"privateEndpoint": {"subscriptionId": OWN}});
+    let own_id = json!({"privateEndpoint": {"id": endpoint(OWN, "hub", "lake-1")}});
+    let foreign_id = json!({"privateEndpoint": {"id": endpoint(FOREIGN, "hub", "lake-1")}});
+    let vendor = json!({"privateEndpoint": {"subscriptionId": FOREIGN}});
+    for (entry, denies) in [
+        (own, false),
+        (own_id, false),
+        (json!({"privateEndpoint": {"ownSubscription": true}}), false),
+        (json!({"subResources": ["dfs"]}), false),
+        (json!({"privateEndpoint": {"ownSubscription": false}, "subResources": ["dfs"]}), false),
+        (json!({"privateEndpoint": {"ownSubscription": false}}), true),
+        (json!({"subResources": ["BLOB", "dfs"]}), true),
+        // It may well be one of Microsoft's: who says so before it is there?
+        (vendor.clone(), true),
+        (json!({"privateEndpoint": {"subscriptionId": FOREIGN, "resourceGroup": "g", "name": "n"}}), true),
+        (foreign_id, true),
+    ] {
+        for list in ["reject", "hold"] {
+            let denying = saying(json!({ list: [entry] }));
+            let asked = ask_leave(&[giving(), denying.clone()]);
+            assert_eq!(asked, ask_leave(&[denying, giving()]), "whatever the order");
+            assert_eq!(asked.is_err(), denies, "{list} {entry}");
+            if let Err((reason, message)) = asked {
+                assert_eq!(reason, Reason::Overruled);
+                assert!(message.contains(&format!("{list}[0]")), "{message}");
+            }
+        }
+    }
+    let both = [saying(json!({"hold": [vendor]})), saying(json!({"reject": [vendor]}))];
+    assert!(ask_leave(&both).unwrap_err().1.contains("reject[0]"), "reject beats hold");
+}
+
+#[test]
+fn what_a_workspace_approved_itself_is_put_down_to_its_entry_and_nothing_pending_ever_is() {
+    let managed = endpoint(FOREIGN, "commonHoboRG7", "datalake");
+    let own = SelfApproval {
+        connection: "c".into(),
+        endpoint: managed.clone(),
+        namespace: "team".into(),
+        workspace: "fraud".into(),
+        rule: "team/datalake".into(),
+        at: "2026-01-01T00:00:00Z".into(),
+    };
+    let with = |policy: Policy, own: &SelfApproval| Policy { self_approvals: vec![own.clone()], ..policy };
+    let word = |policy: Policy, state: &str| decide(&connection(&managed, state), &[policy]);
+    let decided = word(with(giving(), &own), "Approved");
+    assert_eq!((decided.word, decided.rules[0].entry()), (DecisionWord::Allowed, "allow[0]".to_owned()));
+    for (policy, state, why) in [
+        (with(giving(), &own), "Pending", "asked anew, it may be anybody's"),
+        (with(giving(), &own), "Rejected", "it is not approved"),
+        (giving(), "Approved", "nobody saw the workspace approve it"),
+        (with(giving(), &SelfApproval { workspace: "other".into(), ..own.clone() }), "Approved", "another workspace"),
+        (
+            with(giving(), &SelfApproval { endpoint: endpoint(FOREIGN, "x", "y"), ..own.clone() }),
+            "Approved",
+            "another endpoint",
+        ),
+        (with(Policy { expired: true, ..giving() }, &own), "Approved", "its leave is over"),
+    ] {
+        assert_eq!(word(policy, state).word, DecisionWord::Unmatched, "{why}");
+    }
+    let rejecting = with(
+        Policy {
+            reject: saying(json!({"reject": [{"privateEndpoint": {"ownSubscription": false}}]})).reject,
+            ..giving()
+        },
+        &own,
+    );
+    assert_eq!(word(rejecting, "Approved").word, DecisionWord::Rejected, "as with anything else that is approved");
 }

@@ -34,6 +34,8 @@ fn policy(name: &str, spec: serde_json::Value) -> Policy {
         require_approvers: spec.get("requireApprovers").and_then(|n| n.as_u64()).map(|n| u8::try_from(n).unwrap()),
         votes: vec![],
         expired: false,
+        self_approvals: vec![],
+        acts: true,
         own_subscriptions: vec![OWN.into()],
         linked: Default::default(),
     }

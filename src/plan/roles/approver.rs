@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::approval::{Mode, PrivateEndpointApprovalSpec};
 use crate::api::ids::ArmId;
 use crate::api::outbound_rule::ApproverRole;
 use crate::azure::private_link::Connection;
-use crate::plan::approval::unreadable;
 use crate::plan::outcome::{Reason, Verdict};
 use crate::plan::rules::ObjectKey;
 
@@ -43,15 +41,17 @@ pub struct ApproverInput<'a> {
     pub target: &'a ArmId,
     /// The rules that ask for the role there, oldest first.
     pub rules: &'a [RuleOnTarget],
-    /// Object id of the declared identity.
-    pub principal: Option<&'a str>,
     /// Whether the managed network is built.
     pub network_active: bool,
     /// Whether the identity may approve there without what we assigned.
     pub otherwise: RoleCheck,
-    /// Whether our assignment shows.
+    /// Whether an assignment of this installation shows.
     pub shown: bool,
-    /// What the ledger has of it.
+    /// Whether it is somebody else's: another workspace of the same identity, or what this one is made of, has a claim on it.
+    pub claimed: bool,
+    /// The claim of this workspace's rules was made through another AzureConnection than the one that the workspace uses now.
+    pub moved: bool,
+    /// The claim of this workspace's rules, as the ledger has it: on this target, of the present role and identity.
     pub entry: Option<&'a Entry>,
     /// What was tried in vain there.
     pub spent: Option<&'a Spent>,
@@ -115,12 +115,13 @@ impl ApproverInput<'_> {
     /// Nothing is assigned by us as far as the ledger knows.
     fn begin(&self) -> Approver {
         let target = self.target;
-        if self.shown {
-            // Ours by name, and nobody remembers why: with its deadline lost, it goes.
+        let standing = self.standing();
+        let asks = (standing || self.next().is_some()) && self.otherwise != RoleCheck::Held;
+        if self.shown && !self.claimed && !(asks && standing && self.allowed.is_ok()) {
+            // Ours by name, and nobody remembers why: with its deadline lost, it goes. A standing one has none, and is claimed anew.
             return Approver::End(End::Revoked);
         }
-        let standing = self.standing();
-        if self.next().is_none() && !standing || self.otherwise == RoleCheck::Held {
+        if !asks {
             return Approver::Usual;
         }
         if let Err(verdict) = self.allowed {
@@ -150,7 +151,7 @@ impl ApproverInput<'_> {
     /// Something is.
     fn go_on(&self, entry: &Entry) -> Approver {
         let standing = self.standing();
-        if self.principal != Some(&entry.principal) || self.allowed.is_err() {
+        if self.allowed.is_err() {
             return Approver::End(End::Revoked);
         }
         if entry.is_over(self.now) {
@@ -163,6 +164,12 @@ impl ApproverInput<'_> {
         let turn = entry.turn.as_ref().and_then(|turn| self.rules.iter().find(|rule| rule.azure_name == *turn));
         match turn {
             Some(rule) if rule.active => Approver::Prove { rule: rule.azure_name.clone() },
+            // Somebody else's assignment does as well, or the target has become one of the workspace's own resources.
+            _ if self.otherwise == RoleCheck::Held => Approver::End(End::Done),
+            // It stays where it is, and from now on the present connection answers for it.
+            turn if self.moved => {
+                Approver::Prepare { rule: turn.map(|rule| rule.azure_name.clone()), assign: true, standing }
+            }
             Some(rule) if !self.shown => {
                 Approver::Prepare { rule: Some(rule.azure_name.clone()), assign: true, standing }
             }
@@ -173,7 +180,10 @@ impl ApproverInput<'_> {
             None => match self.next() {
                 Some(rule) => Approver::Prepare { rule: Some(rule.azure_name.clone()), assign: !self.shown, standing },
                 None if !standing => Approver::End(End::Done),
-                None if !self.shown => Approver::Prepare { rule: None, assign: true, standing },
+                // Also so that the turn of a rule that is gone is over.
+                None if !self.shown || entry.turn.is_some() => {
+                    Approver::Prepare { rule: None, assign: !self.shown, standing }
+                }
                 None => Approver::Usual,
             },
         }
@@ -212,24 +222,6 @@ fn in_vain(target: &ArmId, end: End) -> Verdict {
     }
 }
 
-/// Whether the policy `spec` in `namespace` lets `workspace` approve its own connections on the policy's target. One that asks for
-/// people does not: Azure Machine Learning would not ask them.
-pub fn permits(spec: &PrivateEndpointApprovalSpec, namespace: &str, workspace: &ObjectKey, now: Timestamp) -> bool {
-    // While an expression cannot be read, none of the policy's entries allows anything.
-    let readable = unreadable(&spec.allow).is_none();
-    let named = spec
-        .allow
-        .iter()
-        .filter(|entry| entry.expression.is_none())
-        .filter_map(|entry| entry.workspace_ref.as_ref())
-        .any(|reference| {
-            reference.name == workspace.name
-                && reference.namespace.as_deref().unwrap_or(namespace) == workspace.namespace
-        });
-    let over = spec.expires_at.as_ref().is_some_and(|end| end.0 <= now);
-    named && readable && !over && !spec.suspend && spec.mode != Some(Mode::DryRun) && spec.require_approvers.is_none()
-}
-
 /// Connections that were approved while a rule was written, and that no decision explains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Surprise {
@@ -245,25 +237,20 @@ pub fn written(connection: &Connection) -> String {
 }
 
 /// Compares the connections approved `before` with those approved now. `explained` says whether a decision of a policy or a person
-/// accounts for one.
+/// accounts for one, or another rule does.
 ///
 /// # Errors
 /// If there is not exactly one new one without an explanation.
-pub fn newly_approved(
+pub fn newly_approved<'a>(
     before: &[String],
-    now: &[Connection],
+    now: &'a [Connection],
     explained: impl Fn(&Connection) -> bool,
-) -> Result<String, Surprise> {
-    let new: Vec<String> = now
-        .iter()
-        .filter(|connection| {
-            connection.is_approved() && !before.contains(&written(connection)) && !explained(connection)
-        })
-        .map(written)
-        .collect();
+) -> Result<&'a Connection, Surprise> {
+    let new = |one: &&Connection| one.is_approved() && !before.contains(&written(one)) && !explained(one);
+    let new: Vec<&Connection> = now.iter().filter(new).collect();
     match new.as_slice() {
-        [only] => Ok(only.clone()),
+        [only] => Ok(only),
         [] => Err(Surprise::None),
-        _ => Err(Surprise::Several(new)),
+        several => Err(Surprise::Several(several.iter().map(|one| written(one)).collect())),
     }
 }

@@ -14,7 +14,7 @@ use crate::azure::authorization::{RoleAssignment, RoleDefinition};
 use crate::plan::fence::Fence;
 use crate::plan::outcome::{Reason, Verdict};
 
-use super::needs::{Identity, Need, RoleCheck, missing};
+use super::needs::{Checked, Identity, Need, RoleCheck, missing};
 use super::record::{Entry, Record, Term};
 
 /// The namespace of assignments' names (RFC 9562, version 5): any fixed value would do, as long as it never changes.
@@ -83,17 +83,16 @@ impl Assign {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeBack(pub Entry);
 
-/// Whether the operator may assign `role` on `scope` at all: the namespace holds the verb, the connection lists the role there,
-/// and the role cannot assign roles itself.
+/// Whether the operator may assign `role` on `scope` by what the cluster says: the namespace holds the verb, and the connection
+/// lists the role there.
 ///
 /// # Errors
 /// With the verdict to report.
-pub fn may_grant(
+pub fn is_grantable(
     fence: &Fence<'_>,
     connection: &AzureConnectionSpec,
     scope: &ArmId,
     role: &str,
-    definition: Option<&RoleDefinition>,
 ) -> Result<(), Verdict> {
     fence.allows(Verb::GrantRoles, scope)?;
     let listed = connection.grantable_roles.iter().any(|roles| {
@@ -108,6 +107,14 @@ pub fn may_grant(
             ),
         ));
     }
+    Ok(())
+}
+
+/// Whether `role` may be assigned by an operator at all: it cannot assign roles itself.
+///
+/// # Errors
+/// With the verdict to report.
+pub fn is_harmless(scope: &ArmId, role: &str, definition: Option<&RoleDefinition>) -> Result<(), Verdict> {
     let Some(definition) = definition else {
         return Err(Verdict::new(
             Reason::AuthorizationFailed,
@@ -135,9 +142,14 @@ pub struct GrantsInput<'a> {
     /// The declared identity, once ARM states its object id.
     pub identity: Option<&'a Identity>,
     /// What it needs on the workspace and its resources, and whether it holds it.
-    pub needs: &'a [(Need, RoleCheck)],
-    /// ARM ids of what the workspace is made of, as Azure shows it: nothing on these is taken back, declared or not.
+    pub needs: &'a [Checked],
+    /// What is needed besides and nobody looks at, for people.
+    pub unchecked: Option<&'a str>,
+    /// ARM ids of what the workspace is made of, as Azure shows it.
     pub in_use: &'a [String],
+    /// Object id of the identity that acts for the workspace, as Azure shows it: nothing is taken from it on what is in use, declared
+    /// or not. `None` if Azure does not say: then from nobody.
+    pub acting: Option<&'a str>,
     /// The workspace's namespace.
     pub fence: &'a Fence<'a>,
     /// The connection.
@@ -150,8 +162,21 @@ pub struct GrantsInput<'a> {
     pub acknowledge: &'a [Acknowledgement],
     /// What Azure refused lately and is not asked for again yet, by the assignment's path.
     pub waits: &'a BTreeMap<String, Verdict>,
-    /// Whether another object of the installation needs what an entry stands for.
-    pub needed_elsewhere: &'a dyn Fn(&Entry) -> bool,
+}
+
+impl GrantsInput<'_> {
+    /// True if `need` is satisfied by nothing but an assignment of this installation that the workspace has no claim on: whoever has
+    /// one may give it up any moment.
+    fn rests_on_others(&self, one: &Checked, principal: &str) -> bool {
+        let claim = one.need.role.id.and_then(|role| self.record.find(&one.need.scope, role, principal, false));
+        one.check == RoleCheck::Held && one.otherwise == RoleCheck::Missing && !claim.is_some_and(Entry::claims)
+    }
+
+    /// True if Azure still has the workspace use what `entry` is on, as whom it was assigned to.
+    fn in_use(&self, entry: &Entry) -> bool {
+        self.in_use.iter().any(|id| id.eq_ignore_ascii_case(&entry.scope))
+            && self.acting.is_none_or(|acting| acting.eq_ignore_ascii_case(&entry.principal))
+    }
 }
 
 /// What is said of the roles.
@@ -205,7 +230,13 @@ pub fn same_as_pinned(record: &Record, identity: &Identity, acknowledge: &[Ackno
 
 /// Decides the next assignment for what the workspace is made of.
 pub fn plan(input: GrantsInput<'_>) -> Grants {
-    let say = |status, reason, message: String| RolesReady { status, reason, message };
+    let say = |status, reason, mut message: String| {
+        if let Some(unchecked) = input.unchecked {
+            message.push_str(". ");
+            message.push_str(unchecked);
+        }
+        RolesReady { status, reason, message }
+    };
     let nothing = |ready| Grants { assign: None, take_back: None, missing: Vec::new(), ready };
     let Some(identity) = input.identity else {
         return nothing(say(
@@ -215,9 +246,10 @@ pub fn plan(input: GrantsInput<'_>) -> Grants {
         ));
     };
     let lacking: Vec<&Need> =
-        input.needs.iter().filter(|(_, check)| *check == RoleCheck::Missing).map(|(need, _)| need).collect();
+        input.needs.iter().filter(|one| one.check == RoleCheck::Missing).map(|one| &one.need).collect();
+    let resting = input.needs.iter().filter(|one| input.rests_on_others(one, &identity.principal)).map(|one| &one.need);
     let missing: Vec<MissingRole> = lacking.iter().map(|need| missing(&identity.principal, need)).collect();
-    let unknown = input.needs.iter().filter(|(_, check)| *check == RoleCheck::Unknown).count();
+    let unknown = input.needs.iter().filter(|one| one.check == RoleCheck::Unknown).count();
     if let Err(verdict) = same_as_pinned(input.record, identity, input.acknowledge) {
         let ready = say(ConditionStatus::False, "IdentityChanged", verdict.message);
         return Grants { assign: None, take_back: None, missing, ready };
@@ -225,7 +257,7 @@ pub fn plan(input: GrantsInput<'_>) -> Grants {
     let grants = input.policy == RolePolicy::Grant;
     let mut refused: Vec<Verdict> = Vec::new();
     let mut assign = None;
-    for need in lacking.iter().filter(|_| grants) {
+    for need in lacking.iter().copied().filter(|_| grants) {
         match granting(input, identity, need) {
             Ok(one) => {
                 assign = Some(one);
@@ -234,15 +266,12 @@ pub fn plan(input: GrantsInput<'_>) -> Grants {
             Err(verdict) => refused.push(verdict),
         }
     }
+    // What may not be claimed serves for as long as it is there.
+    let assign = assign.or_else(|| resting.filter(|_| grants).find_map(|need| granting(input, identity, need).ok()));
     let stale = |entry: &&Entry| {
-        let needed = |(need, _): &(Need, RoleCheck)| {
-            need.role.id.is_some_and(|role| entry.is(&need.scope, role, &identity.principal))
-        };
-        entry.term == Term::Needed
-            && entry.ends.is_none()
-            && !input.needs.iter().any(needed)
-            && !input.in_use.iter().any(|id| id.eq_ignore_ascii_case(&entry.scope))
-            && !(input.needed_elsewhere)(entry)
+        let needed =
+            |one: &Checked| one.need.role.id.is_some_and(|role| entry.is(&one.need.scope, role, &identity.principal));
+        entry.term == Term::Needed && entry.claims() && !input.needs.iter().any(needed) && !input.in_use(entry)
     };
     let take_back = input.record.entries.iter().find(stale).filter(|_| assign.is_none()).cloned().map(TakeBack);
     let names: Vec<String> = lacking.iter().map(|need| format!("{} on {}", need.role.name, need.scope)).collect();
@@ -294,7 +323,8 @@ fn granting(input: GrantsInput<'_>, identity: &Identity, need: &Need) -> Result<
     let role = need.role.id.ok_or_else(|| {
         Verdict::new(Reason::ScopeNotAllowed, "no built-in role will do; make a custom one and assign it by hand")
     })?;
-    may_grant(input.fence, input.connection, &need.scope, role, input.definitions.get(role))?;
+    is_grantable(input.fence, input.connection, &need.scope, role)?;
+    is_harmless(&need.scope, role, input.definitions.get(role))?;
     let assign = Assign {
         scope: need.scope.clone(),
         role: role.to_owned(),

@@ -56,27 +56,35 @@ pub struct Identity {
     pub principal: String,
 }
 
+/// Which identity acts for the workspace by what is *declared*; `None` if that is not said.
+pub fn declared(identity: &workspace::Identity) -> Option<IdentityKind> {
+    if let Some(primary) = &identity.primary_user_assigned_identity {
+        return Some(IdentityKind::UserAssigned(primary.clone()));
+    }
+    if identity.type_ != IdentityType::UserAssigned {
+        return Some(IdentityKind::SystemAssigned);
+    }
+    match identity.user_assigned_identities.as_slice() {
+        [only] => Some(IdentityKind::UserAssigned(only.clone())),
+        _ => None,
+    }
+}
+
 /// The identity that acts for the workspace by what is *declared*: the primary user-assigned one, else the system-assigned one,
 /// else the only user-assigned one. ARM is asked only for its object id, never for which identity it is: otherwise anybody who
 /// may edit the workspace in the portal could have a role assigned to an identity of their own.
-pub fn acting(declared: &workspace::Identity, shown: &Workspace) -> Option<Identity> {
+pub fn acting(declaration: &workspace::Identity, shown: &Workspace) -> Option<Identity> {
     let observed = shown.identity.as_ref()?;
-    let user = |id: &String| {
-        let assigned = observed.user_assigned_identities.as_ref()?;
-        let (_, identity) = assigned.iter().find(|(shown, _)| shown.eq_ignore_ascii_case(id))?;
-        let principal = identity.as_ref()?.principal_id.clone()?;
-        Some(Identity { kind: IdentityKind::UserAssigned(id.clone()), principal })
+    let kind = declared(declaration)?;
+    let principal = match &kind {
+        IdentityKind::SystemAssigned => observed.principal_id.clone()?,
+        IdentityKind::UserAssigned(id) => {
+            let assigned = observed.user_assigned_identities.as_ref()?;
+            let (_, identity) = assigned.iter().find(|(shown, _)| shown.eq_ignore_ascii_case(id))?;
+            identity.as_ref()?.principal_id.clone()?
+        }
     };
-    if let Some(primary) = &declared.primary_user_assigned_identity {
-        return user(primary);
-    }
-    if declared.type_ != IdentityType::UserAssigned {
-        return Some(Identity { kind: IdentityKind::SystemAssigned, principal: observed.principal_id.clone()? });
-    }
-    match declared.user_assigned_identities.as_slice() {
-        [only] => user(only),
-        _ => None,
-    }
+    Some(Identity { kind, principal })
 }
 
 /// A role, by what Azure calls it.
@@ -149,6 +157,31 @@ pub struct Need {
     pub actions: Vec<String>,
     /// What for.
     pub why: &'static str,
+}
+
+/// A need, and whether it is satisfied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What is needed.
+    pub need: Need,
+    /// Whether the identity holds it.
+    pub check: RoleCheck,
+    /// Whether it would without what this installation assigned.
+    pub otherwise: RoleCheck,
+}
+
+/// What has to be said of the key that the workspace's data is encrypted with. Whoever reads it needs access to its vault, and Azure's
+/// specification (Microsoft.MachineLearningServices 2024-10-01, `EncryptionProperty.identity`: "the identity that will be used to
+/// access the key vault for encryption at rest") says neither by which role nor by which actions. So nothing is checked, assigned or
+/// guessed here: it is told, for a person to see to.
+pub fn of_key(spec: &AmlWorkspaceSpec) -> Option<String> {
+    let key = spec.encryption.as_ref()?;
+    let reader = key.user_assigned_identity.as_deref();
+    Some(format!(
+        "Not looked at: {} has to access the encryption key in {}, by a role or an access policy that Azure's specification does not          name; somebody has to give it that by hand",
+        reader.unwrap_or("the workspace's own identity"),
+        key.key_vault.resource_id
+    ))
 }
 
 /// What the acting identity needs on the workspace `id` and on its associated resources. `vault_by_roles` says whether the key

@@ -35,7 +35,8 @@ pub enum End {
     Revoked,
 }
 
-/// One assignment that was asked for.
+/// One claim on an assignment: for what the workspace is made of, or for an outbound rule. The assignment of a role to a principal on
+/// a scope is one in Azure, however many claim it, and goes with the last claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -47,6 +48,13 @@ pub struct Entry {
     pub principal: String,
     /// Which of the workspace's identities that is.
     pub identity: String,
+    /// Name of the AzureConnection through which it was asked for; it is taken back through the same.
+    #[serde(default)]
+    pub connection: String,
+    /// The directory that this AzureConnection speaks to: one of the same name may speak to another one day, where nothing of this
+    /// shows.
+    #[serde(default)]
+    pub tenant: String,
     /// How long it is meant to stay.
     pub term: Term,
     /// When it was last about to be asked for, RFC 3339: until some time after that, it may still come.
@@ -60,6 +68,9 @@ pub struct Entry {
     /// Azure name of the rule that is being written with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<String>,
+    /// Since when that one is, RFC 3339.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub turn_since: String,
     /// It is being taken back, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<End>,
@@ -84,6 +95,11 @@ impl Entry {
         age(&self.asked_at, now)
     }
 
+    /// How long ago the turn of its rule began.
+    pub fn turn_age(&self, now: Timestamp) -> Duration {
+        age(&self.turn_since, now)
+    }
+
     /// True if its time is over. An end that cannot be read is over.
     pub fn is_over(&self, now: Timestamp) -> bool {
         match &self.term {
@@ -92,9 +108,37 @@ impl Entry {
         }
     }
 
-    /// True if it must not outlive the object that asked for it.
-    pub fn is_short_lived(&self) -> bool {
-        self.ends.is_some() || matches!(self.term, Term::Until(_))
+    /// True if it claims the assignment: it is not being taken back.
+    pub fn claims(&self) -> bool {
+        self.ends.is_none()
+    }
+
+    /// True if an outbound rule asked for it, and not what the workspace is made of.
+    pub fn is_of_rule(&self) -> bool {
+        self.term != Term::Needed
+    }
+
+    /// True if it must not outlive the object that asked for it: a right to approve, or what is being taken back anyway. What a
+    /// workspace needs to work stays with the workspace, as long as that stays in Azure.
+    pub fn is_lent(&self) -> bool {
+        self.ends.is_some() || self.is_of_rule()
+    }
+
+    /// True if both stand for one and the same assignment in Azure.
+    pub fn is_same_assignment(&self, other: &Self) -> bool {
+        self.scope.eq_ignore_ascii_case(&other.scope)
+            && self.role.eq_ignore_ascii_case(&other.role)
+            && self.principal.eq_ignore_ascii_case(&other.principal)
+    }
+
+    /// True if both are the same claim of one workspace.
+    fn is_same_claim(&self, other: &Self) -> bool {
+        self.is_same_assignment(other) && self.is_of_rule() == other.is_of_rule()
+    }
+
+    /// How it is named to people.
+    pub fn words(&self) -> String {
+        format!("role {} of {} on {}", self.role, self.principal, self.scope)
     }
 }
 
@@ -119,9 +163,6 @@ pub type Pin = BTreeMap<String, String>;
 pub struct Record {
     /// ARM id of the workspace, so that a Secret that was copied or renamed is found out.
     pub workspace: String,
-    /// Name of the AzureConnection through which roles were assigned.
-    #[serde(default)]
-    pub connection: String,
     /// Uid of the object that asked for them.
     #[serde(default)]
     pub uid: String,
@@ -137,9 +178,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The entry of this scope, role and principal.
-    pub fn find(&self, scope: &ArmId, role: &str, principal: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.is(scope, role, principal))
+    /// The claim on the assignment of `role` to `principal` on `scope`: that of rules, or that of what the workspace is made of.
+    pub fn find(&self, scope: &ArmId, role: &str, principal: &str, of_rule: bool) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.is(scope, role, principal) && entry.is_of_rule() == of_rule)
     }
 
     /// Notes that `entry` is being taken back, and if that was in vain, for what.
@@ -152,18 +193,14 @@ impl Record {
         self.put(entry);
     }
 
-    /// Forgets `entry`: nothing of it is left in Azure, and nothing of it can still come.
+    /// Forgets `entry`: nothing of it is left in Azure and nothing of it can still come, or another claim keeps it.
     pub fn forget(&mut self, entry: &Entry) {
-        self.entries.retain(|one| one != entry);
+        self.entries.retain(|one| !one.is_same_claim(entry));
     }
 
-    /// Puts `entry` in place of the one of the same scope, role and principal.
+    /// Puts `entry` in the place of the same claim.
     pub fn put(&mut self, entry: Entry) {
-        self.entries.retain(|one| {
-            !(one.scope.eq_ignore_ascii_case(&entry.scope)
-                && one.role.eq_ignore_ascii_case(&entry.role)
-                && one.principal.eq_ignore_ascii_case(&entry.principal))
-        });
+        self.forget(&entry);
         self.entries.push(entry);
     }
 }

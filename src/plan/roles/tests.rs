@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::approval::PrivateEndpointApprovalSpec;
 use crate::api::common::Acknowledgement;
 use crate::api::condition::ConditionStatus;
 use crate::api::connection::AzureConnectionSpec;
@@ -191,11 +190,11 @@ struct World {
     connection: AzureConnectionSpec,
     policy: RolePolicy,
     identity: Option<Identity>,
-    needs: Vec<(Need, RoleCheck)>,
+    needs: Vec<Checked>,
     in_use: Vec<String>,
+    acting: Option<&'static str>,
     record: Record,
     acknowledge: Vec<Acknowledgement>,
-    elsewhere: bool,
 }
 
 fn identity(principal: &str) -> Identity {
@@ -210,30 +209,30 @@ impl World {
             connection: connection(verbs, roles),
             policy: RolePolicy::Grant,
             identity: Some(identity("p")),
-            needs: needs.into_iter().map(|need| (need, RoleCheck::Missing)).collect(),
+            needs: needs.into_iter().map(|need| checked(need, RoleCheck::Missing, RoleCheck::Missing)).collect(),
             in_use: vec![],
+            acting: Some("p"),
             record: Record::default(),
             acknowledge: vec![],
-            elsewhere: false,
         }
     }
 
     fn plan(&self) -> Grants {
         let fence = Fence::new("contoso", &self.connection, "team", &BTreeMap::new());
-        let elsewhere = |_: &Entry| self.elsewhere;
         plan(GrantsInput {
             installation: OURS,
             policy: self.policy,
             identity: self.identity.as_ref(),
             needs: &self.needs,
+            unchecked: None,
             in_use: &self.in_use,
+            acting: self.acting,
             fence: &fence,
             connection: &self.connection,
             definitions: &definitions(),
             record: &self.record,
             acknowledge: &self.acknowledge,
             waits: &BTreeMap::new(),
-            needed_elsewhere: &elsewhere,
         })
     }
 
@@ -242,9 +241,9 @@ impl World {
         if let Some(assign) = &grants.assign {
             self.record.pins.insert(assign.identity.clone(), assign.principal.clone());
             self.record.put(entry(&assign.scope, &assign.role, &assign.principal, assign.term.clone()));
-            for (need, check) in &mut self.needs {
-                if need.scope == assign.scope && need.role.id == Some(&assign.role) {
-                    *check = RoleCheck::Held;
+            for one in &mut self.needs {
+                if one.need.scope == assign.scope && one.need.role.id == Some(&assign.role) {
+                    one.check = RoleCheck::Held;
                 }
             }
         } else if let Some(TakeBack(entry)) = &grants.take_back {
@@ -253,17 +252,24 @@ impl World {
     }
 }
 
+fn checked(need: Need, check: RoleCheck, otherwise: RoleCheck) -> Checked {
+    Checked { need, check, otherwise }
+}
+
 fn entry(scope: &ArmId, role: &str, principal: &str, term: Term) -> Entry {
     Entry {
         scope: scope.to_string(),
         role: role.into(),
         principal: principal.into(),
         identity: identity(principal).kind.key(),
+        connection: "contoso".into(),
+        tenant: SUB.into(),
         term,
         asked_at: at(0).to_string(),
         wish: "w".into(),
         before: vec![],
         turn: None,
+        turn_since: String::new(),
         ends: None,
     }
 }
@@ -298,7 +304,9 @@ fn a_role_that_can_assign_roles_is_never_assigned_under_any_name() {
     let lake = id("Microsoft.Storage/storageAccounts", "lake");
     let roles = definitions();
     let may = |role: &str, definition| {
-        may_grant(&fence, &connection, &lake, role, definition).map_err(|verdict| verdict.reason)
+        is_grantable(&fence, &connection, &lake, role)
+            .and_then(|()| is_harmless(&lake, role, definition))
+            .map_err(|verdict| verdict.reason)
     };
     assert_eq!(may(OWNER, roles.get(OWNER)), Err(Reason::ScopeNotAllowed));
     assert_eq!(may(VAULT, roles.get(VAULT)), Ok(()));
@@ -317,7 +325,7 @@ fn another_identity_under_the_same_name_gets_nothing_until_a_person_says_so() {
 }
 
 #[test]
-fn ours_go_when_nobody_needs_them_any_more() {
+fn ours_go_when_the_workspace_needs_them_no_more() {
     let mut world = World::new(&[], &[]);
     let old = id("Microsoft.ContainerRegistry/registries", "before");
     let needed = entry(&id("Microsoft.Storage/storageAccounts", "data"), CONTRIBUTOR, "p", Term::Needed);
@@ -325,14 +333,65 @@ fn ours_go_when_nobody_needs_them_any_more() {
     let of_rule = entry(&old, VAULT, "p", Term::Standing);
     world.record.entries = vec![needed, of_rule, stale.clone()];
     assert_eq!(world.plan().take_back, Some(TakeBack(stale)), "that needs no grant any more");
-    world.elsewhere = true;
-    assert_eq!(world.plan().take_back, None, "another workspace needs it");
-    world.elsewhere = false;
     world.in_use = vec![old.key()];
     assert_eq!(world.plan().take_back, None, "Azure still has the workspace use it");
     world.in_use.clear();
     world.identity = None;
     assert_eq!(world.plan().take_back, None, "absence is no evidence");
+}
+
+#[test]
+fn another_identity_leaves_the_former_one_nothing_on_what_is_still_used() {
+    let mut world = World::new(&["grantRoles"], &[]);
+    let data = id("Microsoft.Storage/storageAccounts", "data");
+    let former = entry(&data, CONTRIBUTOR, "former", Term::Needed);
+    world.record.entries = vec![former.clone()];
+    world.in_use = vec![data.key()];
+    for acting in [Some("former"), None] {
+        world.acting = acting;
+        assert_eq!(world.plan().take_back, None, "as long as Azure acts as it, or does not say: {acting:?}");
+    }
+    world.acting = Some("p");
+    assert_eq!(world.plan().take_back, Some(TakeBack(former)));
+}
+
+#[test]
+fn what_rests_on_anothers_claim_is_claimed_too() {
+    let mut world = World::new(&["grantRoles"], &[CONTRIBUTOR]);
+    for one in &mut world.needs {
+        one.check = RoleCheck::Held;
+        one.otherwise = RoleCheck::Held;
+    }
+    assert_eq!(world.plan().assign, None, "somebody outside made it: it is theirs");
+    world.needs[1].otherwise = RoleCheck::Missing;
+    let plan = world.plan();
+    let assign = plan.assign.clone().expect("a claim of its own");
+    assert_eq!((assign.scope.name(), assign.role.as_str(), assign.term.clone()), ("data", CONTRIBUTOR, Term::Needed));
+    assert!(plan.missing.is_empty());
+    world.apply(&plan);
+    assert_eq!(world.plan().assign, None, "once");
+    let claim = world.record.entries[0].clone();
+    world.record.end(claim, End::Done);
+    assert!(world.plan().assign.is_some(), "one that is being taken back claims nothing");
+    world.policy = RolePolicy::Report;
+    assert_eq!(world.plan().assign, None);
+}
+
+#[test]
+fn access_to_the_key_is_told_and_not_guessed() {
+    let mut with_key = spec(&json!({"type": "SystemAssigned"}));
+    assert_eq!(of_key(&with_key), None);
+    let vault = id("Microsoft.KeyVault/vaults", "secrets");
+    let key = json!({"keyVault": {"resourceId": vault.as_str()}, "keyIdentifier": "https://secrets.vault.azure.net/keys/k/1",
+        "userAssignedIdentity": user("reader")});
+    with_key.encryption = Some(serde_json::from_value(key).unwrap());
+    let told = of_key(&with_key).expect("a need");
+    assert!(told.contains(&user("reader")) && told.contains(vault.as_str()), "{told}");
+    assert!(
+        !names(&of_workspace(&workspace_id(), &with_key, &IdentityKind::UserAssigned(user("ml")), None))
+            .iter()
+            .any(|need| need.starts_with("secrets"))
+    );
 }
 
 #[test]
@@ -360,9 +419,9 @@ fn ours_are_known_by_name_and_description() {
 #[test]
 fn only_missing_roles_are_false_and_what_cannot_be_seen_is_unknown() {
     let mut world = World::new(&[], &[]);
-    world.needs.iter_mut().for_each(|(_, check)| *check = RoleCheck::Held);
+    world.needs.iter_mut().for_each(|one| (one.check, one.otherwise) = (RoleCheck::Held, RoleCheck::Held));
     assert_eq!((world.plan().ready.status, world.plan().ready.reason), (ConditionStatus::True, "AllHeld"));
-    world.needs[0].1 = RoleCheck::Unknown;
+    world.needs[0].check = RoleCheck::Unknown;
     assert_eq!((world.plan().ready.status, world.plan().ready.reason), (ConditionStatus::Unknown, "RolesUnknown"));
     world.needs.clear();
     assert_eq!((world.plan().ready.status, world.plan().ready.reason), (ConditionStatus::True, "AssignedByAzure"));
@@ -375,15 +434,15 @@ proptest! {
     fn nothing_is_assigned_without_verb_list_and_identity_and_all_comes_to_rest(
         verb in any::<bool>(), listed in proptest::sample::subsequence(vec![CONTRIBUTOR, BLOBS, VAULT, OWNER], 0..=4),
         policy in any::<bool>(), known in any::<bool>(), pinned in 0..3usize, held in proptest::collection::vec(any::<bool>(), 7),
-        stale in 0..3usize, elsewhere in any::<bool>(),
+        stale in 0..3usize,
     ) {
         let verbs: &[&str] = if verb { &["grantRoles"] } else { &["reach", "configure", "create", "approve"] };
         let mut world = World::new(verbs, &listed);
         world.policy = if policy { RolePolicy::Grant } else { RolePolicy::Report };
         world.identity = known.then(|| identity("p"));
-        world.elsewhere = elsewhere;
-        for ((_, check), held) in world.needs.iter_mut().zip(&held) {
-            *check = if *held { RoleCheck::Held } else { RoleCheck::Missing };
+        for (one, held) in world.needs.iter_mut().zip(&held) {
+            one.check = if *held { RoleCheck::Held } else { RoleCheck::Missing };
+            one.otherwise = one.check;
         }
         if pinned > 0 {
             world.record.pins.insert(identity("p").kind.key(), ["", "p", "other"][pinned].into());
@@ -398,14 +457,14 @@ proptest! {
                 prop_assert!(verb && policy && known && pinned != 2);
                 prop_assert!(listed.contains(&assign.role.as_str()) && assign.role != OWNER);
                 prop_assert_eq!(assign.principal.as_str(), "p");
-                let lacking = |(need, check): &(Need, RoleCheck)| {
-                    *check == RoleCheck::Missing && need.scope == assign.scope && need.role.id == Some(assign.role.as_str())
+                let lacking = |one: &Checked| {
+                    one.check == RoleCheck::Missing && one.need.scope == assign.scope && one.need.role.id == Some(assign.role.as_str())
                 };
                 let lacked = world.needs.iter().any(lacking);
                 prop_assert!(lacked);
             }
             if let Some(TakeBack(entry)) = &plan.take_back {
-                prop_assert!(entry.scope.contains("/old") && !elsewhere && known && pinned != 2);
+                prop_assert!(entry.scope.contains("/old") && known && pinned != 2);
             }
             if plan.assign.is_none() && plan.take_back.is_none() {
                 prop_assert_eq!(world.plan(), plan);
@@ -424,6 +483,8 @@ struct Case {
     network_active: bool,
     otherwise: RoleCheck,
     shown: bool,
+    claimed: bool,
+    moved: bool,
     entry: Option<Entry>,
     spent: Option<Spent>,
     allowed: Result<(), Verdict>,
@@ -451,6 +512,8 @@ impl Default for Case {
             network_active: true,
             otherwise: RoleCheck::Missing,
             shown: false,
+            claimed: false,
+            moved: false,
             entry: None,
             spent: None,
             allowed: Ok(()),
@@ -464,10 +527,11 @@ impl Case {
         attend_target(ApproverInput {
             target: &lake(),
             rules: &self.rules,
-            principal: Some("p"),
             network_active: self.network_active,
             otherwise: self.otherwise,
             shown: self.shown,
+            claimed: self.claimed,
+            moved: self.moved,
             entry: self.entry.as_ref(),
             spent: self.spent.as_ref(),
             wish: "w",
@@ -533,10 +597,10 @@ fn the_role_goes_at_its_deadline_and_when_what_allowed_it_is_gone() {
     assert_eq!(case(1, Ok(()), unreadable), Approver::End(End::Expired), "an end that cannot be read is over");
     let refused = || Err(Verdict::new(Reason::ScopeNotAllowed, "no"));
     assert_eq!(case(1, refused(), temporary(Some("a"))), Approver::End(End::Revoked));
-    let other = Entry { principal: "q".into(), ..temporary(Some("a")) };
-    assert_eq!(case(1, Ok(()), other), Approver::End(End::Revoked), "the identity is another one");
     let forgotten = Case { shown: true, ..Case::default() };
     assert_eq!(forgotten.step(), Approver::End(End::Revoked), "nobody remembers its deadline");
+    let anothers = Case { shown: true, claimed: true, ..Case::default() };
+    assert_eq!(anothers.step(), Case::default().step(), "what another claim keeps is neither taken nor relied on");
     let standing = Entry { term: Term::Standing, ..temporary(Some("a")) };
     assert_eq!(case(1, Ok(()), standing), Approver::End(End::Done), "the rules ask for a temporary one now");
 }
@@ -567,6 +631,28 @@ fn a_standing_role_stays_as_long_as_a_rule_asks_for_it() {
         "somebody took it away"
     );
     assert_eq!(case(vec![], true, 1), Approver::End(End::Done));
+    let with = |rules, entry, otherwise| Case { rules, entry, otherwise, shown: true, ..Case::default() }.step();
+    assert_eq!(
+        with(standing(true), None, RoleCheck::Missing),
+        Approver::Prepare { rule: None, assign: true, standing: true },
+        "a lost ledger: it has no deadline, and is claimed anew"
+    );
+    for shown in [true, false] {
+        let own = Case { rules: standing(true), entry: entry(), otherwise: RoleCheck::Held, shown, ..Case::default() };
+        assert_eq!(own.step(), Approver::End(End::Done), "the target has become the workspace's own, shown: {shown}");
+    }
+    let moved = Case { rules: standing(true), entry: entry(), moved: true, shown: true, ..Case::default() };
+    assert_eq!(
+        moved.step(),
+        Approver::Prepare { rule: None, assign: true, standing: true },
+        "another connection answers for it now: it stays, and is claimed through that one"
+    );
+    let gone = Some(Entry { turn: Some("gone".into()), ..entry().unwrap() });
+    assert_eq!(
+        with(standing(true), gone, RoleCheck::Missing),
+        Approver::Prepare { rule: None, assign: false, standing: true },
+        "the turn of a rule that is gone is over"
+    );
 }
 
 #[test]
@@ -579,7 +665,7 @@ fn exactly_one_new_connection_is_the_rules_own() {
     let before = vec![written(&connection("old", "Approved"))];
     let look = |new: &[(&str, &str)]| {
         let now: Vec<Connection> = new.iter().map(|(name, state)| connection(name, state)).collect();
-        newly_approved(&before, &now, |one| one.name == "decided")
+        newly_approved(&before, &now, |one| one.name == "decided").map(written)
     };
     assert_eq!(look(&[("old", "Approved"), ("a", "Approved"), ("b", "Pending")]), Ok("a /pe/a".into()));
     assert_eq!(look(&[("old", "Approved"), ("a", "Approved"), ("decided", "Approved")]), Ok("a /pe/a".into()));
@@ -590,29 +676,76 @@ fn exactly_one_new_connection_is_the_rules_own() {
     );
 }
 
+/// What the cluster asks for: as `ml`, role `r` on the lake.
+fn asked() -> Asked {
+    Asked { role: "r".into(), identity: identity("p").kind.key(), targets: [lake().key()].into() }
+}
+
 #[test]
-fn only_a_policy_in_force_that_names_the_workspace_and_asks_no_people_permits() {
-    let workspace = ObjectKey { namespace: "team".into(), name: "fraud".into() };
-    let may = |change: Value, namespace: &str| {
-        let mut spec = json!({"connectionRef": {"name": "c"}, "target": {"resourceId": lake().as_str()},
-            "allow": [{"workspaceRef": {"name": "fraud", "namespace": "team"}}]});
-        for (key, value) in change.as_object().unwrap() {
-            spec[key] = value.clone();
-        }
-        let spec: PrivateEndpointApprovalSpec = serde_json::from_value(spec).unwrap();
-        permits(&spec, namespace, &workspace, at(1000))
-    };
-    assert!(may(json!({}), "platform"));
-    assert!(may(json!({"allow": [{"workspaceRef": {"name": "fraud"}}]}), "team"));
-    for (change, why) in [
-        (json!({"allow": []}), "nobody is allowed"),
-        (json!({"allow": [{"workspaceRef": {"name": "fraud"}}]}), "another namespace's workspace"),
-        (json!({"allow": [{"workspaceRef": {"name": "other", "namespace": "team"}}]}), "another workspace"),
-        (json!({"suspend": true}), "suspended"),
-        (json!({"mode": "DryRun"}), "does not act"),
-        (json!({"requireApprovers": 1}), "people have to be asked"),
-        (json!({"expiresAt": "1970-01-01T00:01:00Z"}), "over"),
+fn what_no_live_object_asks_for_ends_and_what_a_workspace_works_with_does_not() {
+    let of = |term| entry(&lake(), "r", "p", term);
+    let standing = || of(Term::Standing);
+    let now = at(10);
+    assert_eq!(due(&standing(), &[asked()], now), None);
+    let elsewhere = Asked { targets: [id("Microsoft.Storage/storageAccounts", "pond").key()].into(), ..asked() };
+    for (what, asks) in [
+        ("nobody is there, can be read or is let through", vec![]),
+        ("the rule leads elsewhere, or is refused", vec![elsewhere]),
+        ("another role is the approver role now", vec![Asked { role: "s".into(), ..asked() }]),
+        ("the workspace acts as another identity", vec![Asked { identity: "SystemAssigned".into(), ..asked() }]),
     ] {
-        assert!(!may(change, "platform"), "{why}");
+        assert_eq!(due(&standing(), &asks, now), Some(End::Revoked), "{what}");
+        assert_eq!(due(&of(Term::Until(at(99).to_string())), &asks, now), Some(End::Revoked), "{what}");
+        assert_eq!(due(&of(Term::Needed), &asks, now), None, "{what}");
     }
+    assert_eq!(due(&standing(), &[Asked::default(), asked()], now), None, "one is enough");
+    assert_eq!(due(&of(Term::Until(at(10).to_string())), &[asked()], now), Some(End::Expired));
+    let ending = Entry { ends: Some(End::Failed), ..of(Term::Needed) };
+    assert_eq!(due(&ending, &[asked()], now), Some(End::Failed), "what has begun to end ends");
+}
+
+fn record(workspace: &str, entries: Vec<Entry>) -> Record {
+    Record { workspace: workspace.into(), entries, ..Record::default() }
+}
+
+#[test]
+fn an_assignment_stays_with_whoever_else_has_a_claim_on_it() {
+    let needed = entry(&lake(), "R", "P", Term::Needed);
+    let standing = entry(&ArmId::parse(&lake().key()).unwrap(), "r", "p", Term::Standing);
+    let ended = |entry: &Entry| Entry { ends: Some(End::Done), ..entry.clone() };
+    let kept = |records: &[Record]| is_kept(&ended(&standing), "/A", records);
+    assert!(!kept(&[record("/a", vec![standing.clone()])]), "its own claim does not keep it");
+    assert!(kept(&[record("/a", vec![ended(&standing), needed.clone()])]), "the workspace itself works with it");
+    assert!(kept(&[record("/a", vec![]), record("/b", vec![standing.clone()])]), "another workspace");
+    assert!(!kept(&[record("/b", vec![ended(&standing), ended(&needed)])]), "who gives it up as well");
+    for other in [entry(&lake(), "s", "p", Term::Standing), entry(&lake(), "r", "q", Term::Standing)] {
+        assert!(!kept(&[record("/b", vec![other])]), "another assignment");
+    }
+    let mut both = record("/a", vec![standing.clone()]);
+    both.put(needed.clone());
+    both.put(standing.clone());
+    assert_eq!(both.entries.len(), 2, "one claim of each sort");
+    both.forget(&standing);
+    assert_eq!(both.entries, [needed]);
+}
+
+#[test]
+fn one_workspace_at_a_time_has_its_turn_on_a_target() {
+    let most = Duration::from_secs(3600);
+    let taken = |entry: Entry, now| is_taken(&lake(), "/a", [&record("/b", vec![entry])], most, at(now));
+    let standing = |turn: Option<&str>| Entry {
+        turn: turn.map(Into::into),
+        turn_since: at(0).to_string(),
+        ..entry(&lake(), "r", "q", Term::Standing)
+    };
+    assert!(taken(standing(Some("rule")), 10));
+    assert!(!taken(standing(None), 10), "it is out, and nothing is written with it");
+    assert!(!taken(standing(Some("rule")), 3600), "nothing comes of it");
+    assert!(taken(temporary(None), 10) && !taken(temporary(None), 3600), "a temporary one is for writing");
+    assert!(!taken(Entry { ends: Some(End::Done), ..temporary(Some("rule")) }, 10));
+    assert!(!taken(entry(&lake(), "r", "q", Term::Needed), 10));
+    assert!(!is_taken(&lake(), "/A", [&record("/a", vec![temporary(None)])], most, at(10)), "its own");
+    let before = Entry { before: vec!["old /pe".into()], ..standing(Some("rule")) };
+    let record = record("/b", vec![before.clone(), standing(None)]);
+    assert_eq!(turns_on(&lake(), [&record], most, at(10)), [before.before.as_slice()]);
 }

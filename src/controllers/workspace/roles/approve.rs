@@ -4,32 +4,30 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use tracing::{info, warn};
 
 use super::super::observe::Seen;
 use super::super::{Memory, Turn};
 use super::consent::consent;
-use super::look::{asks_for_role, has_say, target_of};
-use super::{carry_out, entry_of, take_back};
-use crate::api::common::ManagementPolicy;
+use super::look::asks_for_role;
+use super::prepare::{Step, prepare};
+use super::prove::prove;
+use super::{entry_of, take_back};
 use crate::api::condition::rfc3339;
 use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::azure::error::ErrorClass;
 use crate::azure::private_link::{Connection, Dialect};
 use crate::controllers::approval;
-use crate::plan::fence::Fence;
 use crate::plan::names::fingerprint;
 use crate::plan::roles::{
-    Approver, ApproverInput, Assign, Blocked, End, Entry, Identity, RoleCheck, RuleOnTarget, Surprise, Term,
-    attend_target, may_grant, newly_approved, written,
+    Approver, ApproverInput, Assign, Blocked, End, Entry, Identity, RoleCheck, RuleOnTarget, Term, attend_target,
+    is_harmless, is_kept,
 };
 use crate::plan::rule_body::RuleBody;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
 use crate::runtime::indexes::key_of;
 use crate::runtime::role_ledger::OpenRecord;
-use crate::telemetry::AUDIT;
 
 /// A target with the rules that ask for the role there.
 pub(super) struct Target {
@@ -37,7 +35,15 @@ pub(super) struct Target {
     pub(super) rules: Vec<RuleOnTarget>,
     /// The first refusal of what only the cluster has to say.
     pub(super) refused: Option<Verdict>,
-    wish: String,
+    pub(super) wish: String,
+}
+
+/// What the workspace's own state lets happen.
+pub(super) struct May {
+    /// Something new may be assigned.
+    pub(super) write: bool,
+    /// Why the object has no say over the workspace in Azure, if so: then what was assigned for its rules is taken back.
+    pub(super) refused: Option<Verdict>,
 }
 
 /// Whose rules ask for which role.
@@ -47,7 +53,7 @@ pub(super) struct Asking<'a> {
     pub(super) workspace: &'a AmlWorkspace,
     /// GUID of the role, lower case.
     pub(super) role: &'a str,
-    may_write: bool,
+    pub(super) may: &'a May,
 }
 
 /// True if any rule of the workspace asks for the approver role.
@@ -79,20 +85,29 @@ pub(super) async fn attend(
     seen: &mut Seen,
     memory: &mut Memory,
     open: &mut OpenRecord,
-    may_write: bool,
+    may: May,
 ) -> Result<Option<Duration>, Error> {
     let Some(role) = turn.connected.spec.approver_role_definition_id.as_deref().map(str::to_ascii_lowercase) else {
         let message = "the AzureConnection names no approverRoleDefinitionId, which approverRole needs. A platform administrator \
                        can set it, or somebody assigns the role by hand and the rule says approverRole: Report";
         freeze_all(turn, workspace, seen, &Verdict::new(Reason::ApproverRoleMissing, message));
-        return end_strays(turn, workspace, memory, open, &BTreeMap::new()).await;
+        return end_strays(turn, workspace, memory, open, |_| false).await;
     };
     let targets = targets(turn, workspace, seen, memory, open, &role);
-    if let Some(wait) = end_strays(turn, workspace, memory, open, &targets).await? {
+    let principal = seen.roles.identity.as_ref().map(|identity| identity.principal.clone());
+    // Also what was another role or for another identity once: that is taken back, and assigned as it should be.
+    let asked = |entry: &Entry| {
+        let of_target = targets.get(&entry.scope.to_ascii_lowercase());
+        of_target.is_some_and(|target| {
+            !target.rules.is_empty()
+                && principal.as_ref().is_some_and(|principal| entry.is(&target.id, &role, principal))
+        })
+    };
+    if let Some(wait) = end_strays(turn, workspace, memory, open, asked).await? {
         return Ok(Some(wait));
     }
     for target in targets.values() {
-        let asking = Asking { turn, workspace, role: &role, may_write };
+        let asking = Asking { turn, workspace, role: &role, may: &may };
         if let Some(wait) = attend_one(asking, seen, memory, open, target).await? {
             return Ok(Some(wait));
         }
@@ -110,20 +125,12 @@ fn targets(
     role: &str,
 ) -> BTreeMap<String, Target> {
     let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+    let through = turn.through();
     for rule in turn.context.indexes.rules_of(&key_of(workspace)) {
-        let asked = rule.spec.private_endpoint.as_ref().and_then(|endpoint| endpoint.approver_role);
-        let (Some(asked), Some(id)) = (asked, target_of(&rule)) else { continue };
-        let observes = rule.spec.management_policy == Some(ManagementPolicy::Observe);
-        let waits = observes || rule.spec.suspend || rule.metadata.deletion_timestamp.is_some();
-        if !asks_for_role(&rule) || waits || !has_say(turn, workspace, &rule, &id) {
-            continue;
-        }
+        let Some((id, asked)) = through.wish(workspace, &rule) else { continue };
         let active = is_active(turn, seen, &rule);
-        let namespace = rule.namespace().unwrap_or_default();
-        let (labels, _) = turn.context.indexes.namespace(&namespace);
-        let fence = Fence::new(&turn.connected.name, &turn.connected.spec, &namespace, &labels);
-        // The namespace that names the target must be allowed to have roles assigned on it.
-        let granted = may_grant(&fence, &turn.connected.spec, &id, role, seen.roles.definitions.get(role));
+        let harmless = is_harmless(&id, role, seen.roles.definitions.get(role));
+        let granted = harmless.and_then(|()| through.agreed(workspace, &rule, &id, role));
         let target = targets.entry(id.key()).or_insert_with(|| Target {
             id,
             rules: Vec::new(),
@@ -151,18 +158,15 @@ fn targets(
     targets
 }
 
-/// Takes back approver roles on targets that no rule asks for any more.
+/// Takes back approver roles that no rule asks for any more, as `asked` tells.
 async fn end_strays(
     turn: &Turn<'_>,
     workspace: &AmlWorkspace,
     memory: &mut Memory,
     open: &mut OpenRecord,
-    targets: &BTreeMap<String, Target>,
+    asked: impl Fn(&Entry) -> bool,
 ) -> Result<Option<Duration>, Error> {
-    let stray = |entry: &&Entry| {
-        let asked = targets.get(&entry.scope.to_ascii_lowercase()).is_some_and(|target| !target.rules.is_empty());
-        entry.term != Term::Needed && entry.ends.is_none() && !asked
-    };
+    let stray = |entry: &&Entry| entry.is_of_rule() && entry.claims() && !asked(entry);
     let Some(entry) = open.record.entries.iter().find(stray).cloned() else { return Ok(None) };
     take_back(turn, workspace, memory, open, &entry, End::Revoked).await?;
     Ok(Some(turn.context.pace.lane))
@@ -175,25 +179,31 @@ async fn attend_one(
     open: &mut OpenRecord,
     target: &Target,
 ) -> Result<Option<Duration>, Error> {
-    let Asking { turn, workspace, role, may_write } = asking;
+    let Asking { turn, workspace, role, may } = asking;
     let context = turn.context;
     let identity = seen.roles.identity.clone();
     let shown = seen.roles.shown.contains(&(target.id.key(), role.to_owned()));
-    let live = |entry: &&Entry| entry.term != Term::Needed && entry.scope.eq_ignore_ascii_case(target.id.as_str());
-    let entry = open.record.entries.iter().find(live).cloned();
-    if shown && entry.as_ref().is_none_or(|entry| entry.ends.is_some()) && !seen.roles.read.contains(&target.id.key()) {
+    let own = identity.as_ref().and_then(|own| open.record.find(&target.id, role, &own.principal, true));
+    let entry = own.cloned();
+    if shown && !entry.as_ref().is_some_and(Entry::claims) && !seen.roles.read.contains(&target.id.key()) {
         // What was read is older than what has been taken back since.
         memory.role_memory.forget(&target.id);
         return Ok(Some(context.pace.lane));
     }
+    let unclaimed = identity.as_ref().filter(|_| shown && !entry.as_ref().is_some_and(Entry::claims));
+    let claimed = match unclaimed {
+        Some(identity) => is_claimed(turn, open, &forgotten(turn, &target.id, role, identity)).await?,
+        None => false,
+    };
     let allowed = consent(asking, seen, memory, open, target, entry.is_some()).await;
     let step = attend_target(ApproverInput {
         target: &target.id,
         rules: &target.rules,
-        principal: identity.as_ref().map(|identity| identity.principal.as_str()),
         network_active: seen.workspace.as_ref().is_some_and(|workspace| workspace.network_active()),
         otherwise: seen.roles.otherwise.get(&target.id.key()).copied().unwrap_or(RoleCheck::Unknown),
         shown,
+        claimed,
+        moved: entry.as_ref().is_some_and(|entry| entry.connection != turn.connected.name),
         entry: entry.as_ref(),
         spent: open.record.spent.iter().find(|spent| spent.scope.eq_ignore_ascii_case(target.id.as_str())),
         wish: &target.wish,
@@ -230,16 +240,9 @@ async fn attend_one(
         }
         Approver::Prepare { rule, assign, standing } => {
             freeze(seen, target, None, &waiting);
-            let Some(identity) = identity.filter(|_| may_write) else { return Ok(None) };
-            let connections = match connections(turn, &target.id).await {
-                Ok(connections) => connections,
-                Err(verdict) => {
-                    freeze(seen, target, None, &verdict);
-                    return Ok(None);
-                }
-            };
+            let Some(identity) = identity.filter(|_| may.write) else { return Ok(None) };
             let until = rfc3339(context.now() + context.pace.role_deadline);
-            let term = entry.as_ref().filter(|entry| entry.ends.is_none()).map(|entry| entry.term.clone());
+            let term = entry.as_ref().filter(|entry| entry.claims()).map(|entry| entry.term.clone());
             let term = term.unwrap_or(if standing { Term::Standing } else { Term::Until(until) });
             let wanted = Assign {
                 scope: target.id.clone(),
@@ -248,48 +251,40 @@ async fn attend_one(
                 identity: identity.kind.key(),
                 term: term.clone(),
             };
-            let asked_at = entry.as_ref().map(|entry| entry.asked_at.clone()).unwrap_or_default();
-            let noted = Entry {
-                asked_at,
-                wish: target.wish.clone(),
-                before: connections.iter().filter(|one| one.is_approved()).map(written).collect(),
-                turn: rule,
-                ..entry_of(&wanted, term)
-            };
-            if !assign {
-                open.record.put(noted);
-                context.role_ledger.save(open).await?;
-                return Ok(Some(context.pace.lane));
-            }
-            let path = wanted.path(&context.installation);
-            if let Some((verdict, _)) = memory.role_memory.refused.get(&path) {
-                freeze(seen, target, None, &verdict.clone());
-                return Ok(None);
-            }
-            Ok(Some(carry_out(turn, workspace, memory, open, &wanted, noted).await?.unwrap_or(context.pace.lane)))
+            prepare(asking, seen, memory, open, target, Step { wanted, entry, rule, assign }).await
         }
         Approver::Prove { rule } => {
             freeze(seen, target, None, &waiting);
             let Some(entry) = entry else { return Ok(None) };
-            // Without a list there is no proof; the role's deadline runs on.
-            let Ok(connections) = connections(turn, &target.id).await else { return Ok(Some(context.pace.poll)) };
-            prove(turn, workspace, target, &rule, &entry, &connections).await;
-            open.record.put(Entry { turn: None, ..entry });
-            context.role_ledger.save(open).await?;
-            Ok(Some(context.pace.lane))
+            prove(asking, seen, open, target, &rule, entry).await
         }
         Approver::End(end) => {
             freeze(seen, target, None, &waiting);
-            let Some(identity) = identity else { return Ok(None) };
-            let entry = entry.unwrap_or_else(|| forgotten(context.now(), &target.id, role, &identity));
+            let forgotten = || identity.as_ref().map(|identity| forgotten(turn, &target.id, role, identity));
+            let Some(entry) = entry.or_else(forgotten) else { return Ok(None) };
             take_back(turn, workspace, memory, open, &entry, end).await?;
             Ok(Some(context.pace.lane))
         }
     }
 }
 
+/// Has the workspace look again after `pause` at the latest. What else there is to do in this turn is done.
+pub(super) fn wait(seen: &mut Seen, pause: Duration) -> Option<Duration> {
+    let again = &mut seen.roles.said.again;
+    *again = Some(again.map_or(pause, |again| again.min(pause)));
+    None
+}
+
+/// True if another claim keeps what shows there as this installation's.
+async fn is_claimed(turn: &Turn<'_>, open: &OpenRecord, entry: &Entry) -> Result<bool, Error> {
+    let all = turn.context.role_ledger.all().await?;
+    let records = all.records.iter().map(|other| &other.record);
+    Ok(is_kept(entry, &open.record.workspace, records))
+}
+
 /// An assignment of ours that nobody remembers.
-fn forgotten(now: jiff::Timestamp, target: &ArmId, role: &str, identity: &Identity) -> Entry {
+fn forgotten(turn: &Turn<'_>, target: &ArmId, role: &str, identity: &Identity) -> Entry {
+    let now = turn.context.now();
     let assign = Assign {
         scope: target.clone(),
         role: role.to_owned(),
@@ -297,7 +292,7 @@ fn forgotten(now: jiff::Timestamp, target: &ArmId, role: &str, identity: &Identi
         identity: identity.kind.key(),
         term: Term::Until(rfc3339(now)),
     };
-    Entry { asked_at: rfc3339(now), ..entry_of(&assign, assign.term.clone()) }
+    Entry { asked_at: rfc3339(now), ..entry_of(turn, &assign, assign.term.clone()) }
 }
 
 /// Once all rules on the target are in force, what was tried in vain before is no reason not to try again.
@@ -311,51 +306,14 @@ async fn forget_spent(turn: &Turn<'_>, open: &mut OpenRecord, target: &Target) -
 }
 
 /// Has the target's rules that are not in force wait, but for the one whose turn it is.
-fn freeze(seen: &mut Seen, target: &Target, turn: Option<&str>, verdict: &Verdict) {
+pub(super) fn freeze(seen: &mut Seen, target: &Target, turn: Option<&str>, verdict: &Verdict) {
     for rule in target.rules.iter().filter(|rule| !rule.active && turn != Some(&rule.azure_name)) {
         seen.roles.frozen.insert(rule.key.clone(), verdict.clone());
     }
 }
 
 /// The target's connections.
-async fn connections(turn: &Turn<'_>, target: &ArmId) -> Result<Vec<Connection>, Verdict> {
+pub(super) async fn connections(turn: &Turn<'_>, target: &ArmId) -> Result<Vec<Connection>, Verdict> {
     let Some(dialect) = Dialect::of(&target.type_()) else { return Ok(Vec::new()) };
     approval::connections(&turn.connected.client, target, dialect).await
-}
-
-/// Sees that exactly the rule's own connection was approved while it was written. Anything else is told: it may be somebody else's,
-/// let in by whoever holds the identity.
-async fn prove(
-    turn: &Turn<'_>,
-    workspace: &AmlWorkspace,
-    target: &Target,
-    rule: &str,
-    entry: &Entry,
-    connections: &[Connection],
-) {
-    let context = turn.context;
-    let page = context.ledger.open(&target.id).await.map(|open| open.page).unwrap_or_default();
-    let explained = |one: &Connection| {
-        page.approvals.iter().any(|approval| approval.is_of(one))
-            || page.proofs.iter().chain(&page.asked).any(|proof| proof.is_for(one))
-    };
-    match newly_approved(&entry.before, connections, explained) {
-        Ok(connection) => {
-            info!(target: AUDIT, target_id = %target.id, rule, connection, "approved by the workspace's own identity");
-        }
-        Err(Surprise::None) => {
-            info!(target: AUDIT, target_id = %target.id, rule, "in force without a newly approved connection");
-        }
-        Err(Surprise::Several(found)) => {
-            let note = format!(
-                "while rule {rule} was written with the approver role, {} connections were approved on {} that no decision explains: {}. \
-                 One is the rule's own; look at the others",
-                found.len(),
-                target.id,
-                found.join(", ")
-            );
-            warn!(target: AUDIT, target_id = %target.id, rule, found = found.join(", "), "unexplained approvals");
-            context.events.publish(workspace, true, "UnexplainedApproval", &note).await;
-        }
-    }
 }

@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use kube::ResourceExt;
-
 use super::super::{Memory, Turn};
 use super::Said;
+use super::sharing::Use;
 use crate::api::common::MissingRole;
-use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::outbound_rule::ApproverRole;
 use crate::api::workspace::RolePolicy;
@@ -17,14 +14,14 @@ use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization::{API_VERSION, RoleAssignment, RoleDefinition, assignments_path, definition_path};
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::Verdict;
-use crate::plan::fence::Fence;
 use crate::plan::roles::{
-    Identity, IdentityKind, KEY_VAULT_ADMINISTRATOR, Need, RoleCheck, acting, check, check_all, is_ours, missing,
-    of_target, of_workspace,
+    Checked, Identity, IdentityKind, KEY_VAULT_ADMINISTRATOR, Need, RoleCheck, acting, check, check_all, is_ours,
+    missing, of_target, of_workspace,
 };
 use crate::plan::rule_body::RuleBody;
 use crate::plan::rules::ObjectKey;
-use crate::runtime::indexes::{admits, key_of};
+use crate::runtime::indexes::key_of;
+use jiff::Timestamp;
 
 /// How many scopes are asked for roles in one turn; the others follow in the next.
 const SCOPES_PER_TURN: usize = 20;
@@ -55,8 +52,8 @@ pub(crate) struct RoleMemory {
     pub(super) refused: BTreeMap<String, (Verdict, Timestamp)>,
     /// The ledger was seen to hold nothing of this workspace.
     pub(super) nothing_recorded: bool,
-    /// Whether an identity is used by others, by its key, and when that was seen.
-    pub(super) shared: BTreeMap<String, (bool, Timestamp)>,
+    /// Whether others in Azure use an identity, by its key, and when that was asked.
+    pub(super) uses: BTreeMap<String, (Use, Timestamp)>,
 }
 
 impl RoleMemory {
@@ -72,7 +69,7 @@ pub(in super::super) struct Look {
     /// The declared identity.
     pub(super) identity: Option<Identity>,
     /// What it needs on the workspace and its resources.
-    pub(super) needs: Vec<(Need, RoleCheck)>,
+    pub(super) needs: Vec<Checked>,
     /// Roles by GUID, as far as they could be read.
     pub(super) definitions: BTreeMap<String, RoleDefinition>,
     /// Whether the identity may approve on a target, by the target's key.
@@ -130,14 +127,33 @@ impl Reader<'_, '_> {
         self.memory.definitions.iter().filter_map(known).collect()
     }
 
+    /// The principal's assignments on and above `scope`, if they could be read: those of this installation, and those of others.
+    fn assignments(&self, scope: &ArmId) -> Option<(Vec<RoleAssignment>, Vec<RoleAssignment>)> {
+        let on_scope = self.memory.scopes.get(&scope.key()).filter(|known| known.principal == self.principal)?;
+        let assignments = on_scope.assignments.clone()?;
+        Some(assignments.into_iter().partition(|one| is_ours(one, &self.turn.context.installation, scope)))
+    }
+
     fn checks(&self, needs: &[Need]) -> Vec<RoleCheck> {
+        self.judge(needs, |ours, others| ours.into_iter().chain(others).collect())
+    }
+
+    /// The same without what this installation assigned.
+    fn otherwise(&self, needs: &[Need]) -> Vec<RoleCheck> {
+        self.judge(needs, |_, others| others)
+    }
+
+    fn judge(
+        &self,
+        needs: &[Need],
+        of: impl FnOnce(Vec<RoleAssignment>, Vec<RoleAssignment>) -> Vec<RoleAssignment>,
+    ) -> Vec<RoleCheck> {
         let Some(first) = needs.first() else { return Vec::new() };
-        let on_scope = self.memory.scopes.get(&first.scope.key()).filter(|known| known.principal == self.principal);
-        let Some(assignments) = on_scope.and_then(|known| known.assignments.as_deref()) else {
+        let Some((ours, others)) = self.assignments(&first.scope) else {
             return vec![RoleCheck::Unknown; needs.len()];
         };
-        let definitions = self.definitions();
-        needs.iter().map(|need| check(need, assignments, &definitions)).collect()
+        let (assignments, definitions) = (of(ours, others), self.definitions());
+        needs.iter().map(|need| check(need, &assignments, &definitions)).collect()
     }
 
     /// Whether the needs, all on one scope, are satisfied; asked for if that is not known, or was not satisfied a while ago.
@@ -195,14 +211,6 @@ impl Reader<'_, '_> {
     }
 }
 
-/// True if the workspace admits `rule`, and its namespace may reach `target`.
-pub(super) fn has_say(turn: &Turn<'_>, workspace: &AmlWorkspace, rule: &OutboundRuleObject, target: &ArmId) -> bool {
-    let namespace = rule.namespace().unwrap_or_default();
-    let (labels, _) = turn.context.indexes.namespace(&namespace);
-    let fence = Fence::new(&turn.connected.name, &turn.connected.spec, &namespace, &labels);
-    admits(workspace, rule, &labels) && fence.allows(Verb::Reach, target).is_ok()
-}
-
 /// The target of a private-endpoint rule.
 pub(super) fn target_of(rule: &OutboundRuleObject) -> Option<ArmId> {
     match RuleBody::declared(&rule.spec)? {
@@ -245,16 +253,16 @@ pub(in super::super) async fn look(
         };
         let needs = of_workspace(turn.id, &workspace.spec, &identity.kind, by_roles);
         for on_scope in needs.chunk_by(|one, other| one.scope == other.scope) {
-            let checks = reader.ask(on_scope).await;
-            let known = |(need, check): (Need, RoleCheck)| {
-                let unsure = by_roles.is_none() && need.role == KEY_VAULT_ADMINISTRATOR && check == RoleCheck::Missing;
-                (need, if unsure { RoleCheck::Unknown } else { check })
-            };
-            look.needs.extend(on_scope.iter().cloned().zip(checks).map(known));
+            let checks = reader.ask(on_scope).await.into_iter().zip(reader.otherwise(on_scope));
+            look.needs.extend(on_scope.iter().cloned().zip(checks).map(|(need, (check, otherwise))| {
+                let unsure = by_roles.is_none() && need.role == KEY_VAULT_ADMINISTRATOR;
+                let known = |check| if unsure && check == RoleCheck::Missing { RoleCheck::Unknown } else { check };
+                Checked { need, check: known(check), otherwise: known(otherwise) }
+            }));
         }
         if workspace.spec.roles == Some(RolePolicy::Grant) {
-            let wanted = |(need, check): &(Need, RoleCheck)| {
-                (*check == RoleCheck::Missing).then_some((need.role.id?, need.scope.clone()))
+            let wanted = |one: &Checked| {
+                (one.otherwise == RoleCheck::Missing).then_some((one.need.role.id?, one.need.scope.clone()))
             };
             for (role, scope) in look.needs.iter().filter_map(wanted).collect::<Vec<_>>() {
                 reader.definition(role, &scope).await;
@@ -264,7 +272,7 @@ pub(in super::super) async fn look(
     for declared in turn.context.indexes.rules_of(&key_of(workspace)) {
         let Some(target) = target_of(&declared) else { continue };
         // What a rule that has no say here names is not even looked at.
-        if !has_say(turn, workspace, &declared, &target) {
+        if !turn.through().has_say(workspace, &declared, &target) {
             continue;
         }
         let asks = asks_for_role(&declared);
@@ -279,7 +287,7 @@ pub(in super::super) async fn look(
         let needs = of_target(&target);
         // A rule in force shows that nothing is missing; only what we assigned ourselves is looked after all the same.
         let checks = if active && !asks { reader.checks(&needs) } else { reader.ask(&needs).await };
-        look.note(&reader, turn, &target, &needs, &checks);
+        look.note(&reader, &target, &needs, &checks);
     }
     look.definitions = reader.definitions();
     look.read = reader.read;
@@ -287,22 +295,17 @@ pub(in super::super) async fn look(
 }
 
 impl Look {
-    fn note(&mut self, reader: &Reader<'_, '_>, turn: &Turn<'_>, target: &ArmId, needs: &[Need], checks: &[RoleCheck]) {
+    fn note(&mut self, reader: &Reader<'_, '_>, target: &ArmId, needs: &[Need], checks: &[RoleCheck]) {
         let key = target.key();
         self.checks.insert(key.clone(), check_all(checks.iter().copied()));
         if let Some((need, _)) = needs.iter().zip(checks).find(|(_, check)| **check == RoleCheck::Missing) {
             self.lacking.insert(key.clone(), missing(reader.principal, need));
         }
-        let on_scope = reader.memory.scopes.get(&key).filter(|known| known.principal == reader.principal);
-        let Some(assignments) = on_scope.and_then(|known| known.assignments.as_ref()) else {
+        let Some((ours, _)) = reader.assignments(target) else {
             self.otherwise.insert(key, RoleCheck::Unknown);
             return;
         };
-        let (ours, others): (Vec<_>, Vec<_>) =
-            assignments.iter().cloned().partition(|one| is_ours(one, &turn.context.installation, target));
         self.shown.extend(ours.into_iter().map(|one| (key.clone(), one.role)));
-        let definitions = reader.definitions();
-        let otherwise = check_all(needs.iter().map(|need| check(need, &others, &definitions)));
-        self.otherwise.insert(key, otherwise);
+        self.otherwise.insert(key, check_all(reader.otherwise(needs)));
     }
 }

@@ -2,13 +2,20 @@
 //! time, and what is no longer needed is taken back.
 
 mod approve;
+mod asked;
 mod consent;
+mod depart;
+mod ending;
 mod keeper;
 mod look;
+mod prepare;
+mod prove;
+mod sharing;
 mod write;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::apply::still_so;
@@ -19,19 +26,21 @@ use crate::api::common::{MissingRole, WouldWrite};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::ids::ArmId;
 use crate::api::workspace::RolePolicy;
-use crate::plan::roles::{Assign, End, Entry, Grants, GrantsInput, TakeBack, Term, plan};
+use crate::azure::machine_learning::Workspace;
+use crate::plan::roles::{Assign, End, Entry, Grants, GrantsInput, TakeBack, Term, of_key, plan};
 use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
-use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
-use crate::runtime::indexes::{key_of, workspace_id};
 use crate::runtime::ledger::LedgerError;
 use crate::runtime::role_ledger::OpenRecord;
 
+pub(super) use asked::Through;
+pub(super) use depart::{leave, left_behind};
+use ending::take_back_through;
 pub use keeper::keep;
 pub(super) use look::{Look, RoleMemory, look};
-use write::{Asker, Assigned};
+use write::Assigned;
 
 /// Says whether the identity holds all it needs on what the workspace is made of.
 pub(super) const ROLES_READY: &str = "RolesReady";
@@ -77,7 +86,7 @@ pub(super) async fn attend(
                 let message = format!("no role is assigned while the ledger cannot be read: {error}");
                 let verdict = Verdict::new(Reason::LedgerDamaged, message);
                 approve::freeze_all(turn, workspace, seen, &verdict);
-                seen.roles.said = judge(turn, workspace, seen, memory, &OpenRecord::default()).1;
+                seen.roles.said = judge(turn, workspace, seen, memory, &OpenRecord::default(), context.now()).1;
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
@@ -86,17 +95,20 @@ pub(super) async fn attend(
     let mut open = open.unwrap_or_default();
     // Whether the workspace is this object's, at rest and in place.
     let may_write = may_write && decided.rules_may_change;
-    let (plan, said) = judge(turn, workspace, seen, memory, &open);
+    let now = context.now();
+    let (mut plan, mut said) = judge(turn, workspace, seen, memory, &open, now);
     if !may_write && is_anothers(context, workspace, &open) {
         seen.roles.said = said;
         return Ok(None);
     }
     if may_write {
-        if let Some(assign) = plan.assign {
-            let entry = entry_of(&assign, Term::Needed);
-            // If Azure refuses, that is said in the next turn, and the rest goes on.
-            let wait = carry_out(turn, workspace, memory, &mut open, &assign, entry).await?;
-            return Ok(Some(wait.unwrap_or(context.pace.lane)));
+        while let Some(assign) = plan.assign.take() {
+            let entry = entry_of(turn, &assign, Term::Needed);
+            if let Some(wait) = carry_out(turn, workspace, memory, &mut open, &assign, entry).await? {
+                return Ok(Some(wait));
+            }
+            // What Azure refuses is said, and holds up nothing else.
+            (plan, said) = judge(turn, workspace, seen, memory, &open, now);
         }
         if let Some(TakeBack(entry)) = plan.take_back {
             take_back(turn, workspace, memory, &mut open, &entry, End::Done).await?;
@@ -104,22 +116,23 @@ pub(super) async fn attend(
         }
     }
     seen.roles.said = said;
-    approve::attend(turn, workspace, seen, memory, &mut open, may_write).await
+    let elsewhere = matches!(decided.verdict.reason, Reason::OwnedElsewhere | Reason::AdoptionRefused);
+    let refused = elsewhere.then(|| decided.verdict.clone());
+    approve::attend(turn, workspace, seen, memory, &mut open, approve::May { write: may_write, refused }).await
 }
 
-/// What the plan says about what the workspace is made of.
+/// What the plan says about what the workspace is made of, by what Azure had refused at the time `now`.
 fn judge(
     turn: &Turn<'_>,
     workspace: &AmlWorkspace,
     seen: &Seen,
     memory: &mut Memory,
     open: &OpenRecord,
+    now: Timestamp,
 ) -> (Grants, Said) {
     let context = turn.context;
-    let now = context.now();
     memory.role_memory.refused.retain(|_, (_, until)| *until > now);
     let waits = memory.role_memory.refused.iter().map(|(path, (verdict, _))| (path.clone(), verdict.clone())).collect();
-    let elsewhere = |entry: &Entry| needed_elsewhere(context, workspace, entry);
     let used = seen.workspace.as_ref().map(|shown| &shown.properties);
     let in_use: Vec<String> = used
         .into_iter()
@@ -127,19 +140,21 @@ fn judge(
         .flatten()
         .cloned()
         .collect();
+    let unchecked = of_key(&workspace.spec);
     let plan = plan(GrantsInput {
         installation: &context.installation,
         policy: workspace.spec.roles.unwrap_or_default(),
         identity: seen.roles.identity.as_ref(),
         needs: &seen.roles.needs,
+        unchecked: unchecked.as_deref(),
         in_use: &in_use,
+        acting: seen.workspace.as_ref().and_then(Workspace::acting_principal),
         fence: &turn.fence,
         connection: &turn.connected.spec,
         definitions: &seen.roles.definitions,
         record: &open.record,
         acknowledge: &workspace.spec.acknowledge,
         waits: &waits,
-        needed_elsewhere: &elsewhere,
     });
     let planned = plan.assign.as_ref().map(|assign| would(context, assign));
     let ready = ConditionDraft {
@@ -164,17 +179,20 @@ fn would(context: &Context, assign: &Assign) -> WouldWrite {
     }
 }
 
-fn entry_of(assign: &Assign, term: Term) -> Entry {
+fn entry_of(turn: &Turn<'_>, assign: &Assign, term: Term) -> Entry {
     Entry {
         scope: assign.scope.to_string(),
         role: assign.role.clone(),
         principal: assign.principal.clone(),
         identity: assign.identity.clone(),
+        connection: turn.connected.name.clone(),
+        tenant: turn.connected.spec.tenant_id.clone(),
         term,
         asked_at: String::new(),
         wish: String::new(),
         before: Vec::new(),
         turn: None,
+        turn_since: String::new(),
         ends: None,
     }
 }
@@ -191,8 +209,7 @@ async fn carry_out(
     let context = turn.context;
     still_so(turn, workspace).await?;
     let uid = workspace.uid().unwrap_or_default();
-    let asker = Asker { connection: &turn.connected.name, uid: &uid };
-    let assigned = write::assign(context, &turn.connected.client, asker, open, assign, entry).await?;
+    let assigned = write::assign(context, &turn.connected.client, &uid, open, assign, entry).await?;
     memory.role_memory.forget(&assign.scope);
     Ok(match assigned {
         Assigned::Done => {
@@ -200,7 +217,7 @@ async fn carry_out(
             context.events.publish(workspace, false, "RoleAssigned", &note).await;
             Some(context.pace.lane)
         }
-        Assigned::Equal => Some(context.pace.lane),
+        Assigned::Equal | Assigned::Busy => Some(context.pace.lane),
         Assigned::Unknown => Some(context.pace.poll),
         Assigned::Refused(verdict, wait) => {
             let path = assign.path(&context.installation);
@@ -210,7 +227,7 @@ async fn carry_out(
     })
 }
 
-/// Takes `entry` back. True if nothing of it is left.
+/// Takes `entry` back.
 async fn take_back(
     turn: &Turn<'_>,
     workspace: &AmlWorkspace,
@@ -218,37 +235,18 @@ async fn take_back(
     open: &mut OpenRecord,
     entry: &Entry,
     end: End,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let context = turn.context;
-    let news = entry.ends.is_none();
-    let gone = write::take_back(context, &turn.connected.client, open, entry, end).await?;
+    let news = entry.claims();
+    take_back_through(context, turn.id, open, entry, end).await?;
     if let Ok(scope) = ArmId::parse(&entry.scope) {
         memory.role_memory.forget(&scope);
     }
     if news {
-        let note = format!("takes back role {} of {} on {} ({end:?})", entry.role, entry.principal, entry.scope);
+        let note = format!("takes back {} ({end:?})", entry.words());
         context.events.publish(workspace, end != End::Done, "RoleTakenBack", &note).await;
     }
-    Ok(gone)
-}
-
-/// True if another workspace of the installation may need what `entry` stands for: it has the same identity and names the scope.
-/// One that cannot be read may need anything.
-fn needed_elsewhere(context: &Context, workspace: &AmlWorkspace, entry: &Entry) -> bool {
-    let same = |id: &str| id.eq_ignore_ascii_case(&entry.identity);
-    context.indexes.workspaces.state().iter().any(|other| {
-        let Ok(other) = &other.0 else { return !same("SystemAssigned") };
-        let named = |scope: &str| scope.eq_ignore_ascii_case(&entry.scope);
-        key_of(other) != key_of(workspace)
-            && other.spec.identity.user_assigned_identities.iter().any(|id| same(id))
-            && (other.spec.associated_ids().any(|(_, id)| named(id))
-                || workspace_id(other).is_ok_and(|id| named(id.as_str()))
-                || context
-                    .indexes
-                    .rules_of(&key_of(other))
-                    .iter()
-                    .any(|rule| look::target_of(rule).is_some_and(|target| named(target.as_str()))))
-    })
+    Ok(())
 }
 
 /// True if the record was written for another object that is still there. Anybody may write an object that names this workspace;
@@ -263,51 +261,4 @@ fn is_anothers(context: &Context, workspace: &AmlWorkspace, open: &OpenRecord) -
             .state()
             .iter()
             .any(|other| kube::Resource::meta(other.as_ref()).uid.as_deref() == Some(uid))
-}
-
-/// Takes back what was assigned for a time, and with `all` whatever was assigned, before the object of the workspace goes. Says why
-/// it has to stay, if so.
-///
-/// # Errors
-/// If Kubernetes does not take what is noted.
-pub(super) async fn leave(
-    context: &Context,
-    id: &ArmId,
-    workspace: &AmlWorkspace,
-    all: bool,
-) -> Result<Option<Verdict>, Error> {
-    let mut open = match context.role_ledger.open(id).await {
-        Ok(open) => open,
-        // What it held cannot be told; the object must not hang on it.
-        Err(LedgerError::Damaged { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if is_anothers(context, workspace, &open) {
-        return Ok(None);
-    }
-    let goes = |entry: &Entry| entry.is_short_lived() || all && !needed_elsewhere(context, workspace, entry);
-    let going: Vec<Entry> = open.record.entries.iter().filter(|entry| goes(entry)).cloned().collect();
-    if going.is_empty() {
-        return Ok(None);
-    }
-    let connected = match Connected::find(&context.indexes, &context.clients, &open.record.connection) {
-        Ok(connected) => connected,
-        Err(verdict) => return Ok(Some(kept(&verdict.message, workspace))),
-    };
-    let mut left = 0;
-    for entry in going {
-        left += usize::from(!write::take_back(context, &connected.client, &mut open, &entry, End::Done).await?);
-    }
-    Ok((left > 0).then(|| kept(&format!("{left} assignments are not seen to be gone"), workspace)))
-}
-
-fn kept(why: &str, workspace: &AmlWorkspace) -> Verdict {
-    Verdict::new(
-        Reason::Deleting,
-        format!(
-            "roles that were assigned to the workspace's identity are being taken back: {why}. To let go of this object all the same, \
-             annotate it with aml-operator.io/abandon: {}",
-            workspace.uid().unwrap_or_default()
-        ),
-    )
 }
