@@ -556,9 +556,11 @@ async fn writes_of(count: usize) -> BTreeMap<String, usize> {
         for n in 0..count {
             let of = |type_: &str, name: &str| {
                 json!({"id": format!("/subscriptions/{subscription}/resourceGroups/rg/providers/{type_}/{name}{n}"),
-                    "location": "westeurope", "sku": {"name": "Premium"}, "properties": {"publicNetworkAccess": "Disabled"}})
+                    "location": "westeurope", "properties": {"publicNetworkAccess": "Disabled"}})
             };
-            let more = [of(STORAGE, "data"), of("Microsoft.KeyVault/vaults", "keys"), of(REGISTRY, "images")];
+            let mut registry = of(REGISTRY, "images");
+            registry["sku"] = json!({"name": "Premium"});
+            let more = [of(STORAGE, "data"), of("Microsoft.KeyVault/vaults", "keys"), registry];
             let more: Seed = serde_json::from_value(json!({"resources": more})).expect("a seed");
             seed.resources.extend(more.resources);
         }

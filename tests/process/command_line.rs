@@ -28,7 +28,15 @@ fn crds_prints_a_document_for_each_kind() {
     kinds.sort();
     assert_eq!(
         kinds,
-        ["AmlWorkspace", "ApprovalDecision", "AzureConnection", "OutboundRule", "PrivateEndpointApproval"]
+        [
+            "AmlCompute",
+            "AmlWorkspace",
+            "ApprovalDecision",
+            "AzureConnection",
+            "OutboundRule",
+            "PrivateEndpointApproval",
+            "VnetAttachment"
+        ]
     );
     assert!(output.stderr.is_empty());
 }
@@ -43,8 +51,15 @@ fn crds_writes_a_file_for_each_kind() {
         .map(|entry| entry.expect("an entry").file_name().display().to_string())
         .collect();
     names.sort();
-    let expected =
-        ["amlworkspaces", "approvaldecisions", "azureconnections", "outboundrules", "privateendpointapprovals"];
+    let expected = [
+        "amlcomputes",
+        "amlworkspaces",
+        "approvaldecisions",
+        "azureconnections",
+        "outboundrules",
+        "privateendpointapprovals",
+        "vnetattachments",
+    ];
     assert_eq!(names, expected.map(|name| format!("{name}.yaml")));
 }
 
