@@ -421,7 +421,8 @@ async fn a_role_goes_when_somebody_else_comes_to_use_its_identity() {
     let identity = workspace["spec"]["identity"]["userAssignedIdentities"][0].as_str().expect("an id").to_owned();
     let endpoint = format!("{}/batchEndpoints/scores", world.workspace_id());
     let seed = json!({"resources": [{"id": endpoint, "location": "westeurope",
-        "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}}]});
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}},
+        "properties": {"authMode": "AADToken"}}]});
     world.azure.seed(serde_json::from_value(seed).expect("a seed")).expect("the endpoint is there");
     kept.until_taken_back().await;
     let later = world.asking("dfs", "dfs", "Temporary");
