@@ -63,8 +63,9 @@ bench-simulator: ## Measure how fast and how frugal the simulator is
 	$(CARGO) build $(LOCKED) --release --package arm-simulator
 	$(CARGO) bench $(LOCKED) --profile release --package arm-simulator --bench load
 
+# ONLY=few, objects or workspaces measures a part.
 bench: tools build ## Measure how fast and how frugal it is
-	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers
+	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers -- $(ONLY)
 
 generate: ## Write what is generated anew: resource definitions, the chart's copy of them, docs/simulator.md
 	rm -rf crds $(CHART_CRDS)

@@ -28,13 +28,16 @@ use crate::runtime::context::{AzureParts, Context};
 use crate::runtime::driver::{Source, run};
 use crate::runtime::events::Events;
 use crate::runtime::guard::Watchman;
-use crate::runtime::indexes::{Indexes, Triggers, key_of, policy_key, workspace_key};
+use crate::runtime::guarded::Guarded;
+use crate::runtime::indexes::{Indexes, Triggers, key_of, policy_key, workspace_id, workspace_key};
+use crate::runtime::kind::Kind;
 use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
 use crate::runtime::pace::Pace;
 use crate::runtime::role_ledger::RoleLedger;
 use crate::runtime::status::{OwnWrites, StatusWriter};
-use crate::runtime::streams::{Change, Guarded, watch, watch_metadata};
+use crate::runtime::streams::{Change, watch, watch_metadata};
+use crate::runtime::terms::Term;
 use crate::telemetry::{Metrics, Readiness};
 
 /// All an operator needs to run.
@@ -95,6 +98,12 @@ impl Operator {
             approvals: approval_asked,
             decisions: decision_asked,
         };
+        let called = triggers.clone();
+        let stations = indexes.stations.clone();
+        let calm = Calm::new(move |kind, key| match kind {
+            AmlWorkspace::NAME => called.workspace(key),
+            _ => stations.ask(kind, key),
+        });
         let own = OwnWrites::default();
         let context = Arc::new(Context {
             kube: self.kube.clone(),
@@ -105,7 +114,7 @@ impl Operator {
             indexes: indexes.clone(),
             triggers,
             lanes: Lanes::default(),
-            calm: Calm::default(),
+            calm,
             views: Default::default(),
             board: Board::default(),
             standings: Standings::default(),
@@ -133,6 +142,7 @@ impl Operator {
             Api::<Guarded<AzureConnection>>::all(kube.clone()),
             selector,
             connections_writer,
+            indexes.connections.clone(),
             own.clone(),
             move |connection: &Guarded<AzureConnection>, change| {
                 let name = connection.name_any();
@@ -148,11 +158,17 @@ impl Operator {
             Api::<Guarded<AmlWorkspace>>::all(kube.clone()),
             selector,
             workspaces_writer,
+            indexes.workspaces.clone(),
             own.clone(),
             move |workspace: &Guarded<AmlWorkspace>, change| {
                 tell_departing(&told);
-                for rule in told.indexes.rules_of(&key_of(workspace)) {
-                    told.triggers.rule(&key_of(&rule));
+                let key = key_of(workspace);
+                if change == Change::Gone || workspace.0.is_err() {
+                    // It has no more turns.
+                    told.calm.leave(AmlWorkspace::NAME, &key);
+                }
+                for rule in told.indexes.rules.find(&Term::Workspace(key)) {
+                    told.triggers.rule(&key_of(rule.as_ref()));
                 }
                 told.indexes.stations.ask_of(&key_of(workspace));
                 if let Ok(workspace) = &workspace.0 {
@@ -172,6 +188,7 @@ impl Operator {
             Api::<Guarded<OutboundRule>>::all(kube.clone()),
             selector,
             rules_writer,
+            indexes.rules.clone(),
             own.clone(),
             move |rule: &Guarded<OutboundRule>, _| {
                 tell_departing(&told);
@@ -191,6 +208,7 @@ impl Operator {
             Api::<Guarded<PrivateEndpointApproval>>::all(kube.clone()),
             selector,
             approvals_writer,
+            indexes.approvals.clone(),
             own.clone(),
             move |approval: &Guarded<PrivateEndpointApproval>, change| {
                 tell_departing(&told);
@@ -213,6 +231,7 @@ impl Operator {
             Api::<Guarded<ApprovalDecision>>::all(kube.clone()),
             selector,
             decisions_writer,
+            indexes.decisions.clone(),
             own.clone(),
             move |decision: &Guarded<ApprovalDecision>, change| {
                 if change == Change::Gone {
@@ -255,30 +274,30 @@ impl Operator {
         let source = Source {
             changes: connection_changes,
             asked: connections_asked,
-            store: indexes.connections.clone(),
+            store: indexes.connections.store(),
             gather,
         };
         let connections = run(context.clone(), source, shutdown.clone(), controllers::connection::reconcile);
         let source = Source {
             changes: workspace_changes,
             asked: workspaces_asked,
-            store: indexes.workspaces.clone(),
+            store: indexes.workspaces.store(),
             gather: none,
         };
         let workspaces = run(context.clone(), source, shutdown.clone(), controllers::workspace::reconcile);
-        let source = Source { changes: rule_changes, asked: rules_asked, store: indexes.rules.clone(), gather: none };
+        let source = Source { changes: rule_changes, asked: rules_asked, store: indexes.rules.store(), gather: none };
         let rules = run(context.clone(), source, shutdown.clone(), controllers::outbound_rule::reconcile);
         let source = Source {
             changes: approval_changes,
             asked: approvals_asked,
-            store: indexes.approvals.clone(),
+            store: indexes.approvals.store(),
             gather: none,
         };
         let approvals = run(context.clone(), source, shutdown.clone(), controllers::approval::reconcile);
         let source = Source {
             changes: decision_changes,
             asked: decisions_asked,
-            store: indexes.decisions.clone(),
+            store: indexes.decisions.store(),
             gather: none,
         };
         let decisions = run(context.clone(), source, shutdown.clone(), controllers::decision::reconcile);
@@ -325,25 +344,22 @@ async fn watch_guard(context: Arc<Context>) {
 /// Asks the connections that are being deleted to look again: any object may have been the last that needed them, also one that does
 /// not say so because it cannot be read or its workspace is gone.
 fn tell_departing(context: &Context) {
-    for connection in context.indexes.connections.state() {
-        if connection.meta().deletion_timestamp.is_some() {
-            context.triggers.connection(&connection.name_any());
-        }
+    for connection in context.indexes.connections.find(&Term::Going) {
+        context.triggers.connection(&connection.name_any());
     }
 }
 
 /// Asks the other policies on the same targets to look again: they decide together.
 fn tell_policies_on(context: &Context, policy: &PrivateEndpointApproval) {
     let Ok(targets) = Targets::of(&policy.spec.target) else { return };
-    for other in context.indexes.approvals.state() {
-        let Ok(other) = &other.0 else { continue };
-        if key_of(other) != key_of(policy) && Targets::of(&other.spec.target).is_ok_and(|others| others.meets(&targets))
-        {
+    for other in context.indexes.policies_meeting(&targets) {
+        let key = key_of(other.as_ref());
+        if key != key_of(policy) {
             match &targets {
-                Targets::One(target) => context.sights.ask_on(&key_of(other), target),
-                Targets::Group { .. } => context.sights.ask(&key_of(other)),
+                Targets::One(target) => context.sights.ask_on(&key, target),
+                Targets::Group { .. } => context.sights.ask(&key),
             }
-            context.triggers.approval(&key_of(other));
+            context.triggers.approval(&key);
         }
     }
 }
@@ -364,55 +380,41 @@ fn tell_askers(context: &Context, policy: &PrivateEndpointApproval) {
 /// Asks other workspaces of the same identities to look again: an identity that is shared gets no role for rules.
 fn tell_sharers(context: &Context, workspace: &AmlWorkspace) {
     let own = &workspace.spec.identity.user_assigned_identities;
-    for other in context.indexes.workspaces.state().iter().filter(|_| !own.is_empty()) {
-        let Ok(other) = &other.0 else { continue };
-        let mut identities = other.spec.identity.user_assigned_identities.iter();
-        let shared = identities.any(|id| own.iter().any(|own| own.eq_ignore_ascii_case(id)));
-        if shared && key_of(other) != key_of(workspace) {
-            context.triggers.workspace(&key_of(other));
+    for other in own.iter().flat_map(|id| context.indexes.having(id)).filter(|other| other.0.is_ok()) {
+        if key_of(other.as_ref()) != key_of(workspace) {
+            context.triggers.workspace(&key_of(other.as_ref()));
         }
     }
 }
 
 /// Asks other objects for the same workspace to look again: one of them may take over.
 fn tell_rivals(context: &Context, workspace: &AmlWorkspace) {
-    let id = crate::runtime::indexes::workspace_id(workspace).ok();
-    for other in context.indexes.workspaces.state() {
-        if other.0.as_ref().is_ok_and(|other| crate::runtime::indexes::workspace_id(other).ok() == id) {
-            context.triggers.workspace(&key_of(other.as_ref()));
-        }
+    let Ok(id) = workspace_id(workspace) else { return };
+    for other in context.indexes.declarers(&id) {
+        context.triggers.workspace(&key_of(other.as_ref()));
     }
 }
 
 /// Asks the projects of a hub to look again: they wait for the object that declares it.
 fn tell_projects(context: &Context, hub: &AmlWorkspace) {
-    let hub = key_of(hub);
-    for project in context.indexes.workspaces.state() {
-        let Ok(project) = &project.0 else { continue };
-        let named = project.spec.hub.as_ref().and_then(|of| of.workspace_ref.as_ref()).is_some_and(|named| {
-            let own = project.namespace();
-            named.name == hub.name && named.namespace.as_ref().or(own.as_ref()) == Some(&hub.namespace)
-        });
-        if named {
-            context.triggers.workspace(&key_of(project));
-        }
+    for project in context.indexes.workspaces.find(&Term::Hub(key_of(hub))) {
+        context.triggers.workspace(&key_of(project.as_ref()));
     }
 }
 
 /// Asks everything in namespace `name` to look again: its labels decide about grants, its deletion about removals.
 fn tell_namespace(context: &Context, name: &str) {
-    let here =
-        |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| meta.namespace.as_deref() == Some(name);
-    for workspace in context.indexes.workspaces.state().iter().filter(|object| here(object.meta())) {
+    let here = Term::Namespace(name.into());
+    for workspace in context.indexes.workspaces.find(&here) {
         context.triggers.workspace(&key_of(workspace.as_ref()));
     }
-    for rule in context.indexes.rules.state().iter().filter(|object| here(object.meta())) {
+    for rule in context.indexes.rules.find(&here) {
         context.triggers.rule(&key_of(rule.as_ref()));
         if let Ok(rule) = &rule.0 {
             context.triggers.workspace(&workspace_key(rule));
         }
     }
-    for policy in context.indexes.approvals.state().iter().filter(|object| here(object.meta())) {
+    for policy in context.indexes.approvals.find(&here) {
         context.ask_policy(&key_of(policy.as_ref()));
     }
     context.indexes.stations.all().iter().for_each(|station| station.ask_in(name));

@@ -18,6 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often its first line is looked for.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Client id, object id and secret of somebody who works in the portal.
+const SOMEBODY: &str = "55555555-5555-5555-5555-555555555555";
+/// The version of Machine Learning in which they delete a rule.
+const VERSION: &str = "2025-12-01";
+
 /// What the simulator prints when it answers.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Endpoints {
@@ -111,6 +116,39 @@ impl Azure {
         if !answer.status().is_success() {
             bail!("the simulator refused the role assignment: {}", answer.text().await?);
         }
+        Ok(())
+    }
+
+    /// The number of the last ARM request.
+    pub(crate) async fn last(&self) -> Result<u64> {
+        let last = self.get("requests?limit=1").await?;
+        Ok(last[0]["seq"].as_u64().unwrap_or_default())
+    }
+
+    /// Deletes what is at `path` as somebody of `tenant` would who works in the portal: with rights of their own, and past the
+    /// operator.
+    pub(crate) async fn delete_as_somebody(&self, path: &str, tenant: &str) -> Result<()> {
+        let subscription: Vec<&str> = path.split('/').take(3).collect();
+        let somebody = json!({
+            "servicePrincipals": [{"tenantId": tenant, "clientId": SOMEBODY, "objectId": SOMEBODY, "secret": SOMEBODY}],
+            "roleAssignments": [{"scope": subscription.join("/"), "role": "Contributor", "principalId": SOMEBODY}],
+        });
+        let control = &self.endpoints.control;
+        let answer = self.client.post(format!("{control}/seed")).json(&somebody).send().await?;
+        answer.error_for_status().context("the simulator takes nobody in")?;
+        let form = format!(
+            "grant_type=client_credentials&client_id={SOMEBODY}&client_secret={SOMEBODY}&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
+        );
+        let asked = self
+            .client
+            .post(format!("{}/{tenant}/oauth2/v2.0/token", self.endpoints.authority.trim_end_matches('/')))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        let token: Value = asked.send().await?.error_for_status().context("no token")?.json().await?;
+        let token = token["access_token"].as_str().unwrap_or_default();
+        let url = format!("{}{path}?api-version={VERSION}", self.endpoints.arm.trim_end_matches('/'));
+        let answer = self.client.delete(url).bearer_auth(token).send().await?;
+        answer.error_for_status().context("the rule cannot be deleted")?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::objects::text;
+use crate::objects::{some, text};
 
 /// What the log said that has not been told yet.
 #[derive(Clone, Debug, Default)]
@@ -72,8 +72,7 @@ fn said(request: &Value) -> String {
     else {
         return String::new();
     };
-    let named: Vec<&str> = rules.keys().map(String::as_str).collect();
-    format!("rules {}", named.join(", "))
+    format!("rules {}", some(rules.keys().map(String::as_str)))
 }
 
 /// A path without what is the same for all: subscription, group and provider.

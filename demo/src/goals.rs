@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::objects::{Condition, Key, Look, MissingRole, condition, list, text};
 use crate::people::{ALICE, Answer, BOB, Decided};
+use crate::rules::Rules;
 
 /// The endpoint of `azure.yaml` that the policy of `40-approval.yaml` allows.
 const OWN_ENDPOINT: &str = "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/hub-network/providers/\
@@ -38,6 +39,8 @@ pub(crate) struct Witness {
     pub(crate) granted: bool,
     /// What the people did whom a policy asks.
     pub(crate) decided: Decided,
+    /// What became of the rules afterwards.
+    pub(crate) rules: Rules,
 }
 
 /// Judges all goals by one look at the cluster and the state of the simulated Azure.
@@ -64,7 +67,8 @@ pub(crate) fn judge(look: &Look, azure: &Value, witness: &Witness) -> Vec<Goal> 
     goals
 }
 
-fn goal(title: &str, outcome: Result<(), String>) -> Goal {
+/// A goal and what came of it.
+pub(crate) fn goal(title: &str, outcome: Result<(), String>) -> Goal {
     Goal { title: title.to_owned(), lacking: outcome.err() }
 }
 
@@ -107,7 +111,7 @@ fn network((key, workspace): (&Key, &Value), azure: &Value) -> Result<(), String
 }
 
 /// Whether a rule is active, by its own words and by Azure's.
-fn active(look: &Look, azure: &Value, key: &Key, rule: &Value) -> Result<(), String> {
+pub(crate) fn active(look: &Look, azure: &Value, key: &Key, rule: &Value) -> Result<(), String> {
     ready(key, rule)?;
     expect(key, "status.serviceStatus", text(rule, "/status/serviceStatus"), "Active")?;
     let name = text(rule, "/status/azureName");
@@ -295,6 +299,7 @@ mod tests {
                 without_the_right: said(&format!("{BOB} may not decide for the policy lake")),
                 by_right: Some(Answer::Taken),
             },
+            rules: Rules::default(),
         }
     }
 

@@ -12,6 +12,7 @@ mod leave;
 mod narrator;
 mod objects;
 mod people;
+mod rules;
 mod stage;
 mod story;
 

@@ -62,7 +62,20 @@ pub(crate) fn together<T: PartialEq>(items: Vec<(Key, T)>) -> Vec<(Vec<Key>, T)>
 /// Several objects of one kind and namespace: `OutboundRule team/a, b`.
 pub(crate) fn named(keys: &[Key]) -> String {
     let Some((first, others)) = keys.split_first() else { return String::new() };
-    others.iter().fold(first.to_string(), |named, key| format!("{named}, {}", key.name))
+    let names = others.iter().map(|key| key.name.as_str());
+    some(std::iter::once(first.to_string().as_str()).chain(names))
+}
+
+/// How many names of many are told.
+const TOLD: usize = 5;
+
+/// The first of many names, and how many there are besides.
+pub(crate) fn some<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.len().saturating_sub(TOLD) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..TOLD].join(", ")),
+    }
 }
 
 /// Text at a JSON pointer; empty if there is none.
@@ -186,5 +199,6 @@ mod tests {
             told,
             ["OutboundRule team/a, b waiting", "OutboundRule team/a active", "AmlWorkspace team/a waiting"]
         );
+        assert_eq!(some(["a", "b", "c", "d", "e", "f", "g"].into_iter()), "a, b, c, d, e and 2 more");
     }
 }

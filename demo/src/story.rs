@@ -11,6 +11,7 @@ use crate::goals::{Goal, Witness, judge};
 use crate::narrator::{Narrator, Paint, Voice};
 use crate::objects::{Key, Look, missing_role, named, together};
 use crate::people::People;
+use crate::rules::{self, Team};
 use crate::stage::Stage;
 
 /// How long the goals may take from the moment the example is applied.
@@ -54,6 +55,7 @@ struct Story<'a> {
     calls: Calls,
     witness: Witness,
     people: People,
+    team: Team,
     /// When a rule first asked for a role.
     asked_at: Option<Instant>,
     applied: Instant,
@@ -68,6 +70,7 @@ impl<'a> Story<'a> {
             calls: Calls::default(),
             witness: Witness::default(),
             people: People::default(),
+            team: Team::default(),
             asked_at: None,
             applied: Instant::now(),
         }
@@ -91,7 +94,12 @@ impl<'a> Story<'a> {
         }
         self.own_the_lake(&look).await?;
         self.people.act(self.out, self.stage.cluster(), &look, &mut self.witness.decided).await?;
-        Ok(judge(&look, &self.stage.azure().state().await?, &self.witness))
+        let azure = self.stage.azure().state().await?;
+        let mut goals = judge(&look, &azure, &self.witness);
+        let is_shown = goals.iter().all(|goal| goal.lacking.is_none());
+        self.team.act(self.out, self.stage, &look, is_shown, &mut self.witness.rules).await?;
+        goals.extend(rules::judge(&look, &azure, &self.witness.rules));
+        Ok(goals)
     }
 
     fn tell_change(&self, keys: &[Key], change: &Change) -> io::Result<()> {

@@ -204,6 +204,12 @@ impl AmlWorkspaceSpec {
         self.kind.unwrap_or(WorkspaceKind::Default)
     }
 
+    /// The user-assigned identities that it declares, the one that reads its encryption key among them.
+    pub fn user_assigned_identities(&self) -> impl Iterator<Item = &String> {
+        let reader = self.encryption.as_ref().and_then(|key| key.user_assigned_identity.as_ref());
+        self.identity.user_assigned_identities.iter().chain(reader)
+    }
+
     /// The ids of all associated resources, with the name of the field that holds each.
     pub fn associated_ids(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.associated_resources.iter().flat_map(AssociatedResources::ids)
@@ -314,6 +320,10 @@ pub struct AmlWorkspaceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub missing_roles: Vec<MissingRole>,
+    /// The generation of the spec that Azure was last seen to match. Absent while it does not: then what differs is on its way, or
+    /// was told in `drift`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place_generation: Option<i64>,
     /// Fields that were found changed, newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]

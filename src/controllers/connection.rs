@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::reflector::Store;
 use kube::{Api, ResourceExt};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -21,10 +20,10 @@ use crate::runtime::connections::Origin;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::{Indexes, key_of};
-use crate::runtime::kind::Kind;
 use crate::runtime::ledger::LedgerError;
+use crate::runtime::lookup::Index;
 use crate::runtime::status::Basis;
-use crate::runtime::streams::Guarded;
+use crate::runtime::terms::{Term, Terms};
 
 use super::removals::breaker;
 
@@ -88,9 +87,8 @@ type Named = (&'static str, ObjectKey);
 
 /// Everything that may use any connection, because it cannot be read.
 fn unreadable(indexes: &Indexes) -> Vec<Named> {
-    fn of<K: Kind>(store: &Store<Guarded<K>>) -> impl Iterator<Item = Named> {
-        let odd = store.state().into_iter().filter(|object| object.0.is_err());
-        odd.map(|object| (K::NAME, key_of(object.as_ref())))
+    fn of<K: Terms>(index: &Index<K>) -> impl Iterator<Item = Named> + use<K> {
+        index.find(&Term::Unreadable).into_iter().map(|object| (K::NAME, key_of(object.as_ref())))
     }
     of(&indexes.workspaces).chain(of(&indexes.rules)).chain(of(&indexes.approvals)).collect()
 }

@@ -48,8 +48,9 @@ pub async fn reconcile(context: Arc<Context>, mut rule: OutboundRule) -> Result<
             Reason::WorkspaceMissing,
             format!("there is no AmlWorkspace {:?} in namespace {:?}", workspace.name, workspace.namespace),
         );
-        report(&context, &mut rule, verdict.clone(), None).await?;
-        return Ok(Outcome::Reported(verdict));
+        report(&context, &mut rule, verdict, None).await?;
+        // The workspace's own arrival calls for the next look.
+        return Ok(Outcome::Done);
     }
     let workspace_uid = workspace_object.and_then(|workspace| workspace.meta().uid.clone());
     let posting = context.board.read(&key).filter(|posting| {

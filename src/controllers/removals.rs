@@ -14,8 +14,10 @@ use crate::plan::fence::Fence;
 use crate::plan::outcome::Reason;
 use crate::plan::targets::Targets;
 use crate::runtime::context::Context;
+use crate::runtime::guarded::Guarded;
 use crate::runtime::indexes::{Indexes, admits, key_of, workspace_key};
 use crate::runtime::status::has_finalizer;
+use crate::runtime::terms::Term;
 
 /// True if deleting `workspace` removes it from Azure. A namespace that goes takes its objects along without meaning their data.
 pub fn removes_workspace(indexes: &Indexes, workspace: &AmlWorkspace) -> bool {
@@ -92,33 +94,61 @@ fn counts(context: &Context, rule: &OutboundRule) -> bool {
     admitted || context.board.read(&key_of(rule)).is_some_and(|posting| posting.state.service_status.is_some())
 }
 
-/// The breaker of connection `name`.
+/// The breaker of connection `name`. What is being deleted is found at once; everything is counted only where that is many.
 pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Breaker {
     let indexes = &context.indexes;
-    let mut waiting = Vec::new();
-    let mut all = 0;
-    for workspace in indexes.workspaces.state() {
-        let Ok(workspace) = &workspace.0 else { continue };
-        if workspace.spec.connection_ref.name == name {
-            all += 1;
-            waiting.extend(workspace.uid().filter(|_| removes_workspace(indexes, workspace)));
-        }
-    }
-    for rule in indexes.rules.state() {
-        let Ok(rule) = &rule.0 else { continue };
-        if indexes.connection_of(rule).as_deref() == Some(name) && counts(context, rule) {
-            all += 1;
-            waiting.extend(rule.uid().filter(|_| removes_rule(indexes, rule)));
-        }
-    }
+    let going = indexes.workspaces.find(&Term::Going);
+    let going = going.iter().filter_map(|workspace| workspace.0.as_ref().ok());
+    let going = going.filter(|workspace| workspace.spec.connection_ref.name == name);
+    let mut waiting: Vec<String> =
+        going.filter(|workspace| removes_workspace(indexes, workspace)).filter_map(ResourceExt::uid).collect();
+    let going = indexes.rules.find(&Term::Going);
+    let going = going.iter().filter_map(|rule| rule.0.as_ref().ok());
+    let going = going.filter(|rule| indexes.connection_of(rule).as_deref() == Some(name) && counts(context, rule));
+    waiting.extend(going.filter(|rule| removes_rule(indexes, rule)).filter_map(ResourceExt::uid));
     for station in indexes.stations.all() {
-        let (count, removed) = station.removals(indexes, name);
-        all += count;
-        waiting.extend(removed);
+        waiting.extend(station.removals(indexes, name));
     }
-    for policy in indexes.approvals.state() {
+    let ends = endings(context, name, spec);
+    waiting.extend(ends.waiting);
+    let recent = context.removals.within(name, context.pace.breaker_window, context.now());
+    let said = |hash: &str| acknowledged(&spec.acknowledge, Door::MassChange, hash);
+    let all = || ends.all + declared(context, name) + recent;
+    context.removals.agreed(name, |word| check(&waiting, recent, all, said, word))
+}
+
+/// How many workspaces there are of connection `name`, and rules and whatever else attaches to them.
+fn declared(context: &Context, name: &str) -> usize {
+    let workspaces = context.indexes.workspaces.find(&Term::Connection(name.into()));
+    let rules = |workspace: &Guarded<AmlWorkspace>| {
+        let rules = context.indexes.rules.find(&Term::Workspace(key_of(workspace)));
+        rules.iter().filter(|rule| rule.0.as_ref().is_ok_and(|rule| counts(context, rule))).count()
+    };
+    let attached = context
+        .indexes
+        .stations
+        .all()
+        .iter()
+        .map(|station| station.users_of(&context.indexes, name).len())
+        .sum::<usize>();
+    workspaces.iter().map(|workspace| 1 + rules(workspace)).sum::<usize>() + attached
+}
+
+/// Connections that policies may withdraw or cut off.
+#[derive(Default)]
+struct Endings {
+    /// Those that wait for it.
+    waiting: Vec<String>,
+    /// How many there are in all.
+    all: usize,
+}
+
+/// The connections that policies of connection `name` may withdraw or cut off.
+fn endings(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Endings {
+    let mut ends = Endings::default();
+    for policy in context.indexes.approvals.find(&Term::Connection(name.into())) {
         let Ok(policy) = &policy.0 else { continue };
-        if policy.spec.connection_ref.name != name || !may_approve(context, policy, name, spec) {
+        if !may_approve(context, policy, name, spec) {
             continue;
         }
         let uid = policy.uid().unwrap_or_default();
@@ -126,18 +156,16 @@ pub fn breaker(context: &Context, name: &str, spec: &AzureConnectionSpec) -> Bre
         let may_withdraw = [policy.spec.on_delete, policy.spec.on_expiry].contains(&Some(Aftermath::Withdraw));
         if may_withdraw {
             let ending = if withdraws(context, policy) { context.endings.of(&uid) } else { Vec::new() };
-            all += ending.len().max(1);
-            waiting.extend(ending);
+            ends.all += ending.len().max(1);
+            ends.waiting.extend(ending);
         }
         if cuts(policy) {
             let cut = context.endings.of(&cut_key(policy));
-            all += cut.len().max(1);
-            waiting.extend(cut);
+            ends.all += cut.len().max(1);
+            ends.waiting.extend(cut);
         }
     }
-    let recent = context.removals.within(name, context.pace.breaker_window, context.now());
-    let said = |hash: &str| acknowledged(&spec.acknowledge, Door::MassChange, hash);
-    context.removals.agreed(name, |word| check(&waiting, recent, all + recent, said, word))
+    ends
 }
 
 /// Why removals through connection `name` wait, if they do.

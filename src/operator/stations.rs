@@ -16,11 +16,13 @@ use crate::controllers::attached::{Attached, reconcile};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Source, run};
+use crate::runtime::guarded::Guarded;
 use crate::runtime::indexes::key_of;
 use crate::runtime::kind::Kind;
 use crate::runtime::station::{Station, Stations, workspace_of};
 use crate::runtime::status::OwnWrites;
-use crate::runtime::streams::{Guarded, watch};
+use crate::runtime::streams::{Change, watch};
+use crate::runtime::terms::Term;
 
 /// A kind's watch before it begins.
 struct Pending<K: Attached> {
@@ -66,9 +68,14 @@ fn attend<K: Attached>(
         Api::<Guarded<K>>::all(context.kube.clone()),
         context.selector.as_deref(),
         pending.writer,
+        K::station(&context).index.clone(),
         own,
-        move |object: &Guarded<K>, _| {
+        move |object: &Guarded<K>, change| {
             tell_departing(&told);
+            if change == Change::Gone || object.0.is_err() {
+                // It has no more turns.
+                told.calm.leave(K::NAME, &key_of(object));
+            }
             let Ok(object) = &object.0 else { return };
             let key = workspace_of(object);
             // Its lane posts what ARM shows once somebody wants to know.
@@ -81,22 +88,15 @@ fn attend<K: Attached>(
             }
         },
     );
-    let store = K::station(&context).store.clone();
+    let store = K::station(&context).index.store();
     let source = Source { changes, asked: pending.asked, store, gather: Duration::ZERO };
     run(context, source, shutdown, reconcile::<K>)
 }
 
 /// Asks the policies that link to the VnetAttachment `key` to look again: its endpoints are what they allow.
 fn tell_linking(context: &Context, key: &ObjectKey) {
-    for policy in context.indexes.approvals.state() {
-        let Ok(policy) = &policy.0 else { continue };
-        let links = policy.spec.allow.iter().filter_map(|entry| entry.vnet_attachment_ref.as_ref()).any(|named| {
-            named.name == key.name
-                && named.namespace.as_ref().or(policy.metadata.namespace.as_ref()) == Some(&key.namespace)
-        });
-        if links {
-            context.ask_policy(&key_of(policy));
-        }
+    for policy in context.indexes.approvals.find(&Term::Attachment(key.clone())) {
+        context.ask_policy(&key_of(policy.as_ref()));
     }
 }
 

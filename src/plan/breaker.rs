@@ -41,14 +41,15 @@ impl Word {
 }
 
 /// Decides for one connection. `waiting` are the uids of objects whose removal from Azure waits, `recent` how many
-/// removals were carried out within the window, `all` how many objects there are, the waiting ones and the removed ones included.
+/// removals were carried out within the window, `all` counts how many objects there are, the waiting ones and the removed ones
+/// included; it is asked only if the removals are many.
 ///
 /// `word` is what was agreed to when this was last asked for the connection; it is kept up to date here. It holds for as long as the
 /// acknowledgement stands, something waits, and nothing else does.
 pub fn check(
     waiting: &[String],
     recent: usize,
-    all: usize,
+    all: impl FnOnce() -> usize,
     acknowledged: impl Fn(&str) -> bool,
     word: &mut Option<Word>,
 ) -> Breaker {
@@ -57,7 +58,7 @@ pub fn check(
         return Breaker::Closed;
     }
     let removals = waiting.len() + recent;
-    if removals <= COUNT || removals * 100 <= all * PERCENT {
+    if removals <= COUNT || removals * 100 <= all() * PERCENT {
         return Breaker::Closed;
     }
     if word.as_ref().is_some_and(|word| word.covers(waiting) && acknowledged(&word.hash)) {
@@ -89,9 +90,11 @@ mod tests {
     fn agreed(waiting: &[String]) -> (String, Option<Word>) {
         let mut word = None;
         let all = waiting.len();
-        let Breaker::Open { hash, .. } = check(waiting, 0, all, |_| false, &mut word) else { panic!("must be open") };
+        let Breaker::Open { hash, .. } = check(waiting, 0, || all, |_| false, &mut word) else {
+            panic!("must be open")
+        };
         assert_eq!(word, None, "nobody has said anything yet");
-        assert_eq!(check(waiting, 0, all, |value| value == hash, &mut word), Breaker::Closed);
+        assert_eq!(check(waiting, 0, || all, |value| value == hash, &mut word), Breaker::Closed);
         (hash, word)
     }
 
@@ -105,7 +108,7 @@ mod tests {
             (1, 5, 20, true),
             (1, 4, 20, false),
         ] {
-            let breaker = check(&uids(0..waiting), recent, all, |_| false, &mut None);
+            let breaker = check(&uids(0..waiting), recent, || all, |_| false, &mut None);
             assert_eq!(is_open(&breaker), open, "{waiting} waiting, {recent} recent of {all}");
         }
     }
@@ -115,8 +118,8 @@ mod tests {
         let (hash, _) = agreed(&uids(0..6));
         let mut reversed = uids(0..6);
         reversed.reverse();
-        assert_eq!(check(&reversed, 0, 6, |value| value == hash, &mut None), Breaker::Closed);
-        assert!(is_open(&check(&uids(0..7), 0, 7, |value| value == hash, &mut None)));
+        assert_eq!(check(&reversed, 0, || 6, |value| value == hash, &mut None), Breaker::Closed);
+        assert!(is_open(&check(&uids(0..7), 0, || 7, |value| value == hash, &mut None)));
     }
 
     #[test]
@@ -131,7 +134,7 @@ mod tests {
             ("only another one waits", 20..21, 20, true, true),
             ("the word was taken back", 10..20, 10, false, true),
         ] {
-            let breaker = check(&uids(waiting), recent, 40, |value| stands && value == hash, &mut word.clone());
+            let breaker = check(&uids(waiting), recent, || 40, |value| stands && value == hash, &mut word.clone());
             assert_eq!(is_open(&breaker), open, "{what}");
         }
     }
@@ -140,9 +143,9 @@ mod tests {
     fn the_word_ends_with_the_last_removal_and_with_the_process() {
         let (hash, mut word) = agreed(&uids(0..20));
         let said = |value: &str| value == hash;
-        assert!(is_open(&check(&uids(10..20), 0, 40, said, &mut None)), "asked once more after a restart");
-        assert_eq!(check(&uids(16..20), 0, 40, said, &mut None), Breaker::Closed, "unless few are left");
-        assert_eq!(check(&[], 20, 20, said, &mut word), Breaker::Closed);
+        assert!(is_open(&check(&uids(10..20), 0, || 40, said, &mut None)), "asked once more after a restart");
+        assert_eq!(check(&uids(16..20), 0, || 40, said, &mut None), Breaker::Closed, "unless few are left");
+        assert_eq!(check(&[], 20, || 20, said, &mut word), Breaker::Closed);
         assert_eq!(word, None);
     }
 }

@@ -1,4 +1,5 @@
-//! How soon a target's connections are looked at again: ARM counts reads, and whoever waits for a connection counts seconds.
+//! How soon a target's connections, and the endpoints that ask for them, are looked at again: ARM counts reads, and whoever waits
+//! for a connection counts seconds.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use crate::api::ids::ArmId;
 
 use super::outcome::{Reason, Requeue};
 
-/// The two paces of looking at a target.
+/// The two paces of looking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Looks {
     /// While something moves there or is expected to appear.

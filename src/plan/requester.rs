@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::api::approval::RequesterSide;
 use crate::api::ids::ArmId;
 
+use super::looks::Looks;
 use super::proof::{Approval, age};
 
 /// One connection of an endpoint.
@@ -74,6 +75,16 @@ pub fn is_open(side: RequesterSide) -> bool {
     !matches!(side, RequesterSide::Confirmed | RequesterSide::Unprovable)
 }
 
+/// How long after it was read, or tried to be, an endpoint of which `side` is known is read again; `None` if it need not be. One that
+/// has been silent for long is no longer expected to speak at any moment.
+pub fn until_next(side: RequesterSide, looks: Looks) -> Option<Duration> {
+    match side {
+        _ if !is_open(side) => None,
+        RequesterSide::Silent => Some(looks.rest),
+        _ => Some(looks.soon),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +144,20 @@ mod tests {
         assert_eq!(Shown::of(None), Shown::Hidden);
         assert!(!is_open(RequesterSide::Unprovable) && !is_open(RequesterSide::Confirmed));
         assert!([RequesterSide::Waiting, RequesterSide::Silent, RequesterSide::Contradicted].into_iter().all(is_open));
+    }
+
+    #[test]
+    fn an_endpoint_is_read_until_it_has_said_yes_and_seldom_once_it_is_silent() {
+        let looks = Looks { soon: Duration::from_secs(15), rest: Duration::from_secs(300) };
+        let again = |side| until_next(side, looks).map(|wait| wait.as_secs());
+        for (side, want) in [
+            (RequesterSide::Waiting, Some(15)),
+            (RequesterSide::Contradicted, Some(15)),
+            (RequesterSide::Silent, Some(300)),
+            (RequesterSide::Confirmed, None),
+            (RequesterSide::Unprovable, None),
+        ] {
+            assert_eq!(again(side), want, "{side:?}");
+        }
     }
 }

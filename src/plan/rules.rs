@@ -18,8 +18,10 @@ use super::outcome::{Reason, Verdict};
 use super::roles::RoleCheck;
 use super::rule_body::RuleBody;
 
+mod causes;
 mod destinations;
 mod judge;
+mod late;
 mod memory;
 mod shown;
 
@@ -27,8 +29,10 @@ use destinations::Destinations;
 use judge::{drift, stand};
 use shown::Shown;
 
+pub use causes::because;
 pub use judge::lacks;
-pub use memory::{Refusal, RuleMemory, may_be_one_rules_fault, remember_reading, remember_refusal};
+pub use late::written_by;
+pub use memory::{Refusal, RuleMemory, may_be_one_rules_fault, recall, remember_reading, remember_refusal};
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -72,6 +72,13 @@ impl Targets {
         }
     }
 
+    /// The collection that they belong to: equal texts are the same collection.
+    pub fn collection(&self) -> String {
+        let (Self::One(id) | Self::Group { member: id, .. }) = self;
+        let (subscription, group, type_) = (id.subscription(), id.resource_group(), id.type_());
+        format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/{type_}").to_ascii_lowercase()
+    }
+
     /// True if `id` is one of them.
     pub fn covers(&self, id: &ArmId) -> bool {
         match self {
@@ -114,14 +121,24 @@ pub struct Choice {
     pub left_over: Vec<ArmId>,
 }
 
-/// Chooses from `found` at most `most` of those that are `allowed`. Who is `known` comes first: a resource created later must
-/// not push out one whose approvals are followed.
+/// Chooses from `found` at most `most` of those that are `allowed`. Who is `known` comes first, and of those who was attended last,
+/// which is last in the list: a resource created later must not push out one whose approvals are followed.
 pub fn choose(found: Vec<ArmId>, allowed: impl Fn(&ArmId) -> bool, known: &[ArmId], most: usize) -> Choice {
     let (mut attended, skipped): (Vec<ArmId>, Vec<ArmId>) = found.into_iter().partition(allowed);
-    attended.sort_by_cached_key(|id| (!known.contains(id), id.key()));
+    let place = |id: &ArmId| known.iter().rposition(|known| known == id);
+    attended.sort_by_cached_key(|id| (std::cmp::Reverse(place(id)), id.key()));
     let left_over = attended.split_off(attended.len().min(most));
     attended.sort_by_cached_key(ArmId::key);
     Choice { attended, skipped, left_over }
+}
+
+/// What a group's page remembers of its targets, in the order in which they were attended: `before`, with those `attended` now at
+/// the end. Of more than `most` the first are forgotten, but none that is attended.
+pub fn remembered(before: &[String], attended: &[ArmId], most: usize) -> Vec<String> {
+    let is_attended = |id: &&String| attended.iter().any(|now| now.as_str().eq_ignore_ascii_case(id));
+    let others: Vec<&String> = before.iter().filter(|id| !is_attended(id)).collect();
+    let forgotten = (others.len() + attended.len()).saturating_sub(most).min(others.len());
+    others[forgotten..].iter().map(|id| (*id).clone()).chain(attended.iter().map(ArmId::to_string)).collect()
 }
 
 /// Some ids for a message, and how many more there are.
@@ -267,6 +284,25 @@ mod tests {
             choice.attended.iter().map(|id| (id.clone(), Verdict::new(Reason::InForce, ""))).collect();
         let said = summary(&group(), &choice, &good, false);
         assert!(said.reason == Reason::TooManyTargets && said.message.contains(all[1].as_str()), "{said:?}");
+    }
+
+    #[test]
+    fn after_a_restart_who_was_attended_last_is_attended() {
+        let all: Vec<ArmId> = ["a", "b", "c", "d"].map(|name| id(STORAGE, name)).to_vec();
+        let names = |ids: &[String]| ids.iter().map(|id| id.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>();
+        let pick = |found: &[ArmId], page: &[String]| {
+            let known: Vec<ArmId> = page.iter().map(|id| ArmId::parse(id).unwrap()).collect();
+            choose(found.to_vec(), |_| true, &known, 2).attended
+        };
+        // c and d are there first; then c goes for a while, and b comes in its place.
+        let page = remembered(&[], &pick(&all[2..], &[]), 3);
+        assert_eq!(names(&page), ["c", "d"]);
+        let page = remembered(&page, &pick(&[all[1].clone(), all[3].clone()], &page), 3);
+        assert_eq!(names(&page), ["c", "b", "d"]);
+        // All of them are there now, and nothing but the page tells who was attended.
+        assert_eq!(pick(&all, &page), [all[1].clone(), all[3].clone()]);
+        assert_eq!(names(&remembered(&page, &all[..2], 3)), ["d", "a", "b"], "the oldest is forgotten");
+        assert_eq!(remembered(&page, &all, 3).len(), 4, "none that is attended is");
     }
 
     #[test]

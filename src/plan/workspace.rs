@@ -21,6 +21,7 @@ mod check;
 mod compare;
 mod creation;
 mod doors;
+pub mod drift;
 mod farewell;
 mod tags;
 mod write;
@@ -31,7 +32,7 @@ use creation::creation;
 use doors::Doors;
 pub use farewell::{Farewell, farewell};
 use tags::Tags;
-pub use write::{PURGE, Request, Write, under_way};
+pub use write::{PURGE, Request, Write, is_about_rules, under_way};
 
 /// All the plan looks at.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,8 @@ pub struct WorkspacePlan {
     pub verdict: Verdict,
     /// Where Azure is not as declared.
     pub differences: Vec<Difference>,
+    /// Whether Azure is as declared, if that could be seen.
+    pub in_place: Option<bool>,
     /// Those of them that the write mends.
     pub sent: Vec<Difference>,
     /// Whether the rules' turn has come: the workspace is ours, at rest and in place.
@@ -78,13 +81,26 @@ pub struct WorkspacePlan {
 impl WorkspacePlan {
     /// Nothing is written, for the reason that `verdict` tells.
     pub fn blocked(verdict: Verdict) -> Self {
-        Self { write: None, verdict, differences: Vec::new(), sent: Vec::new(), rules_may_change: false }
+        Self {
+            write: None,
+            verdict,
+            differences: Vec::new(),
+            in_place: None,
+            sent: Vec::new(),
+            rules_may_change: false,
+        }
     }
 
     /// `write` is the next thing to do.
     pub fn writing(write: Write, differences: Vec<Difference>, sent: Vec<Difference>) -> Self {
         let verdict = write.verdict(&sent);
-        Self { write: Some(write), verdict, differences, sent, rules_may_change: false }
+        Self { write: Some(write), differences, sent, ..Self::blocked(verdict) }
+    }
+
+    /// The same, with what a comparison showed.
+    fn compared(mut self) -> Self {
+        self.in_place = Some(self.differences.is_empty());
+        self
     }
 }
 
@@ -116,7 +132,7 @@ fn absent(input: WorkspaceInput<'_>) -> WorkspacePlan {
 }
 
 fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
-    let WorkspaceInput { owner, id, spec, hub, rules, computes, observes, fence, .. } = input;
+    let WorkspaceInput { owner, spec, observes, .. } = input;
     let tag = observed.tag(OWNER_TAG);
     let claim =
         if observes { Claim::Ours } else { claim(owner, tag, spec.adoption.unwrap_or_default(), &spec.acknowledge) };
@@ -127,6 +143,13 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
         let state = observed.properties.provisioning_state.as_deref().unwrap_or_default();
         return WorkspacePlan::blocked(Verdict::new(Reason::Updating, format!("Azure shows the workspace as {state}")));
     }
+    judge(input, observed, claim).compared()
+}
+
+/// Decides about a workspace that is at rest and may be ours.
+fn judge(input: WorkspaceInput<'_>, observed: &Workspace, claim: Claim) -> WorkspacePlan {
+    let WorkspaceInput { owner, id, spec, hub, rules, computes, observes, fence, .. } = input;
+    let tag = observed.tag(OWNER_TAG);
     let ours = tag.is_some_and(|tag| owner.is(tag));
     let effective = Effective::of(spec);
     let mut differences = compare(spec, &effective, hub, observed, ours);
@@ -191,7 +214,8 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
     WorkspacePlan { rules_may_change: true, differences, ..WorkspacePlan::blocked(secured(spec, &effective)) }
 }
 
-fn secured(spec: &AmlWorkspaceSpec, effective: &Effective) -> Verdict {
+/// What is said of a workspace that is as declared.
+pub fn secured(spec: &AmlWorkspaceSpec, effective: &Effective) -> Verdict {
     let some = spec.network_acls.as_ref().is_some_and(|acls| acls.default_action == DefaultAction::Deny);
     let public = match effective.public_network_access {
         PublicNetworkAccess::Disabled => "off",

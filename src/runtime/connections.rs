@@ -157,7 +157,7 @@ mod tests {
     use crate::azure::client::ClientConfig;
     use crate::azure::cloud::Cloud;
     use crate::azure::credential::CredentialSource;
-    use crate::runtime::streams::Guarded;
+    use crate::runtime::guarded::Guarded;
 
     fn connection(changed: &[(&str, Value)]) -> AzureConnection {
         let mut object = json!({
@@ -195,7 +195,7 @@ mod tests {
     /// What finding `prod` comes to while it looks like `shown`.
     fn found(clients: &Clients, shown: AzureConnection) -> Result<(), Reason> {
         let (connections, mut writer) = reflector::store::<Guarded<AzureConnection>>();
-        writer.apply_watcher_event(&watcher::Event::Apply(kube::core::DeserializeGuard(Ok(shown))));
+        writer.apply_watcher_event(&watcher::Event::Apply(Guarded(Ok(shown))));
         let (workspaces, rules, approvals) = (reflector::store().0, reflector::store().0, reflector::store().0);
         let namespaces = reflector::store::<PartialObjectMeta<k8s_openapi::api::core::v1::Namespace>>().0;
         let decisions = reflector::store().0;

@@ -34,7 +34,6 @@ use crate::effects::Seam;
 use crate::plan::breaker::Word;
 use crate::plan::outcome::Requeue;
 use crate::plan::rules::ObjectKey;
-use crate::plan::targets::Targets;
 use crate::plan::{Reason, Verdict};
 use crate::telemetry::Metrics;
 
@@ -191,13 +190,10 @@ impl Context {
     /// Asks the policies on the resource `id`, as an object names it, to look again there: something was raised or changed.
     pub fn ask_policies_on(&self, id: &str) {
         let Ok(target) = ArmId::parse(id) else { return };
-        for object in self.indexes.approvals.state() {
-            let Ok(policy) = &object.0 else { continue };
-            if Targets::of(&policy.spec.target).is_ok_and(|targets| targets.covers(&target)) {
-                let key = key_of(policy);
-                self.sights.ask_on(&key, &target);
-                self.triggers.approval(&key);
-            }
+        for policy in self.indexes.policies_on(&target) {
+            let key = key_of(policy.as_ref());
+            self.sights.ask_on(&key, &target);
+            self.triggers.approval(&key);
         }
     }
 

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::context::Context;
+use super::guarded::Guarded;
 use super::kind::Kind;
 use super::status::WriteError;
-use super::streams::Guarded;
 use crate::api::condition::{Condition, settle};
 use crate::plan::Verdict;
 use crate::telemetry::ReconcileResult;

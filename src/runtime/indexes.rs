@@ -10,28 +10,31 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::guarded::Guarded;
 use super::kind::Kind;
+use super::lookup::Index;
 use super::station::Stations;
-use super::streams::Guarded;
+use super::terms::{Term, Terms};
 use crate::api::condition::{ConditionStatus, READY, find};
 use crate::api::ids::ArmId;
 use crate::api::{AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval};
 use crate::plan::rules::ObjectKey;
+use crate::plan::targets::Targets;
 use crate::telemetry::ObjectCount;
 
 /// All objects of the kinds, and the namespaces.
 #[derive(Clone)]
 pub struct Indexes {
     /// Connections.
-    pub connections: Store<Guarded<AzureConnection>>,
+    pub connections: Index<AzureConnection>,
     /// Workspaces.
-    pub workspaces: Store<Guarded<AmlWorkspace>>,
+    pub workspaces: Index<AmlWorkspace>,
     /// Rules.
-    pub rules: Store<Guarded<OutboundRule>>,
+    pub rules: Index<OutboundRule>,
     /// Approval policies.
-    pub approvals: Store<Guarded<PrivateEndpointApproval>>,
+    pub approvals: Index<PrivateEndpointApproval>,
     /// People's decisions.
-    pub decisions: Store<Guarded<ApprovalDecision>>,
+    pub decisions: Index<ApprovalDecision>,
     /// What attaches to workspaces.
     pub stations: Stations,
     /// Namespaces, metadata only.
@@ -50,7 +53,16 @@ impl Indexes {
         stations: Stations,
         namespaces: Store<PartialObjectMeta<Namespace>>,
     ) -> Self {
-        Self { connections, workspaces, rules, approvals, decisions, stations, namespaces, synced: Arc::default() }
+        Self {
+            connections: Index::new(connections),
+            workspaces: Index::new(workspaces),
+            rules: Index::new(rules),
+            approvals: Index::new(approvals),
+            decisions: Index::new(decisions),
+            stations,
+            namespaces,
+            synced: Arc::default(),
+        }
     }
 
     /// Resolves once every store has seen its first whole list. Absence before that is no evidence of anything.
@@ -58,11 +70,11 @@ impl Indexes {
     /// # Errors
     /// If a watch has ended.
     pub async fn wait(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
-        self.connections.wait_until_ready().await?;
-        self.workspaces.wait_until_ready().await?;
-        self.rules.wait_until_ready().await?;
-        self.approvals.wait_until_ready().await?;
-        self.decisions.wait_until_ready().await?;
+        self.connections.store().wait_until_ready().await?;
+        self.workspaces.store().wait_until_ready().await?;
+        self.rules.store().wait_until_ready().await?;
+        self.approvals.store().wait_until_ready().await?;
+        self.decisions.store().wait_until_ready().await?;
         self.stations.wait().await?;
         self.namespaces.wait_until_ready().await?;
         self.synced.store(true, Ordering::Release);
@@ -76,31 +88,31 @@ impl Indexes {
 
     /// The connection `name`, if it can be read.
     pub fn connection(&self, name: &str) -> Option<Arc<Guarded<AzureConnection>>> {
-        self.connections.get(&ObjectRef::new(name))
+        self.connections.get(&ObjectKey { namespace: String::new(), name: name.to_owned() })
     }
 
     /// The workspace that a rule in `namespace` refers to.
     pub fn workspace(&self, key: &ObjectKey) -> Option<Arc<Guarded<AmlWorkspace>>> {
-        self.workspaces.get(&ObjectRef::new(&key.name).within(&key.namespace))
+        self.workspaces.get(key)
     }
 
     /// The rule `key`.
     pub fn rule(&self, key: &ObjectKey) -> Option<Arc<Guarded<OutboundRule>>> {
-        self.rules.get(&ObjectRef::new(&key.name).within(&key.namespace))
+        self.rules.get(key)
     }
 
     /// The policy `key`.
     pub fn policy(&self, key: &ObjectKey) -> Option<Arc<Guarded<PrivateEndpointApproval>>> {
-        self.approvals.get(&ObjectRef::new(&key.name).within(&key.namespace))
+        self.approvals.get(key)
     }
 
     /// All decisions for the policy `key` that can be read and are not being deleted, oldest first.
     pub fn decisions_of(&self, key: &ObjectKey) -> Vec<ApprovalDecision> {
-        let decisions = self.decisions.state();
+        let decisions = self.decisions.find(&Term::Policy(key.clone()));
         let mut decisions: Vec<ApprovalDecision> = decisions
             .iter()
             .filter_map(|decision| decision.0.as_ref().ok())
-            .filter(|decision| policy_key(decision) == *key && decision.metadata.deletion_timestamp.is_none())
+            .filter(|decision| decision.metadata.deletion_timestamp.is_none())
             .cloned()
             .collect();
         decisions.sort_by_cached_key(age);
@@ -109,7 +121,7 @@ impl Indexes {
 
     /// True if there is a decision with this uid.
     pub fn has_decision(&self, uid: &str) -> bool {
-        self.decisions.state().iter().any(|decision| decision.meta().uid.as_deref() == Some(uid))
+        self.decisions.has(&Term::Uid(uid.into()))
     }
 
     /// Labels of `namespace`, and whether it is being deleted.
@@ -122,14 +134,8 @@ impl Indexes {
 
     /// All rules that refer to the workspace `key`, oldest first.
     pub fn rules_of(&self, key: &ObjectKey) -> Vec<OutboundRule> {
-        let mut rules: Vec<OutboundRule> = self
-            .rules
-            .state()
-            .iter()
-            .filter_map(|rule| rule.0.as_ref().ok())
-            .filter(|rule| refers_to(rule, key))
-            .cloned()
-            .collect();
+        let rules = self.rules.find(&Term::Workspace(key.clone()));
+        let mut rules: Vec<OutboundRule> = rules.iter().filter_map(|rule| rule.0.as_ref().ok()).cloned().collect();
         rules.sort_by_cached_key(age);
         rules
     }
@@ -147,30 +153,50 @@ impl Indexes {
 
     /// True if every OutboundRule in the cluster can be read; one that cannot may stand for any rule.
     pub fn rules_whole(&self) -> bool {
-        self.synced() && self.rules.state().iter().all(|rule| rule.0.is_ok())
+        self.synced() && !self.rules.has(&Term::Unreadable)
     }
 
     /// Everything that refers to the connection `name`, with its kind.
     pub fn users_of(&self, name: &str) -> Vec<(&'static str, ObjectKey)> {
+        let term = Term::Connection(name.into());
         let mut users = Vec::new();
-        for workspace in self.workspaces.state() {
-            if workspace.0.as_ref().is_ok_and(|workspace| workspace.spec.connection_ref.name == name) {
-                users.push((AmlWorkspace::NAME, key_of(workspace.as_ref())));
-            }
-        }
-        for approval in self.approvals.state() {
-            if approval.0.as_ref().is_ok_and(|approval| approval.spec.connection_ref.name == name) {
-                users.push((PrivateEndpointApproval::NAME, key_of(approval.as_ref())));
-            }
-        }
-        for rule in self.rules.state() {
-            let Ok(rule) = &rule.0 else { continue };
-            if self.connection_of(rule).as_deref() == Some(name) {
-                users.push((OutboundRule::NAME, key_of(rule)));
-            }
+        for workspace in self.workspaces.find(&term) {
+            let key = key_of(workspace.as_ref());
+            let rules = self.rules.find(&Term::Workspace(key.clone()));
+            users.push((AmlWorkspace::NAME, key));
+            users.extend(rules.iter().map(|rule| (OutboundRule::NAME, key_of(rule.as_ref()))));
         }
         users.extend(self.stations.all().iter().flat_map(|station| station.users_of(self, name)));
+        let policies = self.approvals.find(&term);
+        users.extend(policies.iter().map(|policy| (PrivateEndpointApproval::NAME, key_of(policy.as_ref()))));
         users
+    }
+
+    /// The objects that declare the workspace `id`.
+    pub fn declarers(&self, id: &ArmId) -> Vec<Arc<Guarded<AmlWorkspace>>> {
+        self.workspaces.find(&Term::Declares(id.key()))
+    }
+
+    /// The workspaces that declare the user-assigned identity `id`, or may, because they cannot be read.
+    pub fn having(&self, id: &str) -> Vec<Arc<Guarded<AmlWorkspace>>> {
+        let mut workspaces = self.workspaces.find(&Term::Identity(id.to_ascii_lowercase()));
+        workspaces.extend(self.workspaces.find(&Term::Unreadable));
+        workspaces
+    }
+
+    /// The policies that decide on `target`, by itself or with its group.
+    pub fn policies_on(&self, target: &ArmId) -> Vec<Arc<Guarded<PrivateEndpointApproval>>> {
+        let mut policies = self.approvals.find(&Term::Target(target.key()));
+        policies.extend(self.approvals.find(&Term::Group(Targets::around(target).collection())));
+        policies
+    }
+
+    /// The policies that decide on something that `targets` covers.
+    pub fn policies_meeting(&self, targets: &Targets) -> Vec<Arc<Guarded<PrivateEndpointApproval>>> {
+        match targets {
+            Targets::One(target) => self.policies_on(target),
+            Targets::Group { .. } => self.approvals.find(&Term::Around(targets.collection())),
+        }
     }
 
     /// The connection that a rule uses through its workspace.
@@ -181,9 +207,9 @@ impl Indexes {
 }
 
 /// How many objects of one kind there are, by Ready condition.
-pub(super) fn census_of<K: Kind>(store: &Store<Guarded<K>>) -> Vec<ObjectCount> {
+pub(super) fn census_of<K: Terms>(index: &Index<K>) -> Vec<ObjectCount> {
     let mut counts = [("True", 0), ("False", 0), ("Unknown", 0)];
-    for object in store.state() {
+    for object in index.state() {
         let status = object.0.as_ref().ok().and_then(Kind::status);
         let ready = status.and_then(|status| find(K::conditions(status), READY)).map(|ready| ready.status);
         let place = match ready {
@@ -202,13 +228,6 @@ pub fn admits(workspace: &AmlWorkspace, rule: &OutboundRule, labels: &BTreeMap<S
     let allowed = workspace.spec.allowed_rules.as_ref();
     rule.namespace() == workspace.namespace()
         || allowed.is_some_and(|allowed| allowed.namespaces.matches(&namespace, labels))
-}
-
-/// True if `rule` refers to the workspace `key`. Asked of every rule in the cluster for each workspace's turn, so it copies nothing.
-fn refers_to(rule: &OutboundRule, key: &ObjectKey) -> bool {
-    let reference = &rule.spec.workspace_ref;
-    let namespace = reference.namespace.as_ref().or(rule.metadata.namespace.as_ref());
-    reference.name == key.name && namespace == Some(&key.namespace)
 }
 
 /// The workspace that `rule` refers to.

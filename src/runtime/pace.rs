@@ -110,6 +110,11 @@ impl Pace {
         Looks { soon: self.expected, rest: self.connections }
     }
 
+    /// How often requesting endpoints are read.
+    pub fn questions(&self) -> Looks {
+        Looks { soon: self.poll, rest: self.slow }
+    }
+
     /// The same with all waits multiplied by `factor`, which is for trying things out against a simulator. The limit on
     /// requests to the API server stays: it is no wait.
     pub fn scaled(self, factor: f64) -> Self {

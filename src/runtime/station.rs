@@ -11,9 +11,11 @@ use kube::runtime::reflector::store::WriterDropped;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::guarded::Guarded;
 use super::indexes::{Indexes, age, census_of, key_of};
+use super::lookup::Index;
 use super::status::has_finalizer;
-use super::streams::Guarded;
+use super::terms::Term;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::{AmlCompute, AmlWorkspace, VnetAttachment};
 use crate::controllers::attached::{Attached, Memory, may_attach};
@@ -34,6 +36,11 @@ impl Stations {
     /// All of them.
     pub fn all(&self) -> [&dyn AnyStation; 2] {
         [&self.attachments, &self.computes]
+    }
+
+    /// Asks for a look at the object `key` of `kind`.
+    pub fn ask(&self, kind: &str, key: &ObjectKey) {
+        self.all().iter().filter(|station| station.kind() == kind).for_each(|station| station.ask_one(key));
     }
 
     /// Asks for a look at all that attach to the workspace `key`.
@@ -65,6 +72,10 @@ impl Stations {
 
 /// What is asked of all stations alike.
 pub trait AnyStation: Send + Sync {
+    /// The kind.
+    fn kind(&self) -> &'static str;
+    /// Asks for a look at the object `key`.
+    fn ask_one(&self, key: &ObjectKey);
     /// Asks for a look at all that attach to the workspace `key`.
     fn ask_of(&self, key: &ObjectKey);
     /// Asks for a look at all in the namespace `name`.
@@ -73,9 +84,8 @@ pub trait AnyStation: Send + Sync {
     fn any_of(&self, key: &ObjectKey) -> bool;
     /// Everything that uses the connection `name`, with its kind.
     fn users_of(&self, indexes: &Indexes, name: &str) -> Vec<(&'static str, ObjectKey)>;
-    /// How many objects of the connection `name` there are for the breaker, and the uids of those whose deletion removes something
-    /// from Azure.
-    fn removals(&self, indexes: &Indexes, name: &str) -> (usize, Vec<String>);
+    /// The uids of objects of the connection `name` whose deletion removes something from Azure.
+    fn removals(&self, indexes: &Indexes, name: &str) -> Vec<String>;
     /// True if anything that may attach to `workspace` waits for its managed network.
     fn needs_network(&self, context: &Context, workspace: &AmlWorkspace) -> bool;
     /// How many objects there are, by kind and Ready condition.
@@ -85,16 +95,24 @@ pub trait AnyStation: Send + Sync {
 }
 
 impl<K: Attached> AnyStation for Station<K> {
+    fn kind(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn ask_one(&self, key: &ObjectKey) {
+        self.ask(key);
+    }
+
     fn ask_of(&self, key: &ObjectKey) {
-        self.ask_all(|object| workspace_of(object) == *key);
+        self.ask_found(&Term::Workspace(key.clone()));
     }
 
     fn ask_in(&self, name: &str) {
-        self.ask_all(|object| object.meta().namespace.as_deref() == Some(name));
+        self.ask_found(&Term::Namespace(name.into()));
     }
 
     fn any_of(&self, key: &ObjectKey) -> bool {
-        self.objects().any(|object| workspace_of(&object) == *key)
+        self.index.has(&Term::Workspace(key.clone()))
     }
 
     fn users_of(&self, indexes: &Indexes, name: &str) -> Vec<(&'static str, ObjectKey)> {
@@ -102,38 +120,38 @@ impl<K: Attached> AnyStation for Station<K> {
         users.map(|object| (K::NAME, key_of(&object))).collect()
     }
 
-    fn removals(&self, indexes: &Indexes, name: &str) -> (usize, Vec<String>) {
-        let used: Vec<K> =
-            self.objects().filter(|object| connection_of(indexes, object).as_deref() == Some(name)).collect();
-        let removes = |object: &&K| {
+    fn removals(&self, indexes: &Indexes, name: &str) -> Vec<String> {
+        let removes = |object: &K| {
             let policies = object.policies();
-            object.meta().deletion_timestamp.is_some()
-                && has_finalizer(*object)
+            connection_of(indexes, object).as_deref() == Some(name)
+                && has_finalizer(object)
                 && policies.deletion == DeletionPolicy::Delete
                 && policies.management != ManagementPolicy::Observe
-                && !Context::abandoned(*object)
+                && !Context::abandoned(object)
         };
-        (used.len(), used.iter().filter(removes).filter_map(ResourceExt::uid).collect())
+        let going = self.index.find(&Term::Going);
+        let going = going.iter().filter_map(|object| object.0.as_ref().ok());
+        going.filter(|object| removes(object)).filter_map(ResourceExt::uid).collect()
     }
 
     fn needs_network(&self, context: &Context, workspace: &AmlWorkspace) -> bool {
         let key = key_of(workspace);
-        self.objects().any(|object| {
-            workspace_of(&object) == key
-                && object.needs_network()
+        self.of(&key).iter().any(|object| {
+            object.needs_network()
                 && object.meta().deletion_timestamp.is_none()
                 && !object.policies().suspend
                 && object.policies().management != ManagementPolicy::Observe
-                && may_attach(context, &object, workspace)
+                && may_attach(context, object, workspace)
         })
     }
 
     fn census(&self) -> Vec<ObjectCount> {
-        census_of(&self.store)
+        census_of(&self.index)
     }
 
     fn wait(&self) -> BoxFuture<'_, Result<(), WriterDropped>> {
-        Box::pin(self.store.wait_until_ready())
+        let store = self.index.store();
+        Box::pin(async move { store.wait_until_ready().await })
     }
 }
 
@@ -148,21 +166,21 @@ fn connection_of<K: Attached>(indexes: &Indexes, object: &K) -> Option<String> {
 /// One kind's station.
 pub struct Station<K: Attached> {
     /// All objects.
-    pub store: Store<Guarded<K>>,
+    pub index: Index<K>,
     asked: UnboundedSender<ObjectRef<Guarded<K>>>,
     memories: Arc<Mutex<HashMap<String, Memory<K>>>>,
 }
 
 impl<K: Attached> Clone for Station<K> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), asked: self.asked.clone(), memories: Arc::clone(&self.memories) }
+        Self { index: self.index.clone(), asked: self.asked.clone(), memories: Arc::clone(&self.memories) }
     }
 }
 
 impl<K: Attached> Station<K> {
     /// A station over these objects.
     pub fn new(store: Store<Guarded<K>>, asked: UnboundedSender<ObjectRef<Guarded<K>>>) -> Self {
-        Self { store, asked, memories: Arc::default() }
+        Self { index: Index::new(store), asked, memories: Arc::default() }
     }
 
     /// Asks for a look at the object `key`.
@@ -178,20 +196,26 @@ impl<K: Attached> Station<K> {
         }
     }
 
+    /// Asks for a look at every object that is found by `term`.
+    fn ask_found(&self, term: &Term<'_>) {
+        self.index.find(term).iter().for_each(|object| self.ask(&key_of(object.as_ref())));
+    }
+
     /// The object `key`, if it is there and can be read.
     pub fn get(&self, key: &ObjectKey) -> Option<K> {
-        self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?.0.as_ref().ok().cloned()
+        self.index.get(key)?.0.as_ref().ok().cloned()
     }
 
     /// All objects that can be read.
     pub fn objects(&self) -> impl Iterator<Item = K> {
         let readable = |object: Arc<Guarded<K>>| object.0.as_ref().ok().cloned();
-        self.store.state().into_iter().filter_map(readable)
+        self.index.state().into_iter().filter_map(readable)
     }
 
     /// All that attach to the workspace `key`, oldest first.
     pub fn of(&self, key: &ObjectKey) -> Vec<K> {
-        let mut objects: Vec<K> = self.objects().filter(|object| workspace_of(object) == *key).collect();
+        let found = self.index.find(&Term::Workspace(key.clone()));
+        let mut objects: Vec<K> = found.iter().filter_map(|object| object.0.as_ref().ok()).cloned().collect();
         objects.sort_by_cached_key(age);
         objects
     }

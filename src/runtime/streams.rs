@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 
+use super::guarded::Guarded;
 use super::kind::Kind;
+use super::lookup::Index;
 use super::status::OwnWrites;
-
-/// An object that may turn out unreadable: one malformed object must not stop the watch for the others.
-pub type Guarded<K> = DeserializeGuard<K>;
+use super::terms::Terms;
 
 /// Remembers of each object what calls for a reconcile when it changes: everything but what this process wrote itself.
 #[derive(Debug, Default)]
@@ -91,30 +91,45 @@ fn listed<K: Resource>(before: Vec<Arc<K>>, now: Vec<Arc<K>>) -> Vec<(Arc<K>, Ch
     gone.into_iter().chain(now.into_iter().map(|object| (object, Change::Present))).collect()
 }
 
-/// Watches all objects of `K`: keeps them, pruned, in `writer`'s store, tells `fan_out` of each change that matters, and yields
-/// the objects that call for a reconcile. Both see the store as it is after the change.
-///
-/// Managed fields are three quarters of an object's memory (measured with kube 5), and nothing here reads them.
-pub fn watch<K: Kind>(
+/// Watches all objects of `K`: keeps them in `writer`'s store and in the `index` over it, tells `fan_out` of each change
+/// that matters, and yields the objects that call for a reconcile. Both see the store as it is after the change.
+pub fn watch<K: Terms>(
     api: Api<Guarded<K>>,
     selector: Option<&str>,
     writer: Writer<Guarded<K>>,
+    index: Index<K>,
     own: OwnWrites,
     fan_out: impl Fn(&Guarded<K>, Change) + Send + Sync + 'static,
 ) -> BoxStream<'static, Result<Guarded<K>, watcher::Error>> {
     let config = watcher::Config { label_selector: selector.map(ToOwned::to_owned), ..watcher::Config::default() };
-    let store = writer.as_reader();
-    let events = watcher(api, config).default_backoff().modify(prune).reflect(writer);
-    that_matter(changes(events, store), own, fan_out).boxed()
+    let events = watcher(api, config).default_backoff();
+    that_matter(kept(events, writer, &index), index, own, fan_out).boxed()
 }
 
-fn that_matter<K: Kind>(
+/// Keeps what `events` show in `writer`'s store, and tells the `index` before.
+fn kept<K: Terms>(
+    events: impl Stream<Item = Result<watcher::Event<Guarded<K>>, watcher::Error>> + Send + 'static,
+    writer: Writer<Guarded<K>>,
+    index: &Index<K>,
+) -> impl Stream<Item = Result<(Arc<Guarded<K>>, Change), watcher::Error>> + Send + 'static {
+    let (store, announced) = (index.store(), index.clone());
+    let events = events.inspect_ok(move |event| {
+        if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = event {
+            announced.announce(object);
+        }
+    });
+    changes(events.reflect(writer), store)
+}
+
+fn that_matter<K: Terms>(
     changes: impl Stream<Item = Result<(Arc<Guarded<K>>, Change), watcher::Error>> + Send + 'static,
+    index: Index<K>,
     own: OwnWrites,
     fan_out: impl Fn(&Guarded<K>, Change) + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static {
     let known = Fingerprints::default();
     changes.try_filter_map(move |(object, change)| {
+        index.settle(&object);
         let matters = match change {
             Change::Present => known.note(&object, &own),
             Change::Gone => {
@@ -148,14 +163,6 @@ where
     changes(events, store).map_ok(|(object, _)| object).boxed()
 }
 
-fn prune<K: Kind>(object: &mut Guarded<K>) {
-    let meta = object.meta_mut();
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kube::ResourceExt;
@@ -165,6 +172,8 @@ mod tests {
 
     use super::*;
     use crate::api::OutboundRule;
+    use crate::plan::rules::ObjectKey;
+    use crate::runtime::terms::Term;
 
     /// A rule as the API server sends it; `host` changes with the generation.
     fn rule(name: &str, uid: &str, generation: i64) -> Guarded<OutboundRule> {
@@ -180,19 +189,26 @@ mod tests {
     async fn told(events: Vec<watcher::Event<Guarded<OutboundRule>>>) -> (Vec<String>, Vec<String>) {
         let (store, writer) = reflector::store::<Guarded<OutboundRule>>();
         let (tell, heard) = std::sync::mpsc::channel();
-        let shown = store.clone();
+        let index = Index::new(store);
+        let shown = index.clone();
         let fan_out = move |object: &Guarded<OutboundRule>, change| {
-            let mut held: Vec<String> = shown
-                .state()
-                .iter()
-                .map(|object| format!("{}/{}", object.name_any(), object.meta().generation.unwrap()))
-                .collect();
-            held.sort();
+            let found = |term| {
+                let found = shown.find(&term).into_iter();
+                let mut found: Vec<String> = found
+                    .map(|object| format!("{}/{}", object.name_any(), object.meta().generation.unwrap()))
+                    .collect();
+                found.sort();
+                found
+            };
+            let held = found(Term::Namespace("team".into()));
+            assert_eq!(held.len(), shown.state().len(), "what the store holds is found");
+            let of_workspace = ObjectKey { namespace: "team".into(), name: "fraud".into() };
+            assert_eq!(found(Term::Workspace(of_workspace)), held);
             let uid = object.meta().uid.clone().unwrap();
             tell.send(format!("{change:?} {} {uid}: {}", object.name_any(), held.join(" "))).unwrap();
         };
-        let events = futures::stream::iter(events.into_iter().map(Ok)).reflect(writer);
-        let yielded: Vec<_> = that_matter(changes(events, store), OwnWrites::default(), fan_out)
+        let events = kept(futures::stream::iter(events.into_iter().map(Ok)), writer, &index);
+        let yielded: Vec<_> = that_matter(events, index, OwnWrites::default(), fan_out)
             .map_ok(|object| object.name_any())
             .try_collect()
             .await

@@ -14,7 +14,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::{FOREIGN, OPERATOR_NAMESPACE, Running, World, condition, control_plane, settings};
+use crate::support::{FOREIGN, OPERATOR_NAMESPACE, Running, World, condition, settings};
 
 /// The last part of the path of connections.
 pub(crate) const LIST: &str = "privateEndpointConnections";
@@ -208,8 +208,8 @@ async fn the_requesters_words_are_neither_believed_nor_repeated() {
     world.apply(policy.clone()).await;
     let seen = world.until(&policy, "it is seen", |object| object["status"]["unmatched"] == 1).await;
     world.rest().await;
-    let events = control_plane().await.kubectl(&["get", "events", "-n", &world.platform, "-o", "json"]).await;
-    for shown in [seen.to_string(), events.expect("the events")] {
+    let events = json!(world.events(&world.platform).await).to_string();
+    for shown in [seen.to_string(), events] {
         assert!(!shown.contains("SESAME"), "{shown}");
     }
     assert_eq!(world.decisions(), []);
@@ -238,8 +238,7 @@ async fn an_endpoint_exchanged_between_read_and_write_is_withdrawn() {
         assert_eq!(world.decisions(), [(name.clone(), "Approved".to_owned()), (name, "Rejected".to_owned())]);
         let shown = world.read(&policy).await.expect("the policy");
         assert_eq!(shown["status"]["approved"], 0);
-        let events = control_plane().await.kubectl(&["get", "events", "-n", &world.platform, "-o", "json"]).await;
-        let events = events.expect("the events");
+        let events = json!(world.events(&world.platform).await).to_string();
         assert!(events.contains("Withdrawn") && events.contains(FOREIGN), "{events}");
         operator.stop().await;
     }

@@ -67,11 +67,7 @@ async fn azure_keeps_the_workspace_and_the_same_manifest_takes_it_up_again() {
 async fn delete_deletes_when_the_manifest_says_so() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let mut workspace = world.workspace_manifest();
-    workspace["spec"]["deletionPolicy"] = json!("Delete");
-    world.apply(world.connection_manifest()).await;
-    world.apply(workspace.clone()).await;
-    world.until_reason(&workspace, "Secured").await;
+    let workspace = world.secured_to_be_deleted().await;
     world.delete(&workspace).await;
     world.until_gone(&workspace).await;
     assert_eq!(deletions(&world).len(), 1);
@@ -82,11 +78,7 @@ async fn delete_deletes_when_the_manifest_says_so() {
 async fn a_deletion_that_azure_refuses_says_why_and_can_be_abandoned() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let mut workspace = world.workspace_manifest();
-    workspace["spec"]["deletionPolicy"] = json!("Delete");
-    world.apply(world.connection_manifest()).await;
-    world.apply(workspace.clone()).await;
-    world.until_reason(&workspace, "Secured").await;
+    let workspace = world.secured_to_be_deleted().await;
     world
         .azure
         .add_fault(arm_simulator::Fault::status(409, "ScopeLocked").method("DELETE").path("workspaces").always());
@@ -209,11 +201,7 @@ async fn many_removals_at_once_wait_for_a_word() {
 async fn private_endpoint_connections_go_first_and_the_workspace_after_them() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let mut workspace = world.workspace_manifest();
-    workspace["spec"]["deletionPolicy"] = json!("Delete");
-    world.apply(world.connection_manifest()).await;
-    world.apply(workspace.clone()).await;
-    world.until_reason(&workspace, "Secured").await;
+    let workspace = world.secured_to_be_deleted().await;
     for name in ["one", "two"] {
         world.knock(&world.workspace_id(), &World::endpoint(&world.subscription, "hub", name));
     }
@@ -232,11 +220,7 @@ async fn private_endpoint_connections_go_first_and_the_workspace_after_them() {
 async fn a_locked_workspace_waits_for_whoever_unlocks_it() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let mut workspace = world.workspace_manifest();
-    workspace["spec"]["deletionPolicy"] = json!("Delete");
-    world.apply(world.connection_manifest()).await;
-    world.apply(workspace.clone()).await;
-    world.until_reason(&workspace, "Secured").await;
+    let workspace = world.secured_to_be_deleted().await;
     let group = format!("/subscriptions/{}/resourceGroups/rg", world.subscription);
     let lock = format!("{group}/providers/Microsoft.Authorization/locks/keep");
     let body = json!({"properties": {"level": "CanNotDelete"}});

@@ -179,3 +179,24 @@ async fn of_two_rules_to_one_destination_one_is_written_and_both_are_told() {
     world.until_reason(&second, "Active").await;
     operator.stop().await;
 }
+
+/// Before the network is built Azure keeps a rule and does not enforce it: that is as declared, and said as such.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_is_defined_before_the_network_is_built_and_active_after() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let mut workspace =
+        world.secured_with(|workspace| workspace["spec"]["managedNetwork"]["provision"]["when"] = json!("Never")).await;
+    let rule = world.fqdn("pytorch", "*.pytorch.org");
+    world.apply(rule.clone()).await;
+    let defined = world.until_reason(&rule, "Defined").await;
+    assert_eq!(condition(&defined, "Ready")["status"], "True");
+    assert_eq!(defined["status"]["serviceStatus"], "Inactive");
+    let seen = world.until(&workspace, "it is counted", |object| object["status"]["rules"] == "0/1").await;
+    assert_eq!(condition(&seen, "ManagedNetworkActive")["status"], "False");
+    workspace["spec"]["managedNetwork"]["provision"]["when"] = json!("Immediately");
+    world.apply(workspace.clone()).await;
+    world.until_reason(&rule, "Active").await;
+    world.until(&workspace, "it is counted", |object| object["status"]["rules"] == "1/1").await;
+    operator.stop().await;
+}

@@ -13,11 +13,8 @@ fn message(object: &Value) -> String {
 async fn deleted() -> (World, Value, String) {
     let world = World::new().await;
     let operator = world.operator().await;
-    let mut workspace = world.workspace_manifest();
-    workspace["spec"]["deletionPolicy"] = json!("Delete");
-    world.apply(world.connection_manifest()).await;
-    world.apply(workspace.clone()).await;
-    let guid = world.until_reason(&workspace, "Secured").await["status"]["workspaceId"].as_str().unwrap().to_owned();
+    let workspace = world.secured_to_be_deleted().await;
+    let guid = world.read(&workspace).await.unwrap()["status"]["workspaceId"].as_str().unwrap().to_owned();
     world.delete(&workspace).await;
     world.until_gone(&workspace).await;
     operator.stop().await;

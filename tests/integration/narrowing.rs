@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{FOREIGN, World, condition, control_plane, settings};
+use crate::support::{FOREIGN, World, condition, settings};
 
 fn said(object: &Value) -> String {
     condition(object, "Ready")["message"].as_str().unwrap_or_default().to_owned()
@@ -51,10 +51,9 @@ async fn an_expression_narrows_and_the_entry_that_decided_is_told_everywhere() {
     assert_eq!(narrowed["rule"], Value::Null);
     let why = narrowed["why"].as_str().unwrap_or_default();
     assert!(why.contains(&format!("the expression of {rule} does not hold")), "{why}");
-    let events = control_plane().await.kubectl(&["get", "events", "-n", &world.platform, "-o", "json"]).await;
-    let events: Value = serde_json::from_str(&events.expect("the events")).expect("JSON");
-    let mut notes = events["items"].as_array().expect("events").iter().filter_map(|event| event["message"].as_str());
-    assert!(notes.any(|note| note.contains(&ours) && note.contains(&rule)), "{events}");
+    let events = world.events(&world.platform).await;
+    let mut notes = events.iter().filter_map(|event| event["message"].as_str());
+    assert!(notes.any(|note| note.contains(&ours) && note.contains(&rule)), "{events:?}");
     operator.stop().await;
 }
 
@@ -142,8 +141,7 @@ async fn what_is_approved_is_cut_off_only_where_it_is_meant_and_agreed_on() {
     world.rest().await;
     assert_eq!(world.endpoints_in("Approved"), [ours, strangers[1].clone()]);
     assert_eq!(world.decisions().len(), 1, "{:?}", world.decisions());
-    let events = control_plane().await.kubectl(&["get", "events", "-n", &world.platform, "-o", "json"]).await;
-    let events = events.expect("the events");
+    let events = json!(world.events(&world.platform).await).to_string();
     assert!(events.contains("CutOff") && events.contains("reject[0]"), "{events}");
     operator.stop().await;
 }

@@ -97,11 +97,7 @@ async fn what_matches_is_claimed_and_nothing_else_is_written() {
 async fn what_is_suspended_is_left_as_it_is_and_can_still_be_deleted() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let mut workspace = world.workspace_manifest();
-    workspace["spec"]["deletionPolicy"] = json!("Delete");
-    world.apply(world.connection_manifest()).await;
-    world.apply(workspace.clone()).await;
-    world.until_reason(&workspace, "Secured").await;
+    let mut workspace = world.secured_to_be_deleted().await;
     workspace["spec"]["suspend"] = json!(true);
     world.apply(workspace.clone()).await;
     world.until_reason(&workspace, "Suspended").await;

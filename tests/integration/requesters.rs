@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{FOREIGN, World, condition, control_plane};
+use crate::support::{FOREIGN, World, condition};
 
 const VERSION: &str = "2024-05-01";
 
@@ -104,10 +104,9 @@ async fn an_endpoint_that_stays_silent_alarms_and_is_withdrawn_if_the_policy_say
     let operator = world.operator().await;
     world.rest().await;
     assert_eq!(world.endpoints_in("Approved"), [silent.as_str()], "it alarms, and no more");
-    let events = control_plane().await.kubectl(&["get", "events", "-n", &world.platform, "-o", "json"]).await;
-    let events: Value = serde_json::from_str(&events.expect("the events")).expect("JSON");
-    let warned = events["items"].as_array().into_iter().flatten().filter(|event| event["reason"] == "Unproven");
-    assert!(warned.into_iter().all(|event| event["type"] == "Warning"), "{events}");
+    let events = world.events(&world.platform).await;
+    let mut warned = events.iter().filter(|event| event["reason"] == "Unproven");
+    assert!(warned.all(|event| event["type"] == "Warning"), "{events:?}");
     policy["spec"]["onUnproven"] = json!("Withdraw");
     world.apply(policy.clone()).await;
     world.eventually("withdrawn", async || world.endpoints_in("Rejected") == [silent.as_str()]).await;

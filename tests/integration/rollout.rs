@@ -50,10 +50,6 @@ impl World {
         self.azure.requests_since(seq).into_iter().filter(about_rules).collect()
     }
 
-    fn last_request(&self) -> u64 {
-        self.azure.requests().last().map_or(0, |request| request.seq)
-    }
-
     /// The user-defined rules that ARM lists for the workspace at `id`: destination by name.
     async fn listed(&self, id: &str) -> Vec<(String, Value)> {
         let (status, page) =
@@ -66,32 +62,6 @@ impl World {
         })
         .collect()
     }
-}
-
-/// The messages of the events about `name`.
-async fn events(world: &World, name: &str) -> Vec<(String, String)> {
-    let found = crate::support::control_plane()
-        .await
-        .kubectl(&[
-            "get",
-            "events",
-            "-n",
-            &world.team,
-            "--field-selector",
-            &format!("involvedObject.name={name}"),
-            "-o",
-            "json",
-        ])
-        .await
-        .expect("the events");
-    let found: Value = serde_json::from_str(&found).expect("JSON");
-    let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
-    found["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|event| (text(event, "reason"), text(event, "message")))
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,7 +260,7 @@ async fn a_rule_deleted_in_the_portal_comes_back_and_says_so_and_with_observe_on
     world.rest().await;
     assert_eq!(world.rule_writes_since(before).len(), 0);
     assert_eq!(world.rules_in_azure().keys().collect::<Vec<_>>(), [&names[0]]);
-    let written = events(&world, "fraud").await;
+    let written = world.told("fraud", false).await;
     let why = format!("rule {}: Azure has no such rule", names[0]);
     assert!(
         written.iter().any(|(reason, note)| reason == "Written" && note.contains(&why)),

@@ -140,8 +140,8 @@ async fn what_is_changed_behind_the_back_is_put_right_and_told() {
     assert_eq!(put_right["status"]["drift"][0]["field"], "properties.publicNetworkAccess");
     assert_eq!(put_right["status"]["drift"][0]["found"], "Enabled");
     assert_eq!(put_right["status"]["drift"][0]["wanted"], "Disabled");
-    let told = "properties.publicNetworkAccess is Enabled, declared Disabled";
-    world.eventually("the event", || async { warned(&world, "Drift").await.as_deref() == Some(told) }).await;
+    let told = ("Drift".to_owned(), "properties.publicNetworkAccess is Enabled, declared Disabled".to_owned());
+    world.eventually("the event", async || world.told("fraud", true).await.contains(&told)).await;
     operator.stop().await;
 }
 
@@ -266,19 +266,101 @@ async fn what_takes_too_long_is_told_and_followed() {
     assert_eq!(condition(&still, "Ready"), condition(&late, "Ready"), "it is said once");
     let provisions = || world.written().iter().filter(|write| write.contains("provisionManagedNetwork")).count();
     assert_eq!(provisions(), 1, "nothing is started anew");
-    world.eventually("the warning", || async { warned(&world, "Overdue").await.is_some() }).await;
+    world.eventually("the warning", async || warned(&world, "fraud").await).await;
     world.azure.clock().advance(std::time::Duration::from_secs(100_000));
     world.until_reason(&workspace, "Secured").await;
     assert_eq!(provisions(), 1);
     operator.stop().await;
 }
 
-/// The note of the Warning event with this reason in the team's namespace.
-async fn warned(world: &World, reason: &str) -> Option<String> {
-    let events = crate::support::control_plane().await;
-    let events = events.kubectl(&["get", "events", "-n", &world.team, "-o", "json"]).await.expect("the events");
-    let events: Value = serde_json::from_str(&events).expect("JSON");
-    let events = events["items"].as_array().cloned().unwrap_or_default();
-    let found = events.into_iter().find(|event| event["reason"] == reason && event["type"] == "Warning")?;
-    found["message"].as_str().map(ToOwned::to_owned)
+/// Whether the object `name` was warned of for being overdue.
+async fn warned(world: &World, name: &str) -> bool {
+    world.told(name, true).await.iter().any(|(reason, _)| reason == "Overdue")
+}
+
+/// The same for rules: they and the workspace say so, and the workspace itself stays secured.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_take_too_long_are_told_and_followed() {
+    let mut slow = settings();
+    slow.operation_seconds.rule = 100_000.0;
+    let mut world = World::with(slow).await;
+    world.pace.usual_building = std::time::Duration::from_millis(500);
+    let operator = world.operator().await;
+    let workspace = world.secured_with(|_| {}).await;
+    operator.stop().await;
+    let rules = [world.fqdn("pytorch", "*.pytorch.org"), world.fqdn("pypi", "pypi.org")];
+    for rule in &rules {
+        world.apply(rule.clone()).await;
+    }
+    let operator = world.operator().await;
+    let of_rules = |object: &Value| condition(object, "RulesReady");
+    let told =
+        world.until(&workspace, "the workspace tells it", |object| of_rules(object)["reason"] == "Overdue").await;
+    let message = of_rules(&told)["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("changing the outbound rules") && message.contains("more than twice"), "{message}");
+    assert_eq!(condition(&told, "Ready")["reason"], "Secured", "the workspace itself is as it was");
+    let mut objects = vec![told];
+    for rule in &rules {
+        let late = world.until_reason(rule, "Overdue").await;
+        let message = condition(&late, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains("being written to Azure") && message.contains("more than twice"), "{message}");
+        objects.push(late);
+    }
+    for name in ["fraud", "pytorch", "pypi"] {
+        world.eventually("the warning", async || warned(&world, name).await).await;
+    }
+    // It is said once, also by a process that did not see it begin.
+    operator.stop().await;
+    let operator = world.operator().await;
+    world.rest().await;
+    for (object, manifest) in objects.iter().zip([&workspace, &rules[0], &rules[1]]) {
+        let still = world.read(manifest).await.expect("the object");
+        assert_eq!(still["status"], object["status"], "{}", manifest["metadata"]["name"]);
+    }
+    let writes = || world.written().iter().filter(|write| write.starts_with("PATCH")).count();
+    assert_eq!(writes(), 1, "nothing is started anew");
+    world.azure.clock().advance(std::time::Duration::from_secs(100_000));
+    for rule in &rules {
+        world.until_reason(rule, "Active").await;
+    }
+    world.until(&workspace, "all is well", |object| of_rules(object)["status"] == "True").await;
+    assert_eq!(writes(), 1);
+    operator.stop().await;
+}
+
+/// What was in place is remembered across a restart, so that what changed while nobody looked is told too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_while_nobody_looked_is_put_right_and_told() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (lost, edited) = (world.fqdn("pytorch", "*.pytorch.org"), world.fqdn("pypi", "pypi.org"));
+    world.secured(&[lost.clone(), edited.clone()]).await;
+    let name = world.read(&lost).await.unwrap()["status"]["azureName"].as_str().unwrap().to_owned();
+    world.rest().await;
+    operator.stop().await;
+    world.lose_rule(&name).await;
+    world.patch_workspace(&json!({"properties": {"publicNetworkAccess": "Enabled"}})).await;
+    // A declaration that was changed meanwhile is no drift.
+    world.apply(world.fqdn("pypi", "a.example.org")).await;
+    let operator = world.operator().await;
+    let drift = |object: &Value| -> Vec<String> {
+        let drifts = object["status"]["drift"].as_array().cloned().unwrap_or_default();
+        drifts.iter().map(|drift| format!("{} {}", drift["field"], drift["found"])).collect()
+    };
+    for (manifest, reason, told) in [
+        (&world.workspace_manifest(), "Secured", vec![r#""properties.publicNetworkAccess" "Enabled""#]),
+        (&lost, "Active", vec![r#""properties" "missing""#]),
+    ] {
+        let what = format!("{reason}, with drift");
+        world
+            .until(manifest, &what, |object| condition(object, "Ready")["reason"] == reason && drift(object) == told)
+            .await;
+    }
+    let edited = world
+        .until(&edited, "the edit", |object| {
+            object["status"]["destination"] == "a.example.org" && condition(object, "Ready")["reason"] == "Active"
+        })
+        .await;
+    assert_eq!(drift(&edited), [""; 0]);
+    operator.stop().await;
 }

@@ -143,6 +143,8 @@ pub(crate) struct World {
     pub(crate) kube: kube::Client,
     /// The operator's pace.
     pub(crate) pace: Pace,
+    /// How its governor behaves: it keeps no buckets unless a test is about them.
+    pub(crate) throttle: ThrottlePace,
 }
 
 /// Operations that take simulated time, at a pace that tests can wait for.
@@ -193,6 +195,7 @@ impl World {
             azure,
             kube,
             pace,
+            throttle: ThrottlePace { buckets: false, ..ThrottlePace::default() },
         };
         for namespace in [&world.team, &world.platform] {
             world.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})).await;
@@ -398,6 +401,11 @@ impl World {
         self.start(&shared().await.operator_kubeconfig, seam).await
     }
 
+    /// Starts an operator that reaches the API server by `kubeconfig`.
+    pub(crate) async fn operator_by(&self, kubeconfig: &str) -> Running {
+        self.start(kubeconfig, Seam::default()).await
+    }
+
     async fn start(&self, kubeconfig: &str, seam: Seam) -> Running {
         let config = client_of(kubeconfig).await;
         let metrics = Metrics::new();
@@ -411,7 +419,7 @@ impl World {
             instance: Some(self.mark.clone()),
             pace: self.pace,
             azure: AzureParts {
-                throttle: Throttle::new(ThrottlePace { buckets: false, ..ThrottlePace::default() }),
+                throttle: Throttle::new(self.throttle),
                 pace: HttpPace::default(),
                 transport: Transport::default(),
                 hook: None,
@@ -460,6 +468,37 @@ impl World {
         for rule in rules {
             self.until_reason(rule, "Active").await;
         }
+    }
+
+    /// Applies the connection and the workspace as `change` makes it, waits until it is secured, and returns its manifest.
+    pub(crate) async fn secured_with(&self, change: impl FnOnce(&mut Value)) -> Value {
+        let mut workspace = self.workspace_manifest();
+        change(&mut workspace);
+        self.apply(self.connection_manifest()).await;
+        self.apply(workspace.clone()).await;
+        self.until_reason(&workspace, "Secured").await;
+        workspace
+    }
+
+    /// The same with a workspace that goes from Azure with its object.
+    pub(crate) async fn secured_to_be_deleted(&self) -> Value {
+        self.secured_with(|workspace| workspace["spec"]["deletionPolicy"] = json!("Delete")).await
+    }
+
+    /// The events in `namespace`.
+    pub(crate) async fn events(&self, namespace: &str) -> Vec<Value> {
+        let events = control_plane().await.kubectl(&["get", "events", "-n", namespace, "-o", "json"]).await;
+        let events: Value = serde_json::from_str(&events.expect("the events")).expect("JSON");
+        events["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// What the application team's events about the object `name` say, by reason; warnings only, if so wished.
+    pub(crate) async fn told(&self, name: &str, warnings: bool) -> Vec<(String, String)> {
+        let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        let events = self.events(&self.team).await.into_iter();
+        let about = events.filter(|event| event["involvedObject"]["name"] == name);
+        let wished = about.filter(|event| !warnings || event["type"] == "Warning");
+        wished.map(|event| (text(&event, "reason"), text(&event, "message"))).collect()
     }
 
     /// Replaces the status of an object, as somebody with the right to would.
@@ -516,6 +555,11 @@ impl World {
     /// Lets some resyncs of everything go by.
     pub(crate) async fn rest(&self) {
         tokio::time::sleep(self.pace.resync * 4).await;
+    }
+
+    /// Number of the last request that reached ARM.
+    pub(crate) fn last_request(&self) -> u64 {
+        self.azure.requests().last().map_or(0, |request| request.seq)
     }
 
     /// The writes that reached ARM.

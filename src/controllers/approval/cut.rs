@@ -1,6 +1,7 @@
 //! The cut of connections that are approved already, for `reject` entries with `appliesTo: Approved`: each after a word of its own,
 //! one at a time, and counted by the breaker like every removal.
 
+use super::look::Decided;
 use super::withdraw::{Ending, Removal, named, remove};
 use super::write::{changed, is_current, read, unchanged, waiting};
 use super::{Turn, policies};
@@ -10,7 +11,7 @@ use crate::api::common::{Door, acknowledged};
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::controllers::removals::{cut_key, many_at_once};
-use crate::plan::approval::{Cut, cut_off};
+use crate::plan::approval::{Cut, Policy, cut_off};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
 use crate::runtime::ledger::Page;
@@ -24,6 +25,7 @@ pub(super) async fn cut(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
     connections: &[Connection],
+    decided: &Decided,
     page: &Page,
     held: bool,
 ) -> Result<Option<Ending>, Error> {
@@ -32,7 +34,7 @@ pub(super) async fn cut(
         context.endings.forget(&cut_key(policy));
         return Ok(None);
     }
-    let cuts = cuts(turn, connections, page);
+    let cuts = cuts(turn, connections, &decided.policies);
     let agreed = |cut: &&Cut<'_>| acknowledged(&policy.spec.acknowledge, Door::RejectApproved, &cut.value);
     let (due, asked): (Vec<&Cut<'_>>, Vec<&Cut<'_>>) = cuts.iter().partition(agreed);
     if context.endings.post(
@@ -91,9 +93,8 @@ fn question(asked: &[&Cut<'_>]) -> String {
     )
 }
 
-/// What the policy of this turn cuts off among `connections`, as it is decided now.
-fn cuts<'a>(turn: &Turn<'_>, connections: &'a [Connection], page: &Page) -> Vec<Cut<'a>> {
-    let policies = policies(turn, page);
+/// What the policy of this turn cuts off among `connections`, as one of `policies`.
+fn cuts<'a>(turn: &Turn<'_>, connections: &'a [Connection], policies: &[Policy]) -> Vec<Cut<'a>> {
     let own = policies.iter().find(|policy| policy.key == turn.key);
     own.map(|own| cut_off(own, connections, turn.dialect)).unwrap_or_default()
 }
@@ -110,7 +111,7 @@ async fn send(
         Ok(now) => now,
         Err(verdict) => return Ok(Err(verdict)),
     };
-    let again = cuts(turn, now.as_slice(), page);
+    let again = cuts(turn, now.as_slice(), &policies(turn, page));
     // Another endpoint behind the same name was not agreed on.
     let Some(cut) = again.first().filter(|cut| cut.value == wanted.value && is_current(turn, policy)) else {
         return Ok(Err(changed(turn, wanted.connection)));

@@ -23,14 +23,16 @@ use crate::api::ids::ArmId;
 use crate::azure::client::{Client, Priority};
 use crate::azure::error::ArmError;
 use crate::azure::private_link::{Connection, Dialect, Listing};
-use crate::plan::approval::{Decision, acts, decide_all, next, unreadable};
+use crate::plan::approval::{Decision, Policy, acts, decide_all, next, unreadable};
 use crate::plan::looks::{Raiser, until_next};
 use crate::plan::outcome::Requeue;
+use crate::plan::rules::ObjectKey;
 use crate::plan::targets::in_force;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
 use crate::runtime::indexes::{admits, key_of, workspace_key};
 use crate::runtime::ledger::Page;
+use crate::runtime::terms::Term;
 use crate::telemetry::ConnectionsOnTarget;
 
 /// What a look came to.
@@ -73,7 +75,8 @@ impl Turn<'_> {
 /// True if a rule of this cluster is about to raise a connection on the target.
 fn is_expected(turn: &Turn<'_>) -> bool {
     let (context, indexes) = (turn.context, &turn.context.indexes);
-    indexes.rules.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|rule| {
+    let raisers = indexes.rules.find(&Term::Destination(turn.target.key()));
+    raisers.iter().filter_map(|object| object.0.as_ref().ok()).any(|rule| {
         let Some(endpoint) = &rule.spec.private_endpoint else { return false };
         let labels = indexes.namespace(&rule.namespace().unwrap_or_default()).0;
         let workspace = indexes.workspace(&workspace_key(rule));
@@ -121,7 +124,7 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
     }
     let follows = hear(turn, policy, &connections, &mut page).await?;
     let decided = decided(turn, &connections, &page.page);
-    let follows = notice(turn, policy, &decided, &mut page).await? || follows;
+    let follows = notice(turn, policy, &decided.each, &mut page).await? || follows;
     if let Some(verdict) = withdraw_unproven(turn, policy, &connections, &page).await? {
         let wait = turn.wait(policy, &verdict, &connections);
         return Ok(Looked::Said(sight(turn, policy, &decided, &page, verdict), wait));
@@ -132,7 +135,7 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
         turn.connected.holds_writes().filter(|_| !observes)
     };
     let waits = |connection: &Connection| waiting(turn, connection).is_some();
-    let next = next(&turn.key, &decided, &page.page.asked, waits).filter(|_| !observes && held.is_none());
+    let next = next(&turn.key, &decided.each, &page.page.asked, waits).filter(|_| !observes && held.is_none());
     if let Some((connection, decision)) = next {
         let done = match decision.word {
             DecisionWord::Rejected => reject(turn, policy, connection, decision, &page.page).await?,
@@ -145,7 +148,7 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
         // One at a time: the next one is looked for on a fresh list.
         return Ok(Looked::Again);
     }
-    let cutting = match cut(turn, policy, &connections, &page.page, observes || held.is_some()).await? {
+    let cutting = match cut(turn, policy, &connections, &decided, &page.page, observes || held.is_some()).await? {
         None => None,
         Some(Ending::Again) => return Ok(Looked::Again),
         Some(Ending::Waits(verdict) | Ending::Over(verdict)) => Some(verdict),
@@ -169,7 +172,7 @@ pub(super) async fn look(turn: &Turn<'_>, policy: &PrivateEndpointApproval) -> R
     });
     let verdict = held
         .or(invalid)
-        .or_else(|| refusals(turn, &decided))
+        .or_else(|| refusals(turn, &decided.each))
         .or(cutting)
         .or(over)
         .unwrap_or_else(|| in_force(observes, turn.target.as_str()));
@@ -234,9 +237,25 @@ pub(crate) async fn connections(
     Ok(listed.iter().filter_map(Connection::read).collect())
 }
 
+/// What all policies on a target decide, for everything that one look at it does.
+pub(super) struct Decided {
+    /// The policies in force there.
+    pub(super) policies: Vec<Policy>,
+    /// What they decide about each connection.
+    pub(super) each: Vec<(Connection, Decision)>,
+}
+
+impl Decided {
+    /// The policy `key`, if it is one of them.
+    pub(super) fn policy(&self, key: &ObjectKey) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.key == *key)
+    }
+}
+
 /// What all policies on the target decide about `connections`.
-pub(super) fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Vec<(Connection, Decision)> {
-    decide_all(connections, turn.dialect, &policies(turn, page))
+pub(super) fn decided(turn: &Turn<'_>, connections: &[Connection], page: &Page) -> Decided {
+    let policies = policies(turn, page);
+    Decided { each: decide_all(connections, turn.dialect, &policies), policies }
 }
 
 /// What would be decided if every person's approval counted whose only fault is that the guard does not vouch for it.

@@ -7,7 +7,7 @@ use crate::api::PrivateEndpointApproval;
 use crate::api::approval::Mode;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::plan::targets::Targets;
+use crate::plan::targets::{Targets, remembered};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::driver::Error;
@@ -48,7 +48,7 @@ pub(super) async fn open(
 /// True if a policy whose namespace may approve on the target has attended it.
 async fn is_attended(context: &Context, target: &ArmId) -> Result<bool, Error> {
     let mut by_group = false;
-    for object in context.indexes.approvals.state() {
+    for object in context.indexes.policies_on(target) {
         let Ok(policy) = &object.0 else { continue };
         let Some(targets) = on_target(policy, target).filter(|_| has_finalizer(policy)) else { continue };
         if may_approve(context, policy, target).is_some() {
@@ -72,7 +72,7 @@ async fn is_attended(context: &Context, target: &ArmId) -> Result<bool, Error> {
 /// True if a policy whose namespace may approve on some of the group has attended it: then a page that is missing was lost, also for
 /// a policy that is new there.
 fn is_group_attended(context: &Context, targets: &Targets) -> bool {
-    context.indexes.approvals.state().iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
+    context.indexes.policies_meeting(targets).iter().filter_map(|object| object.0.as_ref().ok()).any(|policy| {
         let same = Targets::of(&policy.spec.target).is_ok_and(|other| other == *targets);
         let may = || granted(context, policy, |fence| fence.allows_some(Verb::Approve, targets.path()));
         same && has_finalizer(policy) && may().is_some()
@@ -112,28 +112,24 @@ pub(super) async fn enroll(
     }
     let ledger = &context.ledger;
     let mut group = ledger.open(targets.path()).await?;
-    let new =
-        |group: &OpenPage, id: &ArmId| !group.page.targets.iter().any(|known| known.eq_ignore_ascii_case(id.as_str()));
+    let mut known: Vec<ArmId> = Vec::new();
     let mut changed = group.is_missing();
-    for target in attended.iter().filter(|id| new(&group, id)).cloned().collect::<Vec<_>>() {
-        // A page that cannot be read, or is lost, is for the look at the target to tell.
-        let Ok(mut page) = ledger.open(&target).await else { continue };
-        if page.is_missing() {
-            if is_attended(context, &target).await? {
-                continue;
+    for target in attended {
+        if !group.page.targets.iter().any(|known| known.eq_ignore_ascii_case(target.as_str())) {
+            // A page that cannot be read, or is lost, is for the look at the target to tell.
+            let Ok(mut page) = ledger.open(target).await else { continue };
+            if page.is_missing() {
+                if is_attended(context, target).await? {
+                    continue;
+                }
+                ledger.save(target, &mut page).await?;
             }
-            ledger.save(&target, &mut page).await?;
+            changed = true;
         }
-        group.page.targets.push(target.to_string());
-        changed = true;
+        known.push(target.clone());
     }
     if changed {
-        let mut overflow = group.page.targets.len().saturating_sub(KEPT);
-        group.page.targets.retain(|known| {
-            let falls = overflow > 0 && !attended.iter().any(|id| known.eq_ignore_ascii_case(id.as_str()));
-            overflow -= usize::from(falls);
-            !falls
-        });
+        group.page.targets = remembered(&group.page.targets, &known, KEPT);
         ledger.save(targets.path(), &mut group).await?;
     }
     Ok(())

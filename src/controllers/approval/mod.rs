@@ -74,6 +74,8 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
     }
     let (targets, dialect, connected) = match admit(&context, &policy) {
         Ok(admitted) => admitted,
+        // What was said stands until a process that has just started has looked at the credential.
+        Err(verdict) if verdict.reason == Reason::Pending => return Ok(Outcome::Reported(verdict)),
         Err(verdict) => return blocked(&context, &mut policy, verdict).await,
     };
     let (choice, trouble) = match survey(&context, &connected, &policy, &targets, dialect).await? {
@@ -254,9 +256,9 @@ fn policies_on(
     votes: impl Fn(&PrivateEndpointApproval) -> Vec<Vote>,
 ) -> Vec<Policy> {
     let mut policies: Vec<Policy> = Vec::new();
-    for object in context.indexes.approvals.state() {
+    for object in context.indexes.policies_on(target) {
         let Ok(policy) = &object.0 else { continue };
-        if on_target(policy, target).is_none() || policy.metadata.deletion_timestamp.is_some() {
+        if policy.metadata.deletion_timestamp.is_some() {
             continue;
         }
         if let Some(own_subscriptions) = may_approve(context, policy, target) {

@@ -1,5 +1,6 @@
 //! What is said of a policy: what it allows on its target, and what waits for a person.
 
+use super::look::Decided;
 use super::notice::{Doubts, condition, doubts};
 use super::sights::{Rank, Shown, Sight};
 use super::votes::{guard_condition, tell, tell_unattended};
@@ -65,12 +66,13 @@ fn one(turn: &Turn<'_>, connection: &Connection, decision: &Decision, page: &Ope
 pub(super) fn sight(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
-    decided: &[(Connection, Decision)],
+    decided: &Decided,
     page: &OpenPage,
     verdict: Verdict,
 ) -> Sight {
     let mine = |decision: &Decision| decision.policies.contains(&turn.key);
-    let count = |test: &dyn Fn(&(Connection, Decision)) -> bool| decided.iter().filter(|entry| test(entry)).count();
+    let count =
+        |test: &dyn Fn(&(Connection, Decision)) -> bool| decided.each.iter().filter(|entry| test(entry)).count();
     let unmatched = |(connection, decision): &(Connection, Decision)| {
         connection.is_pending() && !matches!(decision.word, DecisionWord::Rejected | DecisionWord::Allowed)
     };
@@ -83,7 +85,7 @@ pub(super) fn sight(
     let matters = |(connection, decision): &&(Connection, Decision)| {
         connection.is_pending() || mine(decision) || unexplained(connection) || approved_here(connection)
     };
-    let mut listed: Vec<&(Connection, Decision)> = decided.iter().filter(matters).collect();
+    let mut listed: Vec<&(Connection, Decision)> = decided.each.iter().filter(matters).collect();
     let against = |(connection, decision): &(Connection, Decision)| {
         connection.is_approved() && decision.word == DecisionWord::Rejected
     };
@@ -99,7 +101,7 @@ pub(super) fn sight(
         unmatched: count(&unmatched),
         all: listed.len(),
         listed: listed.iter().take(LISTED).map(|entry| (rank(entry), one(turn, &entry.0, &entry.1, page))).collect(),
-        doubts: doubts(decided, &page.page),
+        doubts: doubts(&decided.each, &page.page),
     };
     tell(turn, policy, decided, &page.page, &verdict);
     Sight { verdict, shown: Some(shown) }

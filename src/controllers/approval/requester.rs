@@ -14,7 +14,7 @@ use crate::azure::private_link::Connection;
 use crate::plan::Verdict;
 use crate::plan::fence::Fence;
 use crate::plan::proof::Approval;
-use crate::plan::requester::{Shown, follow, is_open};
+use crate::plan::requester::{Shown, follow, is_open, until_next};
 use crate::runtime::driver::Error;
 use crate::runtime::ledger::OpenPage;
 use crate::telemetry::AUDIT;
@@ -60,8 +60,7 @@ pub(super) async fn hear(
                 if let Some((at, shown)) = answer.filter(|(at, _)| *at >= since) {
                     approval.side = follow(approval, turn.target, &shown, at, context.pace.silence);
                 }
-                let pause = if approval.side == RequesterSide::Silent { context.pace.slow } else { context.pace.poll };
-                if is_open(approval.side) {
+                if let Some(pause) = until_next(approval.side, context.pace.questions()) {
                     context.requesters.want(&turn.connected.name, turn.target, endpoint, pause, now);
                 }
             }
@@ -173,12 +172,12 @@ async fn look_at(turn: &Turn<'_>, endpoint: &ArmId) -> Option<Shown> {
     let context = turn.context;
     let read = turn.connected.client.find(endpoint.as_str(), API_VERSION, Priority::Resync).await;
     let shown = match &read {
-        Ok(found) => Shown::of(found.as_ref()),
-        Err(error) if hides(error.class) => Shown::Hidden,
-        Err(_) => return None,
+        Ok(found) => Some(Shown::of(found.as_ref())),
+        Err(error) if hides(error.class) => Some(Shown::Hidden),
+        Err(_) => None,
     };
     context.requesters.note(&turn.connected.name, turn.target, endpoint, shown.clone(), context.now());
-    Some(shown)
+    shown
 }
 
 /// Whether the operator is not meant to read it. The credential was good for the target a moment ago, so one that is refused here

@@ -44,10 +44,21 @@ struct Known {
     /// Counts the times that somebody asked for a look.
     asked: u64,
     /// What the group holds, as far as it was asked for, and when it is asked for again.
-    found: Option<(Vec<ArmId>, Option<Verdict>)>,
+    found: Option<Found>,
     found_until: Option<Timestamp>,
     /// By target.
     sights: BTreeMap<String, (Sight, Option<Timestamp>)>,
+}
+
+/// What a group held when it was asked for last.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Its resources.
+    pub(super) ids: Vec<ArmId>,
+    /// Those that the policy decided on then.
+    pub(super) attended: Vec<ArmId>,
+    /// What was wrong with the answer, if anything.
+    pub(super) trouble: Option<Verdict>,
 }
 
 /// What is known, by policy.
@@ -116,8 +127,8 @@ impl Sights {
         });
     }
 
-    /// What the group held when it was last asked for, with what to say of the answer.
-    pub(super) fn found(&self, policy: &ObjectKey) -> Option<(Vec<ArmId>, Option<Verdict>)> {
+    /// What the group held when it was last asked for.
+    pub(super) fn found(&self, policy: &ObjectKey) -> Option<Found> {
         self.of(policy, |known| known.found.clone())
     }
 
@@ -127,13 +138,7 @@ impl Sights {
     }
 
     /// Notes what the group holds.
-    pub(super) fn note_group(
-        &self,
-        policy: &ObjectKey,
-        found: (Vec<ArmId>, Option<Verdict>),
-        next: Timestamp,
-        ticket: Ticket,
-    ) {
+    pub(super) fn note_group(&self, policy: &ObjectKey, found: Found, next: Timestamp, ticket: Ticket) {
         self.of(policy, |known| {
             known.found = Some(found);
             known.found_until = (known.asked == ticket.0).then_some(next);

@@ -1,7 +1,7 @@
 //! What a policy's group holds, as ARM lists it now, and what of that the policy decides on.
 
 use super::memory::{attended_before, enroll};
-use super::sights::Ticket;
+use super::sights::{Found, Ticket};
 use super::{allowed, key_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::ids::ArmId;
@@ -30,9 +30,9 @@ pub(super) async fn survey(
     }
     let (key, now) = (key_of(policy), context.now());
     if !context.sights.is_group_due(&key, now)
-        && let Some((found, trouble)) = context.sights.found(&key)
+        && let Some(Found { ids, attended, trouble }) = context.sights.found(&key)
     {
-        return Ok(Ok((chosen(context, connected, policy, found, &[]), trouble)));
+        return Ok(Ok((chosen(context, connected, policy, ids, &attended), trouble)));
     }
     let ticket: Ticket = context.sights.ticket(&key);
     let known = match attended_before(context, policy, targets).await? {
@@ -46,12 +46,13 @@ pub(super) async fn survey(
     };
     let choice = chosen(context, connected, policy, found.clone(), &known);
     enroll(context, policy, targets, &choice.attended).await?;
-    // Those known come first next time too, without asking for them again.
     let wait = trouble.as_ref().map_or(context.pace.connections, |trouble| {
         context.requeue(&format!("{}/group", policy.metadata.uid.clone().unwrap_or_default()), trouble)
     });
     let next = now.checked_add(wait).unwrap_or(now);
-    context.sights.note_group(&key, (found, trouble.clone()), next, ticket);
+    // Those attended come first next time too, without asking for them again.
+    let found = Found { ids: found, attended: choice.attended.clone(), trouble: trouble.clone() };
+    context.sights.note_group(&key, found, next, ticket);
     Ok(Ok((choice, trouble)))
 }
 
@@ -60,10 +61,12 @@ fn chosen(
     connected: &Connected,
     policy: &PrivateEndpointApproval,
     found: Vec<ArmId>,
-    known: &[ArmId],
+    before: &[ArmId],
 ) -> Choice {
-    let looked_at = |id: &ArmId| known.contains(id) || context.sights.has(&key_of(policy), id);
-    let known: Vec<ArmId> = found.iter().filter(|id| looked_at(id)).cloned().collect();
+    // With DryRun nothing is written down of what is attended, but it was looked at.
+    let looked_at = |id: &&ArmId| context.sights.has(&key_of(policy), id);
+    let mut known: Vec<ArmId> = found.iter().filter(looked_at).filter(|id| !before.contains(id)).cloned().collect();
+    known.extend(before.iter().cloned());
     choose(found, |id| allowed(context, connected, policy, id).is_ok(), &known, MOST)
 }
 

@@ -2,15 +2,14 @@
 
 use kube::ResourceExt;
 
-use super::look::refusals;
+use super::Turn;
+use super::look::{Decided, refusals};
 use super::write::waiting;
-use super::{Turn, policies};
 use crate::api::approval::Mode;
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::decision::Choice;
 use crate::api::ids::ArmId;
 use crate::api::{ApprovalDecision, PrivateEndpointApproval};
-use crate::azure::private_link::Connection;
 use crate::plan::approval::Decision;
 use crate::plan::decisions::{Guard, Standards, Vote, admit, standing, target_of};
 use crate::plan::rules::ObjectKey;
@@ -138,20 +137,20 @@ pub(super) fn spend(context: &Context, page: &mut Page) -> bool {
 pub(super) fn tell(
     turn: &Turn<'_>,
     object: &PrivateEndpointApproval,
-    decided: &[(Connection, Decision)],
+    decided: &Decided,
     page: &Page,
     verdict: &Verdict,
 ) {
     let context = turn.context;
-    let Some(policy) = policies(turn, page).into_iter().find(|policy| policy.key == turn.key) else { return };
+    let Some(policy) = decided.policy(&turn.key) else { return };
     let acts = matches!(verdict.reason, Reason::InForce | Reason::Updating);
     // A policy that says what Azure refused goes on with the others.
-    let goes_on = || refusals(turn, decided).is_some_and(|refusal| refusal == *verdict);
+    let goes_on = || refusals(turn, &decided.each).is_some_and(|refusal| refusal == *verdict);
     let moves = object.spec.mode != Some(Mode::DryRun) && (acts || goes_on());
     for (decision, vote) in weighed(&context.guard.seen(), context, object, turn.target, page) {
-        let mut became = standing(&vote, &policy, decided);
+        let mut became = standing(&vote, policy, &decided.each);
         if became.reason == Reason::Updating {
-            let on = decided.iter().find(|(connection, _)| vote.is_on(connection));
+            let on = decided.each.iter().find(|(connection, _)| vote.is_on(connection));
             became = match on.and_then(|(connection, _)| waiting(turn, connection)) {
                 // What Azure said when it was tried.
                 Some(said) => said,

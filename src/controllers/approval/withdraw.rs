@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
-use super::look::{believed, decided};
+use super::look::{Decided, believed, decided};
 use super::write::{changed, is_current, read, refused, sent, take_back, unchanged, waiting};
-use super::{Turn, name_of, policies};
+use super::{Turn, name_of};
 use crate::api::PrivateEndpointApproval;
 use crate::api::condition::rfc3339;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
 use crate::controllers::removals::{many_at_once, withdraws};
-use crate::plan::approval::{Decision, unreadable};
+use crate::plan::approval::unreadable;
 use crate::plan::withdrawal::{Ends, ending};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
@@ -44,7 +44,7 @@ fn grace(context: &Context, policy: &PrivateEndpointApproval) -> Duration {
 pub(super) async fn expired(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
-    decided: &[(Connection, Decision)],
+    decided: &Decided,
     page: &mut OpenPage,
     held: bool,
 ) -> Result<Ending, Error> {
@@ -69,7 +69,7 @@ pub(super) async fn expired(
 pub(super) async fn withdraw(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
-    decided: &[(Connection, Decision)],
+    decided: &Decided,
     page: &mut OpenPage,
     end: Timestamp,
     keep: &str,
@@ -77,9 +77,9 @@ pub(super) async fn withdraw(
 ) -> Result<Ending, Error> {
     let context = turn.context;
     let uid = policy.uid().unwrap_or_default();
-    let connections: Vec<Connection> = decided.iter().map(|(connection, _)| connection.clone()).collect();
+    let connections: Vec<Connection> = decided.each.iter().map(|(connection, _)| connection.clone()).collect();
     let believed = believed(turn, &connections, &page.page);
-    let Ends { surely: ending, perhaps } = ending(&name_of(&turn.key), &page.page.approvals, decided, &believed);
+    let Ends { surely: ending, perhaps } = ending(&name_of(&turn.key), &page.page.approvals, &decided.each, &believed);
     let all = ending.iter().chain(&perhaps);
     if context.endings.post(&uid, turn.target.key(), all.map(|connection| connection.name.clone()).collect()) {
         context.triggers.connection(&turn.connected.name);
@@ -111,7 +111,7 @@ pub(super) async fn withdraw(
         });
     }
     // What it allows is not known, so it cannot be told what nobody else allows.
-    let mut others = policies(turn, &page.page).into_iter().filter(|other| other.key != turn.key);
+    let mut others = decided.policies.iter().filter(|other| other.key != turn.key);
     if let Some(other) = others.find(|other| unreadable(&other.allow).is_some()) {
         let message = format!(
             "policy {} has an expression that cannot be read, so nothing is withdrawn until it is corrected. It holds up {}; {keep}",
@@ -150,7 +150,7 @@ async fn send(
         context.tell_of_guard();
     }
     let (again, believed) = (decided(turn, now.as_slice(), &page.page), believed(turn, now.as_slice(), &page.page));
-    let ends = ending(&name, &page.page.approvals, &again, &believed);
+    let ends = ending(&name, &page.page.approvals, &again.each, &believed);
     let Some(now) = ends.surely.first().copied().filter(|now| now.is_of(&connection.endpoint)) else {
         return Ok(Err(changed(turn, connection)));
     };

@@ -29,10 +29,11 @@ use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
-use crate::runtime::indexes::workspace_id;
+use crate::runtime::indexes::{key_of, workspace_id};
 use crate::runtime::kind::Kind;
 use crate::runtime::station::Station;
 use crate::runtime::status::has_finalizer;
+use crate::runtime::terms::Terms;
 use crate::runtime::writes::Writes;
 
 /// What every status of such a kind has beside generation, token and conditions.
@@ -49,7 +50,7 @@ pub struct Shared<'a> {
 
 /// A kind that attaches to a workspace.
 #[async_trait]
-pub trait Attached: Kind + CustomResourceExt {
+pub trait Attached: Terms + CustomResourceExt {
     /// What is read for it from Azure.
     type Observed: Send + Sync;
     /// What its turns remember beside its writes; all of it can be lost.
@@ -133,15 +134,13 @@ pub struct Memory<K: Attached> {
     pub writes: Writes,
     /// What the kind itself remembers.
     pub extra: K::Extra,
-    /// How often in a row there was no place for a turn that can wait.
-    refused: u32,
     /// The generation of the spec that Azure was last seen to be as declared for.
     settled: Option<i64>,
 }
 
 impl<K: Attached> Default for Memory<K> {
     fn default() -> Self {
-        Self { writes: Writes::default(), extra: K::Extra::default(), refused: 0, settled: None }
+        Self { writes: Writes::default(), extra: K::Extra::default(), settled: None }
     }
 }
 
@@ -201,19 +200,17 @@ pub async fn reconcile<K: Attached>(context: Arc<Context>, mut object: K) -> Res
     }
     let mut memory = K::station(&context).take(&uid);
     let priority = urgency(&object, &memory);
+    let key = key_of(&object);
     let place = if priority < Priority::Resync {
+        context.calm.leave(K::NAME, &key);
         None
+    } else if let Some(place) = context.calm.enter(K::NAME, &key) {
+        Some(place)
     } else {
-        match context.calm.enter(memory.refused, context.pace.lane) {
-            Ok(place) => Some(place),
-            Err(wait) => {
-                memory.refused += 1;
-                K::station(&context).put(&uid, memory);
-                return Ok(Outcome::Again(wait));
-            }
-        }
+        K::station(&context).put(&uid, memory);
+        // It is called before; this is for a call that got lost.
+        return Ok(Outcome::Again(context.pace.resync));
     };
-    memory.refused = 0;
     let outcome = if object.meta().deletion_timestamp.is_some() {
         depart::depart(&context, &mut object, &mut memory).await
     } else {

@@ -9,6 +9,7 @@ use crate::controllers::attached::{Attached, Scene, may_attach};
 use crate::plan::vnet::{Peer, Places, Target, targets};
 use crate::runtime::indexes::{age, key_of, workspace_id};
 use crate::runtime::station::workspace_of;
+use crate::runtime::terms::Term;
 
 /// Other attachments of the same workspace that are not being deleted.
 pub(super) fn peers(object: &VnetAttachment, scene: &Scene<'_>) -> Vec<Peer> {
@@ -29,12 +30,12 @@ pub(super) fn others(object: &VnetAttachment, scene: &Scene<'_>) -> Vec<String> 
     let Ok(places) = Places::of(&object.spec) else { return Vec::new() };
     let indexes = &scene.context.indexes;
     let namespace = object.namespace().unwrap_or_default();
-    let workspaces = indexes.workspaces.state();
+    let workspaces = indexes.workspaces.find(&Term::Namespace(namespace.into()));
     let mut names: Vec<String> = workspaces
         .iter()
         .filter_map(|workspace| workspace.0.as_ref().ok())
         .map(key_of)
-        .filter(|key| key.namespace == namespace && *key != workspace_of(object))
+        .filter(|key| *key != workspace_of(object))
         .filter(|key| {
             let attached = indexes.stations.attachments.of(key);
             !attached.iter().any(|other| Places::of(&other.spec).is_ok_and(|other| other.network == places.network))

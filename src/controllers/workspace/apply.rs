@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt};
 use reqwest::Method;
 use tracing::info;
@@ -23,12 +22,16 @@ use crate::api::{AmlWorkspace, AzureConnection, OutboundRule, RECONCILE_AT};
 use crate::azure::client::{Accepted, Priority};
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::plan::names::{body_hash, fingerprint};
-use crate::plan::rules::{ObjectKey, RuleState, RuleWrite, may_be_one_rules_fault, remember_refusal};
+use crate::plan::rules::{ObjectKey, RuleState, RuleWrite, because, may_be_one_rules_fault, remember_refusal};
 use crate::plan::workspace::{Request, WorkspacePlan, Write};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::{Error, Outcome};
+use crate::runtime::guarded::Guarded;
 use crate::runtime::indexes::{key_of, workspace_key};
 use crate::runtime::status::{Basis, WriteError, fresh};
+
+/// How many rules an event names for each reason that it gives.
+const NAMED: usize = 5;
 
 /// One write, with all it was decided on.
 pub(super) struct Step {
@@ -121,9 +124,9 @@ pub(super) async fn apply(
         return Err(error);
     }
     let priority = if request.method == "DELETE" { Priority::Urgent } else { Priority::Change };
-    let why = why(&write, &decided, &rules);
-    match send(turn, &request, priority, &why).await {
+    match send(turn, &request, priority, &why(&write, &decided, &rules, None)).await {
         Ok(accepted) => {
+            let why = why(&write, &decided, &rules, Some(NAMED));
             let note = format!("{} {}: {why}", request.verb, request.path);
             turn.context.events.publish(workspace, false, "Written", &note).await;
             memory.last_write = Some(LastWrite { hash, at: turn.context.now(), times: times + 1, refused: None });
@@ -189,7 +192,11 @@ async fn up_to_date(
     workspace.metadata.resource_version = now.metadata.resource_version;
     workspace.status = now.status;
     let Some(decided_on) = versions else { return Ok(()) };
-    let api: Api<DeserializeGuard<OutboundRule>> = Api::all(kube.clone());
+    // Without a word others' rules have no say, so a workspace that takes none costs a list of its own namespace.
+    let api: Api<Guarded<OutboundRule>> = match workspace.spec.allowed_rules {
+        Some(_) => Api::all(kube.clone()),
+        None => Api::namespaced(kube.clone(), &key.namespace),
+    };
     let selector = format!("spec.workspaceRef.name={}", key.name);
     let params =
         ListParams { label_selector: turn.context.selector.clone(), ..ListParams::default() }.fields(&selector);
@@ -199,21 +206,21 @@ async fn up_to_date(
     if listed == *decided_on { Ok(()) } else { Err(WriteError::Outdated.into()) }
 }
 
-/// What a write is for: each field with what ARM had and what is wanted, each rule with its reason.
-fn why(write: &Write, decided: &WorkspacePlan, rules: &Rules) -> String {
-    let reasons: Vec<String> = match write {
-        Write::Rules(_) => rules.plan.causes.iter().map(|(name, cause)| format!("rule {name}: {cause}")).collect(),
-        Write::Update(_) => decided
-            .sent
-            .iter()
-            .map(|differs| {
+/// What a write is for: each field with what ARM had and what is wanted, each rule with its reason; with `most`, no more rules than
+/// that by name for each reason.
+fn why(write: &Write, decided: &WorkspacePlan, rules: &Rules, most: Option<usize>) -> String {
+    let reasons = match write {
+        Write::Rules(_) => because(&rules.plan.causes, most),
+        Write::Update(_) => {
+            let reasons = decided.sent.iter().map(|differs| {
                 format!("{} is {} in Azure and shall be {}", differs.field, differs.found(), differs.wanted())
-            })
-            .collect(),
-        _ => Vec::new(),
+            });
+            reasons.collect::<Vec<_>>().join("; ")
+        }
+        _ => String::new(),
     };
     // A workspace that is created, provisioned or mended differs in no field.
-    if reasons.is_empty() { write.verdict(&decided.sent).message } else { reasons.join("; ") }
+    if reasons.is_empty() { write.verdict(&decided.sent).message } else { reasons }
 }
 
 async fn send(turn: &Turn<'_>, request: &Request, priority: Priority, why: &str) -> Result<Accepted, ArmError> {
@@ -318,10 +325,10 @@ fn refused(
 /// Remembers the refusal of a rules' write.
 pub(super) fn remember(turn: &Turn<'_>, memory: &mut Memory, write: &RuleWrite, error: &ArmError) {
     let context = turn.context;
-    let rules = context.indexes.rules.state();
+    let workspace = ObjectKey { namespace: turn.owner.namespace.clone(), name: turn.owner.name.clone() };
+    let rules = context.indexes.rules_of(&workspace);
     let tokens: BTreeMap<String, Option<String>> = rules
         .iter()
-        .filter_map(|rule| rule.0.as_ref().ok())
         .map(|rule| (super::declare::azure_name(context, rule), rule.annotations().get(RECONCILE_AT).cloned()))
         .collect();
     remember_refusal(&mut memory.rules, write, memory.principal.as_deref(), &tokens, error, context.now());

@@ -6,8 +6,11 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::observe::Seen;
+use super::operation::late;
 use super::{Memory, Turn};
 use crate::api::common::{Acknowledgement, Door, ManagementPolicy, acknowledged};
+use crate::api::condition::{ConditionStatus, READY, find};
+use crate::api::operation::Operation;
 use crate::api::workspace::{IsolationMode, RuleOwnership, WorkspaceKind};
 use crate::api::{AmlWorkspace, OutboundRule, RECONCILE_AT};
 use crate::azure::machine_learning::Workspace;
@@ -19,7 +22,7 @@ use crate::plan::fence::Fence;
 use crate::plan::names::rule_name;
 use crate::plan::rule_body::RuleBody;
 use crate::plan::rules::{
-    Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, lacks, plan, remember_reading,
+    Declared, ObjectKey, RuleState, RulesInput, RulesPlan, Standing, lacks, plan, recall, remember_reading, written_by,
 };
 use crate::plan::workspace::WorkspacePlan;
 use crate::plan::{Reason, Verdict};
@@ -206,12 +209,25 @@ pub(super) fn plan_rules(
     let objects = turn.context.indexes.rules_of(&key_of(workspace));
     let versions = objects.iter().map(|rule| (key_of(rule), Version::of(rule))).collect();
     let declared = declare(turn, workspace, seen, &objects);
+    recall(&mut memory.rules, &declared, &ready(&objects));
     let basis = self::versions(turn.context, workspace, &objects);
     let mut plan = plan_declared(turn, workspace, seen, decided, memory, &declared);
     for rule in &objects {
         explain(seen, rule, &mut plan);
     }
     Rules { plan, versions, basis }
+}
+
+/// The rules of `objects` whose status says of the spec they have now that they are ready.
+fn ready(objects: &[OutboundRule]) -> BTreeSet<ObjectKey> {
+    let is_ready = |rule: &&OutboundRule| {
+        rule.status.as_ref().is_some_and(|status| {
+            let ready = find(&status.conditions, READY);
+            status.observed_generation == rule.metadata.generation
+                && ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+        })
+    };
+    objects.iter().filter(is_ready).map(key_of).collect()
 }
 
 /// Says of a rule whose role is missing which one it is, and of one whose role was assigned just now that it is not in effect yet.
@@ -326,6 +342,33 @@ pub(super) fn post(context: &Context, workspace: &AmlWorkspace, rules: &Rules) {
             }
         }
     }
+}
+
+/// Tells the rules that `operation` writes that it takes longer than usual.
+pub(super) fn post_late(turn: &Turn<'_>, workspace: &AmlWorkspace, operation: &Operation) {
+    let context = turn.context;
+    let mut rules = Rules::default();
+    for rule in context.indexes.rules_of(&key_of(workspace)) {
+        let (key, version) = (key_of(&rule), Version::of(&rule));
+        let status = rule.status.as_ref();
+        // Of another generation than the one that is being written there is nothing to say.
+        let current = status.filter(|status| status.observed_generation == version.generation);
+        let Some(ready) = current.and_then(|status| find(&status.conditions, READY)) else { continue };
+        let azure_name = azure_name(context, &rule);
+        let written = written_by(operation, &azure_name, Some(&ready.reason));
+        let Some(verdict) = written.and_then(|verdict| late(turn, operation, &verdict)) else { continue };
+        let state = RuleState {
+            verdict,
+            azure_name,
+            service_status: status.and_then(|status| status.service_status.clone()),
+            missing_role: None,
+            drift: Vec::new(),
+            gone: false,
+        };
+        rules.plan.states.insert(key.clone(), state);
+        rules.versions.insert(key, version);
+    }
+    post(context, workspace, &rules);
 }
 
 /// Tells every rule that its workspace is blocked by `verdict`.

@@ -69,9 +69,9 @@ pub(super) async fn depart(
     let unknown = match follow(&turn, workspace, memory).await {
         Progress::None => None,
         Progress::Unknown(intent) => Some(intent),
-        Progress::Running(verdict, wait) => {
-            Report::unseen(workspace, memory, verdict).publish(&turn, workspace, memory).await?;
-            return Ok(Outcome::Again(wait));
+        Progress::Running(running) => {
+            Report::unseen(workspace, memory, running.verdict).publish(&turn, workspace, memory).await?;
+            return Ok(Outcome::Again(running.wait));
         }
         Progress::Unread(verdict) | Progress::Failed(verdict) => {
             return super::unseen(&turn, workspace, memory, verdict).await;

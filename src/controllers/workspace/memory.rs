@@ -39,8 +39,6 @@ pub struct Memory {
     pub last_busy: Option<Timestamp>,
     /// How often in a row the operation was not found.
     pub lost_polls: u32,
-    /// How often in a row there was no place for a turn that can wait.
-    pub refused: u32,
     /// ARM refused the creation, since it keeps a deleted workspace of that name.
     pub soft_deleted: bool,
     /// That one was purged, and has not made room yet.

@@ -33,6 +33,7 @@ use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Error, Outcome};
 use crate::runtime::indexes::{age, key_of, workspace_id};
+use crate::runtime::kind::Kind;
 use crate::runtime::status::{Basis, has_finalizer};
 
 pub use memory::{Memories, Memory};
@@ -84,19 +85,17 @@ pub async fn reconcile(context: Arc<Context>, mut workspace: AmlWorkspace) -> Re
     let uid = workspace.uid().unwrap_or_default();
     let mut memory = context.memories.take(&uid);
     let priority = urgency(&context, &workspace, &memory);
+    let key = key_of(&workspace);
     let place = if priority < Priority::Resync {
+        context.calm.leave(AmlWorkspace::NAME, &key);
         None
+    } else if let Some(place) = context.calm.enter(AmlWorkspace::NAME, &key) {
+        Some(place)
     } else {
-        match context.calm.enter(memory.refused, context.pace.lane) {
-            Ok(place) => Some(place),
-            Err(wait) => {
-                memory.refused += 1;
-                context.memories.put(&uid, memory);
-                return Ok(Outcome::Again(wait));
-            }
-        }
+        context.memories.put(&uid, memory);
+        // It is called before; this is for a call that got lost.
+        return Ok(Outcome::Again(context.pace.resync));
     };
-    memory.refused = 0;
     let outcome = in_lane(&context, &id, &mut workspace, &mut memory, priority).await;
     drop(place);
     if workspace.metadata.deletion_timestamp.is_some() && matches!(outcome, Ok(Outcome::Done)) {
@@ -135,6 +134,10 @@ async fn in_lane(
     let observes = workspace.spec.management_policy == Some(ManagementPolicy::Observe);
     let connected = match Connected::find(&context.indexes, &context.clients, &workspace.spec.connection_ref.name) {
         Ok(connected) => connected,
+        // What was said stands until a process that has just started has looked at the credential.
+        Err(verdict) if verdict.reason == Reason::Pending && workspace.status.is_some() => {
+            return Ok(Outcome::Reported(verdict));
+        }
         Err(verdict) => return blocked(context, workspace, verdict).await,
     };
     let namespace = workspace.namespace().unwrap_or_default();
@@ -172,9 +175,12 @@ async fn attend(
     let unknown = match operation::follow(turn, workspace, memory).await {
         Progress::None => None,
         Progress::Unknown(intent) => Some(intent),
-        Progress::Running(verdict, wait) => {
-            let report = Report::while_running(workspace, memory, verdict);
-            report.publish(turn, workspace, memory).await?;
+        Progress::Running(running) => {
+            if running.late {
+                declare::post_late(turn, workspace, &running.operation);
+            }
+            let wait = running.wait;
+            Report::while_running(workspace, memory, running).publish(turn, workspace, memory).await?;
             return Ok(Outcome::Again(wait));
         }
         Progress::Unread(verdict) | Progress::Failed(verdict) => return unseen(turn, workspace, memory, verdict).await,
@@ -366,10 +372,9 @@ fn rival(context: &Context, id: &ArmId, owner: &Owner, workspace: &AmlWorkspace)
     if tag.as_deref().is_some_and(|tag| owner.is(tag)) {
         return None;
     }
-    context.indexes.workspaces.state().iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
+    context.indexes.declarers(id).iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
         let same = key_of(other) != key_of(workspace)
             && other.metadata.deletion_timestamp.is_none()
-            && workspace_id(other).is_ok_and(|other| other == *id)
             && could_manage(context, id, other);
         let named = tag.as_deref().is_some_and(|tag| {
             Owner { namespace: other.namespace().unwrap_or_default(), name: other.name_any(), ..owner.clone() }.is(tag)

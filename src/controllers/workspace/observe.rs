@@ -10,7 +10,7 @@ use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::{ADDRESSES_API_VERSION, API_VERSION, OutboundRule, Workspace};
 use crate::plan::effective::Effective;
 use crate::plan::{Reason, Verdict};
-use crate::runtime::indexes::{key_of, workspace_id};
+use crate::runtime::indexes::key_of;
 
 /// What ARM shows.
 pub(super) struct Seen {
@@ -93,10 +93,9 @@ fn note_tag(turn: &Turn<'_>, workspace: &AmlWorkspace, tag: Option<&str>) {
     if !turn.context.memories.note_owner_tag(turn.id, tag) {
         return;
     }
-    for other in turn.context.indexes.workspaces.state() {
-        let Ok(other) = &other.0 else { continue };
-        if key_of(other) != key_of(workspace) && workspace_id(other).is_ok_and(|id| id == *turn.id) {
-            turn.context.triggers.workspace(&key_of(other));
+    for other in turn.context.indexes.declarers(turn.id) {
+        if key_of(other.as_ref()) != key_of(workspace) {
+            turn.context.triggers.workspace(&key_of(other.as_ref()));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::azure::machine_learning::API_VERSION;
 use crate::azure::operation::Poll;
 use crate::plan::Verdict;
 use crate::plan::overdue::overdue;
-use crate::plan::workspace::{PURGE, under_way};
+use crate::plan::workspace::{PURGE, is_about_rules, under_way};
 use crate::runtime::pace::Pace;
 
 /// How often in a row ARM may say that it does not know the operation before that is believed.
@@ -24,39 +24,51 @@ pub(super) enum Progress {
     None,
     /// One went out and its answer never came.
     Unknown(Operation),
-    /// It goes on; look again after this time.
-    Running(Verdict, Duration),
+    /// It goes on.
+    Running(Running),
     /// It could not be looked at.
     Unread(Verdict),
     /// It has ended badly, and not because of a rule.
     Failed(Verdict),
 }
 
-/// What is said while `operation` goes on.
-fn verdict_of(turn: &Turn<'_>, workspace: &AmlWorkspace, operation: &Operation) -> Verdict {
-    let verdict = under_way(&operation.verb, &operation.id);
-    let usual = usual_time(&turn.context.pace, operation);
-    if let Some(late) = overdue(&verdict, operation, usual, turn.context.now()) {
-        return late;
+/// An operation that goes on.
+pub(super) struct Running {
+    pub(super) operation: Operation,
+    /// What is said of it.
+    pub(super) verdict: Verdict,
+    /// It has outlived its usual time.
+    pub(super) late: bool,
+    /// Look again after this time.
+    pub(super) wait: Duration,
+}
+
+impl Running {
+    fn new(turn: &Turn<'_>, workspace: &AmlWorkspace, operation: Operation, wait: Duration) -> Self {
+        let verdict = under_way(&operation.verb, &operation.id);
+        if let Some(verdict) = late(turn, &operation, &verdict) {
+            return Self { operation, verdict, late: true, wait };
+        }
+        // What the operation changes was said when it began.
+        let said = workspace.status.as_ref().and_then(|status| find(&status.conditions, READY));
+        let said = said.filter(|said| said.reason == verdict.reason.word());
+        let verdict = said.map(|said| Verdict::new(verdict.reason, said.message.clone())).unwrap_or(verdict);
+        Self { operation, verdict, late: false, wait }
     }
-    // What the operation changes was said when it began.
-    let said = workspace.status.as_ref().and_then(|status| find(&status.conditions, READY));
-    let said = said.filter(|said| said.reason == verdict.reason.word());
-    said.map(|said| Verdict::new(verdict.reason, said.message.clone())).unwrap_or(verdict)
+}
+
+/// What to say if `operation`, of which `verdict` speaks, takes longer than usual.
+pub(super) fn late(turn: &Turn<'_>, operation: &Operation, verdict: &Verdict) -> Option<Verdict> {
+    overdue(verdict, operation, usual_time(&turn.context.pace, operation), turn.context.now())
 }
 
 /// How long an operation usually takes: building a network, and whatever changes a built one, half an hour (Microsoft: "Workspace
 /// managed virtual network isolation"), everything else minutes.
 fn usual_time(pace: &Pace, operation: &Operation) -> Duration {
     match operation.verb.as_str() {
-        "PUT" | "DELETE" | PURGE if !is_about_rules(operation) => pace.usual_change,
+        "PUT" | "DELETE" | PURGE if !is_about_rules(&operation.id) => pace.usual_change,
         _ => pace.usual_building,
     }
-}
-
-/// True if the operation is about the rules only, so that the workspace itself stays ready.
-pub(super) fn is_about_rules(operation: &Operation) -> bool {
-    operation.id.to_ascii_lowercase().contains("/outboundrules")
 }
 
 /// Follows the write under way.
@@ -75,7 +87,7 @@ pub(super) async fn follow(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &m
             if let (Some(moved), Some(operation)) = (moved, memory.operations.first_mut()) {
                 operation.url = Some(moved.to_string());
             }
-            Progress::Running(verdict_of(turn, workspace, &operation), retry_after.unwrap_or(wait))
+            Progress::Running(Running::new(turn, workspace, operation, retry_after.unwrap_or(wait)))
         }
         Ok(Poll::Succeeded) => {
             memory.operations.clear();
@@ -86,7 +98,7 @@ pub(super) async fn follow(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &m
         Err(error) if error.class == ErrorClass::NotFound => {
             memory.lost_polls += 1;
             if memory.lost_polls < LOST {
-                return Progress::Running(verdict_of(turn, workspace, &operation), wait);
+                return Progress::Running(Running::new(turn, workspace, operation, wait));
             }
             // ARM has forgotten the operation: what it shows of the workspace tells how it ended.
             memory.lost_polls = 0;
@@ -115,7 +127,7 @@ fn take_over(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory) {
 fn failed(turn: &Turn<'_>, memory: &mut Memory, operation: &Operation, error: &ArmError) -> Progress {
     memory.operations.clear();
     let rule_write = memory.rule_write.take();
-    if is_about_rules(operation) {
+    if is_about_rules(&operation.id) {
         if let Some(write) = rule_write {
             super::apply::remember(turn, memory, &write, error);
         }

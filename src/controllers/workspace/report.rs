@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::declare::Rules;
 use super::observe::Seen;
+use super::operation::Running;
 use super::roles::ROLES_READY;
 use super::{Memory, Turn, declare};
 use crate::api::AmlWorkspace;
@@ -17,7 +18,7 @@ use crate::azure::machine_learning::Workspace;
 use crate::plan::effective::Effective;
 use crate::plan::outcome::Requeue;
 use crate::plan::rules::RulesPlan;
-use crate::plan::workspace::WorkspacePlan;
+use crate::plan::workspace::{WorkspacePlan, drift, is_about_rules, secured};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::driver::Error;
 use crate::runtime::kind::Kind;
@@ -28,6 +29,8 @@ use crate::runtime::status::Basis;
 const NETWORK_ACTIVE: &str = "ManagedNetworkActive";
 /// Says whether all attached rules are ready.
 const RULES_READY: &str = "RulesReady";
+/// The reason of that condition while some rules are not.
+const RULES_WAITING: &str = "RulesWaiting";
 /// How many names a list in the status holds.
 const NAMES: usize = 100;
 /// How many drifts a workspace's status keeps.
@@ -44,6 +47,8 @@ pub(super) struct Report {
     more: Vec<ConditionDraft>,
     rules: Option<Rules>,
     drifted: Vec<Drift>,
+    /// A warning that the summary does not tell.
+    warning: Option<Verdict>,
 }
 
 /// The conditions beside the summary, as they were: for a report that has seen nothing new.
@@ -60,23 +65,52 @@ impl Report {
         let mut status = workspace.status.clone().unwrap_or_default();
         status.operations.clone_from(&memory.operations);
         let more = carried_over(&status);
-        Self { status, verdict, more, rules: None, drifted: Vec::new() }
+        Self { status, verdict, more, rules: None, drifted: Vec::new(), warning: None }
     }
 
-    /// What is said while an operation goes on. The rules' operations leave the workspace's own summary as it is.
-    pub(super) fn while_running(workspace: &AmlWorkspace, memory: &Memory, verdict: Verdict) -> Self {
+    /// What is said while an operation goes on. The rules' operations leave the workspace's own summary as it is; one of them that
+    /// takes too long is told where the rules are spoken of.
+    pub(super) fn while_running(workspace: &AmlWorkspace, memory: &Memory, running: Running) -> Self {
+        let Running { operation, verdict, late, .. } = running;
         let mut report = Self::unseen(workspace, memory, verdict);
-        let of_rules = memory.operations.first().is_some_and(super::operation::is_about_rules);
+        if !is_about_rules(&operation.id) {
+            return report;
+        }
+        if late {
+            report.tell_late_rules();
+        }
         // Ready for another generation says nothing of this one.
         let current = report.status.observed_generation == workspace.metadata.generation;
-        let said = find(&report.status.conditions, READY).filter(|_| current && of_rules);
-        let lasting = said.and_then(|ready| {
+        let said = find(&report.status.conditions, READY).filter(|_| current).and_then(|ready| {
             let reasons = [Reason::Secured, Reason::AcknowledgementRequired];
             let reason = reasons.into_iter().find(|reason| reason.word() == ready.reason)?;
             Some(Verdict::new(reason, ready.message.clone()))
         });
-        report.verdict = lasting.unwrap_or(report.verdict);
+        // Something else may have been said meanwhile, such as that Azure could not be reached.
+        let in_place =
+            report.status.in_place_generation.is_some_and(|last| Some(last) == workspace.metadata.generation);
+        let lasting = said.or_else(|| in_place.then(|| secured(&workspace.spec, &Effective::of(&workspace.spec))));
+        match lasting {
+            Some(lasting) => report.verdict = lasting,
+            // The summary tells it.
+            None => report.warning = None,
+        }
         report
+    }
+
+    /// Says of the rules that what is said of the operation under way is about them, and warns once if that is alarming.
+    fn tell_late_rules(&mut self) {
+        let alarming = self.verdict.reason.is_alarming();
+        let reason = if alarming { self.verdict.reason.word() } else { RULES_WAITING };
+        let told = find(&self.status.conditions, RULES_READY).is_some_and(|said| said.reason == reason);
+        self.warning = (alarming && !told).then(|| self.verdict.clone());
+        self.more.retain(|condition| condition.type_ != RULES_READY);
+        self.more.push(ConditionDraft {
+            type_: RULES_READY,
+            status: ConditionStatus::False,
+            reason: reason.to_owned(),
+            message: self.verdict.message.clone(),
+        });
     }
 
     /// What follows from a look at Azure.
@@ -115,36 +149,22 @@ impl Report {
         status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
         let of_rules = rules.states.values().filter_map(|state| state.missing_role.clone());
         status.missing_roles = seen.roles.said.missing.iter().cloned().chain(of_rules).take(ROLES).collect();
-        Self { status, verdict, more, rules: Some(all.clone()), drifted: Vec::new() }.with_drift(
+        Self { status, verdict, more, rules: Some(all.clone()), drifted: Vec::new(), warning: None }.with_drift(
             workspace,
             decided,
-            rfc3339(turn.context.now()),
+            &rfc3339(turn.context.now()),
         )
     }
 
-    /// Notes what differs from what was in place before, for the same declaration.
-    fn with_drift(mut self, workspace: &AmlWorkspace, decided: &WorkspacePlan, now: String) -> Self {
-        let settled = workspace.status.as_ref().is_some_and(|status| {
-            status.observed_generation == workspace.metadata.generation
-                && find(&status.conditions, READY).is_some_and(|ready| {
-                    // What somebody else changes shows as being worked on first: an operation, and none of ours.
-                    let others = ready.reason == Reason::Updating.word() && status.operations.is_empty();
-                    ready.reason == Reason::Secured.word() || others
-                })
-        });
-        if settled {
-            for difference in &decided.differences {
-                self.drifted.push(Drift {
-                    field: difference.field.chars().take(256).collect(),
-                    found: difference.found(),
-                    wanted: Some(difference.wanted()),
-                    at: now.clone(),
-                });
-            }
-            self.status.drift.extend(self.drifted.iter().cloned());
-            let overflow = self.status.drift.len().saturating_sub(DRIFTS);
-            self.status.drift.drain(..overflow);
-        }
+    /// Notes what somebody else changed.
+    fn with_drift(mut self, workspace: &AmlWorkspace, decided: &WorkspacePlan, now: &str) -> Self {
+        let generation = workspace.metadata.generation;
+        let last = workspace.status.as_ref().and_then(|status| status.in_place_generation);
+        self.drifted = drift::noticed(decided, generation, last, now);
+        self.status.in_place_generation = drift::in_place(decided, generation, last);
+        self.status.drift.extend(self.drifted.iter().cloned());
+        let overflow = self.status.drift.len().saturating_sub(DRIFTS);
+        self.status.drift.drain(..overflow);
         self
     }
 
@@ -162,10 +182,13 @@ impl Report {
         workspace: &mut AmlWorkspace,
         memory: &Memory,
     ) -> Result<Duration, Error> {
-        let Self { mut status, verdict, more, rules, drifted } = self;
+        let Self { mut status, verdict, more, rules, drifted, warning } = self;
         status.operations.clone_from(&memory.operations);
         turn.context.report(workspace, status, &verdict, more, Basis::Version).await?;
         tell(turn, workspace, &drifted).await;
+        if let Some(Verdict { reason, message, .. }) = warning {
+            turn.context.events.publish(workspace, true, reason.word(), &message).await;
+        }
         let Some(rules) = rules else { return Ok(turn.context.pace.resync) };
         declare::post(turn.context, workspace, &rules);
         Ok(rules
@@ -295,7 +318,7 @@ fn rules_ready(rules: &RulesPlan) -> Option<ConditionDraft> {
         let shown: Vec<&str> = waiting.iter().take(20).map(String::as_str).collect();
         let more = waiting.len().saturating_sub(20);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        ("RulesWaiting", format!("not ready: {}{more}", shown.join(", ")))
+        (RULES_WAITING, format!("not ready: {}{more}", shown.join(", ")))
     };
     Some(ConditionDraft {
         type_: RULES_READY,

@@ -10,7 +10,7 @@ use crate::azure::machine_learning::OutboundRule;
 use crate::plan::names;
 
 use super::shown::Shown;
-use super::{Declared, RuleWrite, Standing};
+use super::{Declared, ObjectKey, RuleWrite, Standing};
 
 /// A refusal by ARM.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub struct RuleMemory {
     pub nudged: BTreeMap<String, Timestamp>,
     /// Times rules were found changed, by Azure name, newest last.
     pub drift: BTreeMap<String, Vec<Drift>>,
+    /// False until it is known what was in place before this process.
+    pub informed: bool,
 }
 
 /// How many times a rule was found changed are remembered.
@@ -113,6 +115,21 @@ fn leave(groups: &mut Vec<BTreeSet<String>>, leaves: impl Fn(&str) -> bool) {
         group.retain(|name| !leaves(name));
     }
     groups.retain(|group| !group.is_empty());
+}
+
+/// What a lane that remembers nothing yet can know: the rules of `ready`, whose objects say of the very spec they have now that all is
+/// well, were in place. What is not there any more was changed while nobody looked.
+pub fn recall(memory: &mut RuleMemory, declared: &[Declared], ready: &BTreeSet<ObjectKey>) {
+    if std::mem::replace(&mut memory.informed, true) {
+        return;
+    }
+    let was = |declared: &&Declared| ready.contains(&declared.key);
+    memory.seen.extend(declared.iter().filter(was).filter_map(|declared| match &declared.standing {
+        Standing::Wanted(body) | Standing::Observed(body) => {
+            Some((declared.azure_name.clone(), names::body_hash(Some(&body.to_body()))))
+        }
+        _ => None,
+    }));
 }
 
 /// What a lane remembers after it has read and planned: which rules are in place, what the plan noticed, and which refusals and

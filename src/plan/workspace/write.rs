@@ -31,6 +31,8 @@ pub enum Write {
     Purge,
 }
 
+/// What is said while the rules are written.
+const RULES_CHANGE: &str = "Azure is changing the outbound rules";
 /// The verb of the intent that purges: a deletion by the method, and something else to whoever follows it.
 pub const PURGE: &str = "DELETE forceToPurge";
 
@@ -96,7 +98,7 @@ impl Write {
             Self::Create(_) => under_way("PUT", ""),
             Self::Update(_) => under_way("PATCH", ""),
             Self::Provision(_) => under_way("POST provisionManagedNetwork", ""),
-            Self::Rules(_) => Verdict::new(Reason::Updating, "Azure is changing the outbound rules"),
+            Self::Rules(_) => Verdict::new(Reason::Updating, RULES_CHANGE),
             Self::Disconnect(name) => under_way("DELETE", &format!("/privateEndpointConnections/{name}")),
             Self::Delete => under_way("DELETE", ""),
             Self::Purge => under_way(PURGE, ""),
@@ -149,9 +151,15 @@ impl Write {
     }
 }
 
+/// True if the operation filed under `id` is about the rules only, so that the workspace itself stays as it is said to be.
+pub fn is_about_rules(id: &str) -> bool {
+    id.to_ascii_lowercase().contains("/outboundrules")
+}
+
 /// What is said while the operation with this verb on `id` goes on.
 pub fn under_way(verb: &str, id: &str) -> Verdict {
     match verb {
+        _ if is_about_rules(id) => Verdict::new(Reason::Updating, RULES_CHANGE),
         "PUT" => Verdict::new(Reason::Creating, "Azure is creating the workspace"),
         "POST provisionManagedNetwork" => {
             Verdict::new(Reason::Provisioning, "Azure is building the managed network; that takes about half an hour")

@@ -16,7 +16,7 @@ use crate::plan::fence::Fence;
 use crate::plan::ownership::Owner;
 use crate::plan::roles::{Asked, declared, is_grantable};
 use crate::runtime::context::Context;
-use crate::runtime::indexes::{admits, key_of, workspace_id};
+use crate::runtime::indexes::{admits, key_of};
 
 /// An AzureConnection as the cluster shows it, whatever its credential is good for: what is asked for must not be forgotten because a
 /// token is late.
@@ -70,10 +70,9 @@ impl Through<'_> {
 
 /// What the live objects of the workspace `id` ask for.
 pub(super) fn asked(context: &Context, id: &ArmId) -> Vec<Asked> {
-    let workspaces = context.indexes.workspaces.state();
-    let live = workspaces.iter().filter_map(|object| object.0.as_ref().ok()).filter(|workspace| {
-        workspace.metadata.deletion_timestamp.is_none() && workspace_id(workspace).is_ok_and(|own| own == *id)
-    });
+    let workspaces = context.indexes.declarers(id);
+    let readable = workspaces.iter().filter_map(|object| object.0.as_ref().ok());
+    let live = readable.filter(|workspace| workspace.metadata.deletion_timestamp.is_none());
     live.filter_map(|workspace| of(context, id, workspace)).collect()
 }
 

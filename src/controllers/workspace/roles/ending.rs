@@ -52,11 +52,9 @@ pub(super) fn through(context: &Context, id: &ArmId, entry: &Entry) -> Result<Co
             format!("there is no AzureConnection {:?} to tenant {} any more", entry.connection, entry.tenant),
         ),
     };
-    let workspaces = context.indexes.workspaces.state();
+    let workspaces = context.indexes.declarers(id);
     let of_workspace = workspaces.iter().filter_map(|object| object.0.as_ref().ok());
-    let mut names = of_workspace
-        .filter(|workspace| workspace_id(workspace).is_ok_and(|own| own == *id))
-        .map(|workspace| &workspace.spec.connection_ref.name);
+    let mut names = of_workspace.map(|workspace| &workspace.spec.connection_ref.name);
     names.find_map(|name| found(name).ok().filter(fits)).ok_or(missing)
 }
 
@@ -67,7 +65,7 @@ pub(super) fn is_worked_with(context: &Context, id: &str, entry: &Entry) -> bool
     let alone = entry.identity == IdentityKind::SystemAssigned.key();
     let named = |scope: &str| scope.eq_ignore_ascii_case(&entry.scope);
     !alone
-        && context.indexes.workspaces.state().iter().any(|other| {
+        && context.indexes.having(&entry.identity).iter().any(|other| {
             let Ok(other) = &other.0 else { return !entry.is_of_rule() };
             let Ok(own) = workspace_id(other) else { return false };
             if !has_identity(context, other, &entry.identity) {

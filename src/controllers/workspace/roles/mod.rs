@@ -255,10 +255,5 @@ fn is_anothers(context: &Context, workspace: &AmlWorkspace, open: &OpenRecord) -
     let uid = open.record.uid.as_str();
     !uid.is_empty()
         && workspace.metadata.uid.as_deref() != Some(uid)
-        && context
-            .indexes
-            .workspaces
-            .state()
-            .iter()
-            .any(|other| kube::Resource::meta(other.as_ref()).uid.as_deref() == Some(uid))
+        && context.indexes.workspaces.has(&crate::runtime::terms::Term::Uid(uid.into()))
 }

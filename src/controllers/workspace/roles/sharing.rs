@@ -78,7 +78,7 @@ fn in_cluster(turn: &Turn<'_>, workspace: &AmlWorkspace, id: &str) -> Option<Str
     let context = turn.context;
     let name = |kind: &str, key: &ObjectKey| format!("{kind} {}/{}", key.namespace, key.name);
     let perhaps = |name: String| Some(format!("{name}, perhaps, which cannot be understood"));
-    let workspaces = context.indexes.workspaces.state();
+    let workspaces = context.indexes.having(id);
     let mut others = workspaces.iter().filter_map(|object| {
         let key = key_of(object.as_ref());
         let named = name(AmlWorkspace::NAME, &key);
@@ -86,7 +86,7 @@ fn in_cluster(turn: &Turn<'_>, workspace: &AmlWorkspace, id: &str) -> Option<Str
         let same = key == key_of(workspace) || workspace_id(other).is_ok_and(|own| own == *turn.id);
         (!same && has_identity(context, other, id)).then_some(named)
     });
-    let computes = context.indexes.stations.computes.store.state();
+    let computes = context.indexes.stations.computes.index.state();
     let mut of_computes = computes.iter().filter_map(|object| {
         let named = name(AmlCompute::NAME, &key_of(object.as_ref()));
         let Ok(compute) = &object.0 else { return perhaps(named) };
@@ -102,9 +102,7 @@ fn in_cluster(turn: &Turn<'_>, workspace: &AmlWorkspace, id: &str) -> Option<Str
 
 /// True if `workspace` declares the user-assigned identity `id`, and may.
 pub(super) fn has_identity(context: &Context, workspace: &AmlWorkspace, id: &str) -> bool {
-    let reader = workspace.spec.encryption.as_ref().and_then(|key| key.user_assigned_identity.as_ref());
-    let mut identities = workspace.spec.identity.user_assigned_identities.iter().chain(reader);
-    identities.any(|named| named.eq_ignore_ascii_case(id))
+    workspace.spec.user_assigned_identities().any(|named| named.eq_ignore_ascii_case(id))
         && may_reach(context, &workspace.spec.connection_ref.name, &workspace.namespace().unwrap_or_default(), id)
 }
 

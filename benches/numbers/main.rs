@@ -6,65 +6,37 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a number that cannot be taken ends the run")]
 
 #[expect(dead_code, reason = "the tests use more of it")]
-#[path = "../tests/integration/support.rs"]
+#[path = "../../tests/integration/support.rs"]
 mod support;
 
 #[expect(dead_code, reason = "the tests use more of it")]
-#[path = "../tests/process/executable.rs"]
+#[path = "../../tests/process/executable.rs"]
 mod executable;
+
+mod objects;
+mod process;
+mod table;
+mod workspaces;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arm_simulator::{OperationSeconds, RequestEntry, Settings};
 use futures::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use executable::{Executable, until};
+use executable::until;
+use objects::many_objects;
+use process::{resident, start, start_timed, stop};
 use support::{World, settings};
+use table::{MIB, Table};
+use workspaces::many_workspaces;
 
 /// How often what takes a different time each time is tried.
 const TRIES: usize = 20;
-/// How many objects memory is measured with, one after the other.
-const OBJECTS: [usize; 2] = [1_000, 10_000];
 /// How long a process is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(3);
-
-const MIB: f64 = 1024.0 * 1024.0;
-
-/// The lines of the table.
-#[derive(Default)]
-struct Table(Vec<[String; 4]>);
-
-impl Table {
-    /// A number with the number it is held to.
-    fn held(&mut self, what: &str, measured: f64, decimals: usize, hold: &str, good: bool) {
-        let verdict = if good { "holds" } else { "MISSED" };
-        self.0.push([what.into(), format!("{measured:.decimals$}"), hold.into(), verdict.into()]);
-    }
-
-    /// A number that is only told.
-    fn told(&mut self, what: &str, measured: String) {
-        self.0.push([what.into(), measured, "-".into(), "-".into()]);
-    }
-
-    fn print(&self) {
-        let header = ["measure", "measured", "hold", "verdict"].map(str::to_owned);
-        let width = |column: usize| {
-            let cells = self.0.iter().chain([&header]).map(|row| row[column].len());
-            cells.max().unwrap_or_default()
-        };
-        let widths = [0, 1, 2, 3].map(width);
-        let line = |row: &[String; 4]| {
-            let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            println!("| {} |", cells.join(" | "));
-        };
-        line(&header);
-        line(&widths.map(|width| "-".repeat(width)));
-        self.0.iter().for_each(line);
-    }
-}
 
 fn main() {
     // Only `cargo bench` says this. `cargo test --benches` starts the program too, to see that it can be started.
@@ -88,15 +60,28 @@ fn program() -> String {
 async fn measure() -> Table {
     let program = program();
     let mut table = Table::default();
-    sizes(&program, &mut table);
     // Operations of 0.05 s, of which the simulator says that one should ask every 10 ms. Answers come without delay.
     let world = World::with(settings()).await;
-    starts(&world, &program, &mut table).await;
-    one_workspace(&world, &program, &mut table).await;
-    first_writes(&world, &program, &mut table).await;
-    long_operation(&world, &program, &mut table).await;
-    many_objects(&world, &program, &mut table).await;
+    if wanted("few") {
+        sizes(&program, &mut table);
+        starts(&world, &program, &mut table).await;
+        one_workspace(&world, &program, &mut table).await;
+        first_writes(&world, &program, &mut table).await;
+        long_operation(&world, &program, &mut table).await;
+    }
+    if wanted("objects") {
+        many_objects(&world, &program, &mut table).await;
+    }
+    if wanted("workspaces") {
+        many_workspaces(&world, &program, &mut table).await;
+    }
     table
+}
+
+/// True if the command line names this part, or none: `make bench ONLY=objects`.
+fn wanted(part: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    named.peek().is_none() || named.any(|name| name == part)
 }
 
 fn sizes(program: &str, table: &mut Table) {
@@ -106,36 +91,6 @@ fn sizes(program: &str, table: &mut Table) {
     assert!(output.status.success(), "crds fails");
     let bytes = output.stdout.len() as f64;
     table.held("all CRDs as YAML, kB", bytes / 1000.0, 0, "< 400", bytes < 400_000.0);
-}
-
-/// Starts the operator; alone, so that it is ready when it has seen the cluster.
-async fn start(world: &World, program: &str, arguments: &[&str]) -> Executable {
-    let installation = format!("installation-{}", world.mark);
-    let all = [
-        &["--no-leader-election", "--installation-id", &installation, "--log-level", "warn,aml_operator=info"],
-        arguments,
-    ];
-    Executable::start(program, "bench", &all.concat()).await
-}
-
-/// Starts the operator and says how many milliseconds it took until it was ready.
-async fn start_timed(world: &World, program: &str) -> (Executable, f64) {
-    let begin = Instant::now();
-    let operator = start(world, program, &[]).await;
-    operator.ready().await;
-    (operator, begin.elapsed().as_secs_f64() * 1000.0)
-}
-
-async fn stop(operator: Executable) {
-    let status = operator.stop().await;
-    assert!(status.is_some_and(|status| status.success()), "the operator did not end well: {}", operator.log());
-}
-
-/// Resident memory in MiB; none where the system does not tell it in /proc.
-fn resident(operator: &Executable) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
 /// Start to ready, and memory of one that has nothing to do.
@@ -181,14 +136,14 @@ async fn one_workspace(world: &World, program: &str, table: &mut Table) {
     let operator = start(world, program, &[]).await;
     world.apply(connection(world)).await;
     world.until_reason(&world.connection_manifest(), "Available").await;
-    let before = last(world);
+    let before = world.last_request();
     world.apply(workspace.clone()).await;
     world.until_reason(&workspace, "Secured").await;
     let count = Count::of(&world.azure.requests_since(before));
     table.told("ARM requests, new workspace to Secured: writes / reads / polls", count.to_string());
 
     let rules: Vec<Value> = (0..TRIES).map(|i| rule(world, "batch", i)).collect();
-    let before = last(world);
+    let before = world.last_request();
     stream::iter(rules.clone()).for_each_concurrent(None, |rule| world.apply(rule)).await;
     until_active(world, &rules).await;
     let count = Count::of(&world.azure.requests_since(before));
@@ -197,7 +152,7 @@ async fn one_workspace(world: &World, program: &str, table: &mut Table) {
 
     let more: Vec<Value> = (0..TRIES).map(|i| rule(world, "more", i)).collect();
     stream::iter(more.clone()).for_each_concurrent(None, |rule| world.apply(rule)).await;
-    let before = last(world);
+    let before = world.last_request();
     let operator = start(world, program, &["--resync", "1"]).await;
     until_active(world, &more).await;
     let count = Count::of(&world.azure.requests_since(before));
@@ -211,7 +166,7 @@ async fn one_workspace(world: &World, program: &str, table: &mut Table) {
 
     world.until_reason(&workspace, "Secured").await;
     tokio::time::sleep(SETTLE).await;
-    let before = last(world);
+    let before = world.last_request();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let requests = world.azure.requests_since(before);
     let looks = requests.iter().filter(|request| request.path.eq_ignore_ascii_case(&world.workspace_id())).count();
@@ -252,7 +207,7 @@ async fn first_writes(world: &World, program: &str, table: &mut Table) {
 
 /// Milliseconds from the answer to the application of `manifest` to the first write at ARM, by ARM's clock.
 async fn first_write(world: &World, manifest: &Value) -> f64 {
-    let before = last(world);
+    let before = world.last_request();
     world.apply(manifest.clone()).await;
     let applied = world.azure.clock().now_ms();
     let write = async || world.azure.requests_since(before).into_iter().find(|request| request.method != "GET");
@@ -285,69 +240,10 @@ async fn long_operation(world: &World, program: &str, table: &mut Table) {
     world.azure.settings(|settings| *settings = support::settings());
 }
 
-/// Memory and start with many small objects: rules that wait for a workspace, which is what is left when a folder is applied in
-/// the wrong order. They come on top of the workspaces and rules of the other measurements.
-async fn many_objects(world: &World, program: &str, table: &mut Table) {
-    let few = start(world, program, &[]).await;
-    few.ready().await;
-    tokio::time::sleep(SETTLE).await;
-    let before = resident(&few);
-    stop(few).await;
-    if let Some(before) = before {
-        table.told("resident memory, 22 workspaces with 60 rules, MiB", format!("{before:.1}"));
-    }
-    let mut there = 0;
-    for objects in OBJECTS {
-        more_objects(world, program, table, there, objects).await;
-        there = objects;
-    }
-}
-
-/// Makes of `there` such objects `objects`, and measures.
-async fn more_objects(world: &World, program: &str, table: &mut Table, there: usize, objects: usize) {
-    let later = |i| {
-        let mut rule = rule(world, "many", i);
-        rule["spec"]["workspaceRef"] = json!({"name": "later"});
-        // Without a finalizer they are the same size but for a line, and half the time passes until all have their status.
-        rule["spec"]["managementPolicy"] = "Observe".into();
-        rule
-    };
-    stream::iter((there..objects).map(later)).for_each_concurrent(16, |rule| world.apply(rule)).await;
-    let first = start(world, program, &[]).await;
-    for some in 1..=10 {
-        let written = async || {
-            let written = first.metric("aml_operator_status_writes_total", "OutboundRule").await;
-            (written * 10.0 >= ((objects - there) * some) as f64).then_some(())
-        };
-        until("a status for each rule", written).await;
-    }
-    tokio::time::sleep(SETTLE).await;
-    let busy = resident(&first);
-    stop(first).await;
-    let (second, time) = start_timed(world, program).await;
-    table.held(&format!("start to ready, {objects} objects, ms"), time, 0, "< 1000", time < 1000.0);
-    tokio::time::sleep(2 * SETTLE).await;
-    let restarted = resident(&second);
-    stop(second).await;
-    if let (Some(busy), Some(restarted)) = (busy, restarted) {
-        table.told(
-            &format!("resident memory, {objects} objects more, all just given a status, MiB"),
-            format!("{busy:.1}"),
-        );
-        let what = format!("resident memory, {objects} objects more, MiB");
-        table.held(&what, restarted, 1, "< 48", restarted < 48.0);
-    }
-}
-
 async fn until_active(world: &World, rules: &[Value]) {
     for rule in rules {
         world.until_reason(rule, "Active").await;
     }
-}
-
-/// Number of the last request that reached ARM.
-fn last(world: &World) -> u64 {
-    world.azure.requests().last().map_or(0, |request| request.seq)
 }
 
 fn median(times: &mut [f64]) -> f64 {
