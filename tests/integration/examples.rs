@@ -245,8 +245,12 @@ async fn decisions(world: &World, policy: &Value) -> Vec<String> {
 fn closed_azure(seed: &mut Seed) {
     let id = |group: &str, kind: &str| format!("/subscriptions/{ANALYTICS}/resourceGroups/{group}/providers/{kind}");
     let closed = |kind: &str| {
-        json!({"id": id("fraud-rg", kind), "location": "westeurope", "sku": {"name": "Premium"},
-            "properties": {"publicNetworkAccess": "Disabled"}})
+        let mut resource = json!({"id": id("fraud-rg", kind), "location": "westeurope",
+            "properties": {"publicNetworkAccess": "Disabled"}});
+        if kind.starts_with("Microsoft.ContainerRegistry/") {
+            resource["sku"] = json!({"name": "Premium"});
+        }
+        resource
     };
     let networks =
         [("fraud-network", "fraud"), ("people-network", "people"), ("aks-network", "aks"), ("spoke-network", "spoke")];
