@@ -39,6 +39,7 @@ enum Step {
     Apply,
     Release,
     Watch,
+    Shown,
 }
 
 /// Plays the portal and the team.
@@ -78,7 +79,9 @@ impl Team {
             }
             Step::Watch => {
                 rules.writes = writes(stage, look, rules.released.unwrap_or_default()).await?;
-                None
+                // The simulator does not remember its requests for ever.
+                let active = many(look).filter(|(_, rule)| says(rule, "Active")).count();
+                (active == MANY && !rules.writes.is_empty()).then_some(Step::Shown)
             }
             _ => None,
         };

@@ -80,7 +80,9 @@ async fn an_operation_that_azure_has_forgotten_is_told_by_what_azure_shows() {
         })
         .await;
     world.azure.add_fault(Fault::status(404, "NotFound").path(POLLS).always());
-    world.until_reason(&workspace, "OutcomeUnknown").await;
+    // After a rest it is asked for again, and Azure says that it is at it.
+    let told = ["OutcomeUnknown", "AzureBusy"].map(Value::from);
+    world.until(&workspace, "it is told", |object| told.contains(&condition(object, "Ready")["reason"])).await;
     world.rest().await;
     assert_eq!(
         begun(&world),

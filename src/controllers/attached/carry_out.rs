@@ -77,7 +77,8 @@ fn select<K: Attached>(turn: &Turn<'_>, object: &K, memory: &Memory<K>, steps: V
     let mut room = OPERATIONS.saturating_sub(occupied.len());
     for step in steps {
         // Somebody else has asked Azure for it, and what was decided says that it is being made.
-        let claimed = step.if_absent && !claims.take(&step.request.id, &uid, turn.looked, now, turn.context.pace.rest);
+        let claimed =
+            step.if_absent && !claims.take(&step.request.id, &uid, turn.looked, now, turn.context.pace.usual_change);
         if claimed || occupied.contains(&step.request.id.to_ascii_lowercase()) {
             continue;
         }
