@@ -29,6 +29,12 @@ impl Claims {
         true
     }
 
+    /// Gives up all claims of the object `uid`, which is gone.
+    pub fn forget(&self, uid: &str) {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.retain(|_, (owner, _)| owner != uid);
+    }
+
     /// Gives up the claim of the object `uid` on `id`, because Azure refused.
     pub fn release(&self, id: &str, uid: &str) {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,5 +66,7 @@ mod tests {
         assert!(!take("/zone", "a", 91), "another's claim is not given up");
         claims.release("/ZONE", "b");
         assert!(take("/zone", "a", 92));
+        claims.forget("a");
+        assert!(take("/zone", "b", 93));
     }
 }

@@ -193,6 +193,10 @@ fn owner<K: Kind>(context: &Context, object: &K) -> Owner {
 /// If Kubernetes does not take what is reported.
 pub async fn reconcile<K: Attached>(context: Arc<Context>, mut object: K) -> Result<Outcome, Error> {
     let uid = object.uid().unwrap_or_default();
+    if object.meta().deletion_timestamp.is_some() {
+        // Whoever goes asks for nothing shared any more.
+        context.claims.forget(&uid);
+    }
     if Context::abandoned(&object) && has_finalizer(&object) {
         context.release(&object, "abandoned by annotation; Azure keeps whatever is there").await?;
         K::station(&context).forget(&uid);
