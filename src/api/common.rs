@@ -92,7 +92,8 @@ pub enum Door {
     IsolationMode,
     /// Existing computes have to be deleted and created again. Value: the isolation mode that demands it.
     RecreateComputes,
-    /// The workspace becomes reachable from the internet. Value: `Enabled`, or `SelectedAddresses` where a list says from where.
+    /// The workspace, or something that it is made of, becomes reachable from the internet. Value: `Enabled`, or `SelectedAddresses`
+    /// where a list says from where.
     PublicNetworkAccess,
     /// The last private way to the workspace goes while public access is off. Value: the endpoint's ARM id.
     LastPrivatePath,
@@ -100,7 +101,7 @@ pub enum Door {
     PurgeWorkspace,
     /// The registry is upgraded, which costs more. Value: the SKU.
     RegistrySku,
-    /// Rules made by others are removed. Value: their names, separated by commas.
+    /// Rules made by others are removed, or whom others let in to what the workspace is made of. Value: their names, separated by commas.
     ExclusiveRules,
     /// An identity that computes or endpoints also use gets the right to approve. Value: its principal id.
     SharedIdentity,
@@ -137,8 +138,9 @@ pub fn acknowledged(acknowledge: &[Acknowledgement], door: Door, value: &str) ->
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drift {
-    /// Path of the field in ARM's own terms, for example `properties.publicNetworkAccess`.
-    #[schemars(length(max = 256))]
+    /// Path of the field in ARM's own terms, for example `properties.publicNetworkAccess`; of another resource than the object's own with
+    /// that resource's ARM id before it.
+    #[schemars(length(max = 512))]
     pub field: String,
     /// What was found; shortened when long.
     #[schemars(length(max = 256))]

@@ -38,6 +38,9 @@ pub const OWNER_TAG: &str = "aml-operator.io-owner";
 /// The Azure tag beside it that lists which other tags the object has declared, so that one taken out of the declaration can be told
 /// from a stranger's even after every status is lost. Azure allows 256 characters.
 pub const TAGS_TAG: &str = "aml-operator.io-tags";
+/// The Azure tag on what was created for a workspace that lists marks of the addresses, subnets and resource instances which its
+/// object declares, so that one taken out of the declaration can be told from a stranger's even after every status is lost.
+pub const ENTRIES_TAG: &str = "aml-operator.io-entries";
 
 /// The definitions of all kinds, in the order they are printed and installed.
 pub fn definitions() -> Vec<CustomResourceDefinition> {

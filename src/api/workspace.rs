@@ -13,18 +13,24 @@ use super::common::{
 use super::condition::Condition;
 use super::operation::Operation;
 
+mod associated;
 mod identity;
+mod kind;
 mod network;
 mod profile;
-mod resources;
 
+pub use associated::{
+    Access, ApplicationInsights, AssociatedResourceStatus, AssociatedResources, ContainerRegistry,
+    CreateApplicationInsights, CreateContainerRegistry, CreateKeyVault, CreateStorageAccount, EntryOwnership, KeyVault,
+    RegistrySku, ResourceNetwork, ResourceOrigin, StorageAccount, StorageSku, SubnetRef,
+};
 pub use identity::{Encryption, Identity, IdentityType};
+pub use kind::{Hub, OnSoftDeleted, SystemDatastoresAuthMode, WorkspaceKind};
 pub use network::{
     DefaultAction, FirewallSku, IsolationMode, ManagedNetwork, NetworkAcls, Provision, ProvisionWhen,
     PublicNetworkAccess,
 };
 pub use profile::{EffectiveNetwork, Profile};
-pub use resources::{AssociatedResources, Hub, OnSoftDeleted, SystemDatastoresAuthMode, WorkspaceKind};
 
 /// One Azure Machine Learning workspace: who it is, what it depends on, how it is isolated.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -63,6 +69,7 @@ pub use resources::{AssociatedResources, Hub, OnSoftDeleted, SystemDatastoresAut
     validation = Rule::new("!has(self.hbiWorkspace) || !has(oldSelf.hbiWorkspace) || self.hbiWorkspace == oldSelf.hbiWorkspace").message("hbiWorkspace cannot change: Azure takes it at creation only"),
     validation = Rule::new("!has(self.enableDataIsolation) || !has(oldSelf.enableDataIsolation) || self.enableDataIsolation == oldSelf.enableDataIsolation").message("enableDataIsolation cannot change: Azure takes it at creation only"),
     validation = Rule::new("has(self.kind) && self.kind == 'Project' ? has(self.hub) && !has(self.managedNetwork) && !has(self.associatedResources) && !has(self.encryption) : !has(self.hub) && (has(self.managedNetwork) || has(self.profile)) && has(self.associatedResources)").message("a workspace of kind Project has a hub and takes managedNetwork, associatedResources and encryption from it; every other kind has managedNetwork (or a profile) and associatedResources of its own and no hub"),
+    validation = Rule::new("!has(self.associatedResources) || has(self.profile) || [has(self.associatedResources.storageAccount.network) && !has(self.associatedResources.storageAccount.network.access) && !has(self.associatedResources.storageAccount.create), has(self.associatedResources.keyVault.network) && !has(self.associatedResources.keyVault.network.access) && !has(self.associatedResources.keyVault.create), has(self.associatedResources.containerRegistry) && has(self.associatedResources.containerRegistry.network) && !has(self.associatedResources.containerRegistry.network.access) && !has(self.associatedResources.containerRegistry.create), has(self.associatedResources.applicationInsights) && has(self.associatedResources.applicationInsights.network) && !has(self.associatedResources.applicationInsights.network.access) && !has(self.associatedResources.applicationInsights.create)].all(left, !left)").message("associatedResources: network.access is required for a resource that exists, unless a profile sets it"),
     validation = Rule::new("has(self.publicNetworkAccess) || has(self.profile)").message("publicNetworkAccess: required, unless a profile sets it: Disabled, or Enabled to let the internet reach the workspace"),
     validation = Rule::new("!has(self.managedNetwork) || has(self.managedNetwork.isolationMode) || has(self.profile)").message("managedNetwork.isolationMode: required, unless a profile sets it"),
     validation = Rule::new("!has(self.profile) || self.profile != 'Public' || !has(self.managedNetwork) || has(self.managedNetwork.isolationMode) || !has(self.managedNetwork.provision) || self.managedNetwork.provision.when == 'Never'").message("managedNetwork.provision: with profile: Public there is no managed network to provision; leave it out, or give an isolationMode"),
@@ -89,9 +96,9 @@ pub struct AmlWorkspaceSpec {
     pub location: String,
     /// The workspace's own identity in Azure.
     pub identity: Identity,
-    /// Sets what is left out of the fields that decide about the network: `publicNetworkAccess` and `managedNetwork.isolationMode`.
-    /// `Private` is `Disabled` and `AllowOnlyApprovedOutbound`, `SecuredResources` is `Enabled` and `AllowInternetOutbound`, `Public`
-    /// is `Enabled` and `Disabled`. Any field that is given overrides it; `status.effective` shows what it comes to. Grants and
+    /// Sets what is left out of the fields that decide about the network: `publicNetworkAccess`, `managedNetwork.isolationMode` and
+    /// `network.access` of what the workspace is made of. `Private` is `Disabled`, `AllowOnlyApprovedOutbound` and `PrivateEndpoint`,
+    /// `SecuredResources` is `Enabled`, `AllowInternetOutbound` and `PrivateEndpoint`, `Public` is `Enabled`, `Disabled` and `Public`. Any field that is given overrides it; `status.effective` shows what it comes to. Grants and
     /// acknowledgements are needed all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
@@ -108,9 +115,9 @@ pub struct AmlWorkspaceSpec {
     /// hub's network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     managed_network: Option<ManagedNetwork>,
-    /// What the workspace stores its data, secrets and telemetry in. Required, except for a `Project`, which has its hub's.
+    /// What the workspace stores its data, secrets, images and telemetry in. Required, except for a `Project`, which has its hub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub associated_resources: Option<AssociatedResources>,
+    associated_resources: Option<AssociatedResources>,
     /// What the workspace is; left out, a new one is `Default`. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<WorkspaceKind>,
@@ -184,19 +191,26 @@ pub struct AmlWorkspaceSpec {
     pub acknowledge: Vec<Acknowledgement>,
 }
 
-/// The fields that a profile sets where they are left out, as the manifest has them.
+/// The fields that a profile or a derived name sets where they are left out, as the manifest has them.
 #[derive(Clone, Copy, Debug)]
 pub struct Stated<'a> {
     /// Whether the workspace can be reached from the internet.
     pub public_network_access: Option<PublicNetworkAccess>,
     /// Its managed network.
     pub managed_network: Option<&'a ManagedNetwork>,
+    /// What it is made of.
+    pub associated_resources: Option<&'a AssociatedResources>,
 }
 
 impl AmlWorkspaceSpec {
-    /// What the manifest states, for [`crate::plan::effective`] alone: everybody else asks what it comes to.
+    /// What the manifest states, for [`crate::plan::effective`] and [`crate::plan::resources`] alone: everybody else asks what it comes
+    /// to.
     pub fn stated(&self) -> Stated<'_> {
-        Stated { public_network_access: self.public_network_access, managed_network: self.managed_network.as_ref() }
+        Stated {
+            public_network_access: self.public_network_access,
+            managed_network: self.managed_network.as_ref(),
+            associated_resources: self.associated_resources.as_ref(),
+        }
     }
 
     /// What it is.
@@ -208,11 +222,6 @@ impl AmlWorkspaceSpec {
     pub fn user_assigned_identities(&self) -> impl Iterator<Item = &String> {
         let reader = self.encryption.as_ref().and_then(|key| key.user_assigned_identity.as_ref());
         self.identity.user_assigned_identities.iter().chain(reader)
-    }
-
-    /// The ids of all associated resources, with the name of the field that holds each.
-    pub fn associated_ids(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.associated_resources.iter().flat_map(AssociatedResources::ids)
     }
 }
 
@@ -270,8 +279,8 @@ pub struct AmlWorkspaceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Ready speaks of the workspace itself, ManagedNetworkActive of its network, RolesReady of what its identity may do, RulesReady of
-    /// all attached rules.
+    /// Ready speaks of the workspace itself and of what it is made of, ResourcesReady of the latter, ManagedNetworkActive of its network,
+    /// RolesReady of what its identity may do, RulesReady of all attached rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -291,6 +300,11 @@ pub struct AmlWorkspaceStatus {
     /// What the fields that decide about the network come to, with what `spec.profile` sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective: Option<EffectiveNetwork>,
+    /// What the workspace is made of, as it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["field".into()]))]
+    pub associated_resources: Vec<AssociatedResourceStatus>,
     /// Isolation mode as ARM shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -334,7 +348,7 @@ pub struct AmlWorkspaceStatus {
     pub would_write: Vec<WouldWrite>,
     /// Writes to ARM under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub operations: Vec<Operation>,
 }

@@ -156,6 +156,10 @@ const CODES: &[(&str, Row)] = &[
     ("principalnotfound", Means(C::PrincipalNotReady)),
     // An assignment of the same role to the same principal exists under another id.
     ("roleassignmentexists", Means(C::Exists)),
+    // Names of accounts, vaults and registries are host names, and somebody has this one. The status is 409, and no operation runs.
+    ("storageaccountalreadytaken", Means(C::Exists)),
+    ("vaultalreadyexists", Means(C::Exists)),
+    ("alreadyinuse", Means(C::Exists)),
     ("preconditionfailed", Means(C::Precondition)),
     // About the request itself.
     ("locationnotavailableforresourcetype", Means(C::Validation)),
@@ -208,6 +212,10 @@ const BUSY_TEXTS: &[&str] = &["another operation is in progress", "another opera
 /// deployment logs: "Soft-deleted workspace exists. Please purge or recover it.").
 const SOFT_DELETED_TEXT: &str = "soft-deleted workspace exists";
 
+/// The text by which Key Vault refuses a creation under the name of a deleted vault that it keeps, under the code `ConflictError`, which
+/// it also has for requests that meet.
+const DELETED_VAULT_TEXT: &str = "already exists in deleted state";
+
 /// One error as the service sent it, with the path it answers.
 pub(super) struct Evidence<'a> {
     /// The HTTP status; none for the `error` of an operation's status document.
@@ -227,6 +235,9 @@ pub(super) fn classify(evidence: &Evidence<'_>) -> ErrorClass {
         }
         if message.contains(SOFT_DELETED_TEXT) {
             return C::SoftDeleted;
+        }
+        if message.contains(DELETED_VAULT_TEXT) {
+            return C::Exists;
         }
         if BUSY_TEXTS.iter().any(|text| message.contains(text)) {
             return C::Busy;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::machine_learning::Identity;
+use super::resource;
 
 /// The version every request for a compute names.
 pub const API_VERSION: &str = "2025-12-01";
@@ -136,8 +137,7 @@ impl Compute {
 
     /// The value of the tag `name`.
     pub fn tag(&self, name: &str) -> Option<&str> {
-        let tags = self.tags.as_ref()?;
-        tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        resource::tag(self.tags.as_ref(), name)
     }
 
     fn state(&self) -> &str {
@@ -146,12 +146,12 @@ impl Compute {
 
     /// True while ARM makes, changes or deletes it.
     pub fn is_moving(&self) -> bool {
-        !["succeeded", "failed", "canceled", "unknown"].contains(&self.state().to_ascii_lowercase().as_str())
+        resource::in_motion(Some(self.state()))
     }
 
     /// True if its last creation or change failed.
     pub fn has_failed(&self) -> bool {
-        ["failed", "canceled"].contains(&self.state().to_ascii_lowercase().as_str())
+        resource::has_failed(Some(self.state()))
     }
 
     /// State of an instance.

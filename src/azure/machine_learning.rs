@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::resource::{in_motion, tag};
+
 /// The version every request of this provider names.
 pub const API_VERSION: &str = "2025-12-01";
 /// The version in which a workspace has `networkAcls`: only previews have it (Microsoft's types of each version). It is named by the
@@ -207,13 +209,6 @@ pub struct NetworkStatus {
     pub spark_ready: Option<bool>,
 }
 
-/// True if `state` says that ARM is at work.
-fn in_motion(state: Option<&str>) -> bool {
-    state.is_some_and(|state| {
-        !["succeeded", "failed", "canceled", "unknown"].contains(&state.to_ascii_lowercase().as_str())
-    })
-}
-
 impl Workspace {
     /// Reads an answer.
     ///
@@ -223,11 +218,9 @@ impl Workspace {
         serde_json::from_value(value)
     }
 
-    /// The value of `tag`.
-    pub fn tag(&self, tag: &str) -> Option<&str> {
-        // Tag names compare without regard to case (Azure's tagging rules).
-        let tags = self.tags.as_ref()?;
-        tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(tag)).map(|(_, value)| value.as_str())
+    /// The value of the tag `name`.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        tag(self.tags.as_ref(), name)
     }
 
     /// True while ARM creates, changes or deletes it.

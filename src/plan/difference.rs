@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A field in which Azure is not as declared.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,5 +107,17 @@ impl Comparison {
             let found = found.map(|found| found.to_string());
             self.note(field, found.as_deref(), wanted.to_string(), mend);
         }
+    }
+}
+
+/// Lays `patch` over `body`, object by object.
+pub(super) fn merge(body: &mut Value, patch: &Value) {
+    match (body, patch) {
+        (Value::Object(body), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(body.entry(key.clone()).or_insert(Value::Object(Map::new())), value);
+            }
+        }
+        (body, patch) => *body = patch.clone(),
     }
 }

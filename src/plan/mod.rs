@@ -24,6 +24,7 @@ pub mod overdue;
 pub mod ownership;
 pub mod proof;
 pub mod requester;
+pub mod resources;
 pub mod roles;
 pub mod rule_body;
 pub mod rules;

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::api::ids::ArmId;
+
 /// Letters of a hash in a name: lower case without the ones people confuse.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// How much of the object's name a derived name keeps.
@@ -53,6 +55,24 @@ pub fn is_ours(installation: &str, azure_name: &str) -> bool {
         && letters(&[installation, body], SEAL) == seal
 }
 
+/// The name of what is created for `field` of the workspace `id`: a letter, then letters and digits, 13 to 24 characters all lower case,
+/// which every type takes (naming rules of storage accounts, key vaults, registries, components and log workspaces). It follows from
+/// the workspace's ARM id alone, and names of storage accounts, vaults and registries are unique in all of Azure: 60 bits tell them
+/// apart.
+pub fn resource_name(id: &ArmId, field: &str) -> String {
+    const KEPT: usize = 12;
+    const IDENTITY: usize = 12;
+    let plain = id.name().chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+    let kept: String = plain.skip_while(char::is_ascii_digit).take(KEPT).collect();
+    let kept = if kept.is_empty() { "ml" } else { kept.as_str() };
+    format!("{kept}{}", letters(&[&id.key(), field], IDENTITY))
+}
+
+/// A mark by which one of some hundred texts is recognised: 30 bits.
+pub fn mark(text: &str) -> String {
+    letters(&[text], 6)
+}
+
 /// A short hash of `parts`, for names of Secrets and for what people acknowledge.
 pub fn fingerprint(parts: &[&str]) -> String {
     letters(parts, 16)
@@ -83,6 +103,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_type_takes_every_name_of_a_resource(name in "[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}") {
+            let id = "00000000-0000-0000-0000-000000000001";
+            let id = ArmId::of(id, "rg", "Microsoft.MachineLearningServices/workspaces", &name).unwrap();
+            let derived = resource_name(&id, "storageAccount");
+            prop_assert!((13..=24).contains(&derived.len()), "{derived}");
+            prop_assert!(derived.starts_with(|c: char| c.is_ascii_lowercase()));
+            prop_assert!(derived.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
+        }
+
         #[test]
         fn azure_takes_every_derived_name(namespace in "[a-z0-9-]{1,63}", name in "[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?") {
             let derived = rule_name("i", &namespace, &name);

@@ -11,11 +11,12 @@ use crate::api::workspace::{
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 
 pub use super::difference::Difference;
-use super::difference::Mend;
+use super::difference::{Mend, merge};
 use super::effective::Effective;
 use super::fence::Fence;
 use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Origin, Owner, claim};
+use super::resources::declared;
 
 mod check;
 mod compare;
@@ -55,10 +56,22 @@ pub struct WorkspaceInput<'a> {
     pub wanted: bool,
     /// ARM refused the creation, since it keeps a deleted workspace of that name.
     pub soft_deleted: bool,
+    /// What it is made of, as far as the workspace has to wait for it.
+    pub resources: Foundation<'a>,
     /// Nothing will be written, so that neither a claim nor a verb is needed.
     pub observes: bool,
     /// The fence.
     pub fence: &'a Fence<'a>,
+}
+
+/// How what a workspace is made of stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Foundation<'a> {
+    /// Why it is not as declared yet. A workspace is neither created nor its network built before, so that it never stores anything in
+    /// what is still open, and Azure connects its network to what is closed.
+    pub waits: Option<&'a Verdict>,
+    /// What of it would be written, in words.
+    pub changes: &'a [String],
 }
 
 /// What was decided about the workspace itself.
@@ -76,6 +89,8 @@ pub struct WorkspacePlan {
     pub sent: Vec<Difference>,
     /// Whether the rules' turn has come: the workspace is ours, at rest and in place.
     pub rules_may_change: bool,
+    /// Whether what it is made of may be written: it is ours, or about to be created.
+    pub resources_may_change: bool,
 }
 
 impl WorkspacePlan {
@@ -88,6 +103,7 @@ impl WorkspacePlan {
             in_place: None,
             sent: Vec::new(),
             rules_may_change: false,
+            resources_may_change: false,
         }
     }
 
@@ -124,11 +140,18 @@ fn absent(input: WorkspaceInput<'_>) -> WorkspacePlan {
     if let Err(verdict) = allowed {
         return WorkspacePlan::blocked(verdict);
     }
+    if let Some(waits) = input.resources.waits.filter(|_| !observes) {
+        return WorkspacePlan { resources_may_change: true, ..WorkspacePlan::blocked(waits.clone()) };
+    }
     let tags = Tags::new(spec, None, true).laid(Some(&owner.tag(Origin::Created)));
     let recovers = soft_deleted && on_soft_deleted == OnSoftDeleted::Recover;
     // With `Stop` the creation is asked for again, late: whoever purges the deleted workspace need not tell anybody.
-    let write = if purges { Write::Purge } else { Write::Create(creation(spec, &effective, hub, tags, recovers)) };
-    WorkspacePlan::writing(write, Vec::new(), Vec::new())
+    let write = if purges {
+        Write::Purge
+    } else {
+        Write::Create(creation(spec, &effective, &declared(spec, id), hub, tags, recovers))
+    };
+    WorkspacePlan { resources_may_change: true, ..WorkspacePlan::writing(write, Vec::new(), Vec::new()) }
 }
 
 fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
@@ -139,9 +162,11 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
     if let Claim::Refused(verdict) = claim {
         return WorkspacePlan::blocked(verdict);
     }
+    let resources_may_change = claim == Claim::Ours;
     if observed.is_moving() {
         let state = observed.properties.provisioning_state.as_deref().unwrap_or_default();
-        return WorkspacePlan::blocked(Verdict::new(Reason::Updating, format!("Azure shows the workspace as {state}")));
+        let verdict = Verdict::new(Reason::Updating, format!("Azure shows the workspace as {state}"));
+        return WorkspacePlan { resources_may_change, ..WorkspacePlan::blocked(verdict) };
     }
     judge(input, observed, claim).compared()
 }
@@ -149,10 +174,11 @@ fn existing(input: WorkspaceInput<'_>, observed: &Workspace) -> WorkspacePlan {
 /// Decides about a workspace that is at rest and may be ours.
 fn judge(input: WorkspaceInput<'_>, observed: &Workspace, claim: Claim) -> WorkspacePlan {
     let WorkspaceInput { owner, id, spec, hub, rules, computes, observes, fence, .. } = input;
+    let resources_may_change = claim == Claim::Ours;
     let tag = observed.tag(OWNER_TAG);
     let ours = tag.is_some_and(|tag| owner.is(tag));
     let effective = Effective::of(spec);
-    let mut differences = compare(spec, &effective, hub, observed, ours);
+    let mut differences = compare(spec, &effective, &declared(spec, id), hub, observed, ours);
     let fixed = differences.iter().find_map(|difference| match &difference.mend {
         Mend::Never(why) => Some((difference, why)),
         _ => None,
@@ -172,8 +198,10 @@ fn judge(input: WorkspaceInput<'_>, observed: &Workspace, claim: Claim) -> Works
     let doors = Doors { spec, effective: &effective, observed, rules, computes };
     let builds = provision(&effective, observed, input.wanted);
     let taken = match claim {
-        Claim::TakeIfMatching(_) if !differences.is_empty() || builds.is_some() => {
-            let verdict = not_matching(&differences, builds.is_some());
+        Claim::TakeIfMatching(_)
+            if !differences.is_empty() || builds.is_some() || !input.resources.changes.is_empty() =>
+        {
+            let verdict = not_matching(&differences, input.resources.changes, builds.is_some());
             return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
         }
         Claim::Take(tag) | Claim::TakeIfMatching(tag) => Some(tag),
@@ -194,12 +222,13 @@ fn judge(input: WorkspaceInput<'_>, observed: &Workspace, claim: Claim) -> Works
     let write = if !sent.is_empty() {
         Some(Write::Update(update(&sent, rules, laid)))
     } else if let Some(verdict) = closed {
-        return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+        return WorkspacePlan { differences, resources_may_change, ..WorkspacePlan::blocked(verdict) };
     } else if observed.has_failed() {
         Some(mend(input, &effective, observed, laid()))
     } else if builds.is_some() {
-        if let Err(verdict) = doors.building() {
-            return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+        let waits = input.resources.waits.filter(|_| !observes);
+        if let Err(verdict) = doors.building().and_then(|()| waits.map_or(Ok(()), |waits| Err(waits.clone()))) {
+            return WorkspacePlan { differences, resources_may_change, ..WorkspacePlan::blocked(verdict) };
         }
         builds
     } else {
@@ -207,11 +236,12 @@ fn judge(input: WorkspaceInput<'_>, observed: &Workspace, claim: Claim) -> Works
     };
     if let Some(write) = write {
         if let Some(verdict) = fence.allows(Verb::Configure, id).err().filter(|_| !observes) {
-            return WorkspacePlan { differences, ..WorkspacePlan::blocked(verdict) };
+            return WorkspacePlan { differences, resources_may_change, ..WorkspacePlan::blocked(verdict) };
         }
-        return WorkspacePlan::writing(write, differences, sent);
+        return WorkspacePlan { resources_may_change, ..WorkspacePlan::writing(write, differences, sent) };
     }
-    WorkspacePlan { rules_may_change: true, differences, ..WorkspacePlan::blocked(secured(spec, &effective)) }
+    let verdict = secured(spec, &effective);
+    WorkspacePlan { rules_may_change: true, resources_may_change, differences, ..WorkspacePlan::blocked(verdict) }
 }
 
 /// What is said of a workspace that is as declared.
@@ -229,9 +259,10 @@ pub fn secured(spec: &AmlWorkspaceSpec, effective: &Effective) -> Verdict {
     Verdict::new(Reason::Secured, format!("{isolation}, public network access {public}"))
 }
 
-fn not_matching(differences: &[Difference], builds: bool) -> Verdict {
+fn not_matching(differences: &[Difference], changes: &[String], builds: bool) -> Verdict {
     let mut listed: Vec<String> =
         differences.iter().map(|d| format!("{} is {}, declared {}", d.field, d.found(), d.wanted())).collect();
+    listed.extend(changes.iter().cloned());
     if builds {
         listed.push("the managed network would be built".to_owned());
     }
@@ -275,7 +306,7 @@ fn update(sent: &[Difference], rules: &[OutboundRule], laid: impl Fn() -> Map<St
 fn mend(input: WorkspaceInput<'_>, effective: &Effective, observed: &Workspace, tags: Map<String, Value>) -> Write {
     if observed.properties.workspace_id.is_none() {
         // It never came to be: the creating PUT again is the documented way to mend it.
-        Write::Create(creation(input.spec, effective, input.hub, tags, false))
+        Write::Create(creation(input.spec, effective, &declared(input.spec, input.id), input.hub, tags, false))
     } else {
         // A PUT would take away what is not declared, such as its rules. A change that changes nothing makes Azure try anew.
         Write::Update(json!({ "tags": tags }))
@@ -295,18 +326,6 @@ fn provision(effective: &Effective, observed: &Workspace, wanted: bool) -> Optio
     };
     // The body is always sent: without one the service answers "Request body could not be read".
     builds.then(|| Write::Provision(json!({ "includeSpark": provision.include_spark })))
-}
-
-/// Lays `patch` over `body`, object by object.
-fn merge(body: &mut Value, patch: &Value) {
-    match (body, patch) {
-        (Value::Object(body), Value::Object(patch)) => {
-            for (key, value) in patch {
-                merge(body.entry(key.clone()).or_insert(Value::Object(Map::new())), value);
-            }
-        }
-        (body, patch) => *body = patch.clone(),
-    }
 }
 
 #[cfg(test)]

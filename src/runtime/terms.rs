@@ -12,6 +12,7 @@ use crate::api::ids::ArmId;
 use crate::api::{
     AmlCompute, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval, VnetAttachment,
 };
+use crate::plan::resources;
 use crate::plan::rules::ObjectKey;
 use crate::plan::targets::Targets;
 
@@ -30,6 +31,8 @@ pub enum Term<'a> {
     Declares(String),
     /// Workspaces that declare this user-assigned identity, in small letters.
     Identity(String),
+    /// Workspaces that are made of this resource.
+    MadeOf(String),
     /// Projects of this hub.
     Hub(ObjectKey),
     /// Rules of this workspace, and what attaches to it.
@@ -78,7 +81,11 @@ impl Terms for AzureConnection {
 impl Terms for AmlWorkspace {
     fn terms(&self) -> Vec<Term<'_>> {
         let mut terms = vec![Term::Connection(self.spec.connection_ref.name.as_str().into())];
-        terms.extend(workspace_id(self).ok().map(|id| Term::Declares(id.key())));
+        if let Ok(id) = workspace_id(self) {
+            let parts = resources::ids(&self.spec, &id).filter_map(|(_, part)| ArmId::parse(&part).ok());
+            terms.extend(parts.map(|part| Term::MadeOf(part.key())));
+            terms.push(Term::Declares(id.key()));
+        }
         terms.extend(self.spec.user_assigned_identities().map(|id| Term::Identity(id.to_ascii_lowercase())));
         let hub = self.spec.hub.as_ref().and_then(|hub| hub.workspace_ref.as_ref());
         terms.extend(hub.map(|hub| {

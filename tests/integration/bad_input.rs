@@ -204,6 +204,9 @@ async fn wrong_workspaces_are_refused_with_the_way_out() {
     let change = |path: &str, value: Value| with(&right, path, value);
     let vault = world.id("Microsoft.KeyVault/vaults", "fraudkeys");
     let storage = world.id("Microsoft.Storage/storageAccounts", "frauddata");
+    let network =
+        |resource: &str, network: Value| change(&format!("spec.associatedResources.{resource}.network"), network);
+    let subnet = format!("{}/subnets/ml", world.id("Microsoft.Network/virtualNetworks", "hub"));
     let disabled =
         change("spec.managedNetwork", json!({"isolationMode": "Disabled", "provision": {"when": "Immediately"}}));
     world
@@ -227,6 +230,73 @@ async fn wrong_workspaces_are_refused_with_the_way_out() {
                 "a registry that is a vault",
                 change("spec.associatedResources.containerRegistry", json!({"resourceId": vault})),
                 &["associatedResources.containerRegistry.resourceId", "ARM id of a container registry"],
+            ),
+            wrong(
+                "storage that is named and created",
+                change("spec.associatedResources.storageAccount.create", json!({})),
+                &["associatedResources.storageAccount", "exactly one of resourceId and create"],
+            ),
+            wrong(
+                "storage that is neither",
+                change("spec.associatedResources.storageAccount", json!({})),
+                &["associatedResources.storageAccount", "exactly one of resourceId and create"],
+            ),
+            wrong(
+                "a name that no storage account has",
+                change("spec.associatedResources.storageAccount", json!({"create": {"name": "My-Data"}})),
+                &["storageAccount.create.name", "lower-case letters and digits"],
+            ),
+            wrong(
+                "a vault's name with two hyphens",
+                change("spec.associatedResources.keyVault", json!({"create": {"name": "my--keys"}})),
+                &["keyVault.create.name", "single hyphens"],
+            ),
+            wrong("a network that says nothing", network("keyVault", json!({})), &["network.access is required", "a profile"]),
+            wrong(
+                "addresses for what is closed",
+                network("storageAccount", json!({"access": "PrivateEndpoint", "ipRules": ["20.1.2.3"]})),
+                &["nobody comes in by the public address", "leave them out"],
+            ),
+            wrong(
+                "service endpoints of no subnet",
+                network("storageAccount", json!({"access": "ServiceEndpoint"})),
+                &["network.subnets", "at least one with access: ServiceEndpoint"],
+            ),
+            wrong(
+                "a private range",
+                network("storageAccount", json!({"access": "Public", "ipRules": ["2001:db8::1"]})),
+                &["network.ipRules", "public IPv4 address"],
+            ),
+            wrong(
+                "a block of two",
+                network("storageAccount", json!({"access": "Public", "ipRules": ["20.1.2.0/31"]})),
+                &["network.ipRules", "at least four"],
+            ),
+            wrong(
+                "a vault with instance rules",
+                network("keyVault", json!({"access": "PrivateEndpoint", "trustWorkspace": true})),
+                &["keyVault.network.trustWorkspace", "only storage accounts"],
+            ),
+            wrong(
+                "insights with a list",
+                network("applicationInsights", json!({"access": "Public", "ipRules": ["20.1.2.3"]})),
+                &["applicationInsights.network", "no list of whom it lets in"],
+            ),
+            wrong(
+                "a registry with service endpoints",
+                change(
+                    "spec.associatedResources.containerRegistry",
+                    json!({"create": {}, "network": {"access": "ServiceEndpoint", "subnets": [{"resourceId": subnet}]}}),
+                ),
+                &["containerRegistry.network", "no service endpoints"],
+            ),
+            wrong(
+                "a log workspace that is a vault",
+                change(
+                    "spec.associatedResources.applicationInsights",
+                    json!({"create": {"logWorkspace": {"resourceId": vault}}}),
+                ),
+                &["applicationInsights.create.logWorkspace.resourceId", "Log Analytics"],
             ),
             wrong(
                 "a name that Azure does not take",
@@ -423,6 +493,16 @@ async fn what_azure_cannot_change_in_a_workspace_does_not_change() {
                 "another vault",
                 change("spec.associatedResources.keyVault.resourceId", vault.into()),
                 &["associatedResources", "storage account or key vault"],
+            ),
+            wrong(
+                "created in place of named",
+                change("spec.associatedResources.storageAccount", json!({"create": {}})),
+                &["associatedResources", "storage account or key vault"],
+            ),
+            wrong(
+                "insights created in place of named",
+                change("spec.associatedResources.applicationInsights", json!({"create": {}})),
+                &["applicationInsights", "cannot take each other's place"],
             ),
             wrong("another kind", change("spec.kind", "Hub".into()), &["kind cannot change", "create another"]),
             wrong("other diagnostics", change("spec.hbiWorkspace", true.into()), &["hbiWorkspace cannot change"]),
@@ -716,6 +796,15 @@ async fn right_manifests_are_accepted() {
             ("a name of its own in Azure", named),
             ("no managed network", of_workspace("spec.managedNetwork", json!({"isolationMode": "Disabled"}))),
             ("a project", project),
+            ("everything created", world.created_workspace()),
+            (
+                "a storage account for one subnet and one address",
+                of_workspace(
+                    "spec.associatedResources.storageAccount.network",
+                    json!({"access": "ServiceEndpoint", "ipRules": ["20.1.2.3", "20.2.0.0/16"],
+                        "subnets": [{"resourceId": format!("{}/subnets/ml", world.id("Microsoft.Network/virtualNetworks", "hub"))}]}),
+                ),
+            ),
             ("a profile and nothing else", with(&bare, "spec.profile", "Private".into())),
             ("a profile with an exception", with(&workspace, "spec.profile", "Public".into())),
             (

@@ -28,7 +28,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 22] = [
+const FENCED: [Field; 25] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -42,6 +42,13 @@ const FENCED: [Field; 22] = [
     field(
         "AmlWorkspace.spec.associatedResources.containerRegistry.resourceId",
         "Microsoft.ContainerRegistry/registries",
+        "reach",
+    ),
+    field("AmlWorkspace.spec.associatedResources.storageAccount.network.subnets[].resourceId", SUBNET, "reach"),
+    field("AmlWorkspace.spec.associatedResources.keyVault.network.subnets[].resourceId", SUBNET, "reach"),
+    field(
+        "AmlWorkspace.spec.associatedResources.applicationInsights.create.logWorkspace.resourceId",
+        "Microsoft.OperationalInsights/workspaces",
         "reach",
     ),
     field("AmlWorkspace.spec.identity.userAssignedIdentities[]", IDENTITY, "reach"),
@@ -61,9 +68,18 @@ const FENCED: [Field; 22] = [
     field("PrivateEndpointApproval.spec.target.resourceGroupId", GROUP, "approve"),
 ];
 
+/// Why the names of what is created are in no table of ids.
+const BESIDE: &str = "a name in the workspace's own group, of which grants are asked as of every id";
+
 /// Fields that look like ids and lead to no request, with the reason. A path also stands for all that begins with it.
-const COMPARED: [(&str, &str); 9] = [
+const COMPARED: [(&str, &str); 15] = [
     ("AzureConnection.", "written by the platform, and what the fence is made of"),
+    ("AmlWorkspace.spec.associatedResources.storageAccount.create.name", BESIDE),
+    ("AmlWorkspace.spec.associatedResources.keyVault.create.name", BESIDE),
+    ("AmlWorkspace.spec.associatedResources.containerRegistry.create.name", BESIDE),
+    ("AmlWorkspace.spec.associatedResources.applicationInsights.create.name", BESIDE),
+    ("AmlWorkspace.spec.associatedResources.containerRegistry.network.subnets", "refused by the schema"),
+    ("AmlWorkspace.spec.associatedResources.applicationInsights.network.subnets", "refused by the schema"),
     ("ApprovalDecision.spec.", "only compared with what a policy's target shows"),
     ("PrivateEndpointApproval.spec.allow[].privateEndpoint.", "only compared with the endpoint that asks"),
     ("PrivateEndpointApproval.spec.reject[].privateEndpoint.", "only compared with the endpoint that asks"),
@@ -201,6 +217,13 @@ impl World {
         }
         if path.starts_with("spec.identity.") && kind == "AmlWorkspace" {
             object["spec"]["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": [id]});
+        }
+        if let Some((resource, _)) = path.split_once(".network.subnets") {
+            let resource = resource.rsplit('.').next().expect("a resource");
+            object["spec"]["associatedResources"][resource]["network"] = json!({"access": "ServiceEndpoint"});
+        }
+        if path.contains(".create.logWorkspace") {
+            object["spec"]["associatedResources"]["applicationInsights"] = json!({});
         }
         if path.starts_with("spec.encryption.") {
             let own = self.id("Microsoft.KeyVault/vaults", "fraudkeys");

@@ -452,6 +452,23 @@ async fn the_role_for_networks_suffices_and_nothing_in_it_can_be_left_out() {
     is_least("aml-operator networks", attaches).await;
 }
 
+/// Whether a workspace is made with all that it is made of, with these actions.
+async fn furnishes(actions: Vec<String>) -> bool {
+    let mut all = role("aml-operator workspaces");
+    all.extend(actions);
+    let world = world_with(&all).await;
+    let workspace = world.created_workspace();
+    let operator = world.operator().await;
+    let enough = suffices(&world, std::slice::from_ref(&workspace), &["Secured"]).await;
+    operator.stop().await;
+    enough
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_resources_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator resources", furnishes).await;
+}
+
 /// Whether an instance is made, stopped, started, restarted and deleted with these actions.
 async fn computes(actions: Vec<String>) -> bool {
     let mut all = role("aml-operator workspaces");

@@ -29,6 +29,7 @@ mod observing;
 mod proofs;
 mod refusals;
 mod requesters;
+mod resources;
 mod role_endings;
 mod roles;
 mod rollout;

@@ -651,7 +651,7 @@ struct Run {
 }
 
 /// The types in an ARM path.
-fn types(path: &str) -> String {
+pub(crate) fn types(path: &str) -> String {
     let below: Vec<&str> = path.rsplit("/providers/").next().unwrap_or_default().split('/').collect();
     below.iter().skip(1).step_by(2).copied().collect::<Vec<_>>().join("/")
 }

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::associated::Access;
 use super::network::{IsolationMode, PublicNetworkAccess};
 
 /// What is left out of the fields that decide about the network: `Private` closes all of it, `SecuredResources` leaves the workspace
@@ -35,6 +36,14 @@ impl Profile {
             Self::Public => IsolationMode::Disabled,
             Self::SecuredResources => IsolationMode::AllowInternetOutbound,
             Self::Private => IsolationMode::AllowOnlyApprovedOutbound,
+        }
+    }
+
+    /// Who comes in to what the workspace is made of.
+    pub const fn access(self) -> Access {
+        match self {
+            Self::Public => Access::Public,
+            Self::SecuredResources | Self::Private => Access::PrivateEndpoint,
         }
     }
 }

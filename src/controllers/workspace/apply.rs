@@ -179,6 +179,19 @@ pub(super) async fn still_so(turn: &Turn<'_>, workspace: &AmlWorkspace) -> Resul
     now.filter(same).ok_or_else(|| WriteError::Outdated.into())
 }
 
+/// Takes over the version of the workspace's object that is there now, if neither it nor its connection is another one than was decided
+/// on.
+///
+/// # Errors
+/// [`WriteError::Outdated`] if one of them is.
+pub(super) async fn refresh(turn: &Turn<'_>, workspace: &mut AmlWorkspace) -> Result<(), Error> {
+    let now = still_so(turn, workspace).await?;
+    // Others' changes to status or labels decide nothing; the intent goes out on the version that was just read.
+    workspace.metadata.resource_version = now.metadata.resource_version;
+    workspace.status = now.status;
+    Ok(())
+}
+
 /// Sees that the decision still rests on what is so: the object as decided on, and for rules every object they come from.
 async fn up_to_date(
     turn: &Turn<'_>,
@@ -187,10 +200,7 @@ async fn up_to_date(
 ) -> Result<(), Error> {
     let kube = &turn.context.kube;
     let key = key_of(workspace);
-    let now = still_so(turn, workspace).await?;
-    // Others' changes to status or labels decide nothing; the intent goes out on the version that was just read.
-    workspace.metadata.resource_version = now.metadata.resource_version;
-    workspace.status = now.status;
+    refresh(turn, workspace).await?;
     let Some(decided_on) = versions else { return Ok(()) };
     // Without a word others' rules have no say, so a workspace that takes none costs a list of its own namespace.
     let api: Api<Guarded<OutboundRule>> = match workspace.spec.allowed_rules {
@@ -223,7 +233,13 @@ fn why(write: &Write, decided: &WorkspacePlan, rules: &Rules, most: Option<usize
     if reasons.is_empty() { write.verdict(&decided.sent).message } else { reasons }
 }
 
-async fn send(turn: &Turn<'_>, request: &Request, priority: Priority, why: &str) -> Result<Accepted, ArmError> {
+/// Sends `request`, with an audit line that says why.
+pub(super) async fn send(
+    turn: &Turn<'_>,
+    request: &Request,
+    priority: Priority,
+    why: &str,
+) -> Result<Accepted, ArmError> {
     let method = match request.method {
         "PUT" => Method::PUT,
         "PATCH" => Method::PATCH,
@@ -279,7 +295,7 @@ async fn started(
                 operation.url = Some(url.to_string());
             }
             let mut status = workspace.status.clone().unwrap_or_default();
-            status.operations.clone_from(&memory.operations);
+            status.operations = memory.on_record();
             turn.context.status.write(workspace, status, Basis::Object).await?;
         }
         // Accepted without a URL that may be followed: the intent stays, and what ARM shows tells.

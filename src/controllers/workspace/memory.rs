@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::resources::ResourceMemory;
 use super::roles::RoleMemory;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
@@ -45,10 +46,19 @@ pub struct Memory {
     pub purged: bool,
     /// What the rules' engine remembers.
     pub rules: RuleMemory,
+    /// What is remembered of what the workspace is made of.
+    pub(super) resources: ResourceMemory,
     /// What is remembered of roles.
     pub(super) role_memory: RoleMemory,
     /// Object id of the identity that acts for the workspace, as last read.
     pub principal: Option<String>,
+}
+
+impl Memory {
+    /// All operations under way, as the status records them.
+    pub(super) fn on_record(&self) -> Vec<Operation> {
+        self.operations.iter().chain(self.resources.writes.operations()).cloned().collect()
+    }
 }
 
 /// The memories of all lanes: one for each object, so that two objects for one workspace never mix up their operations, and

@@ -8,6 +8,7 @@ mod memory;
 mod observe;
 mod operation;
 mod report;
+mod resources;
 mod roles;
 mod urgency;
 
@@ -190,6 +191,7 @@ async fn attend(
         Err(error) => return unseen(turn, workspace, memory, error.verdict).await,
     };
     post_view(turn, workspace, &seen);
+    let mut looked = resources::look(turn, workspace, memory, observes).await;
     let input = WorkspaceInput {
         owner: &turn.owner,
         id,
@@ -200,10 +202,16 @@ async fn attend(
         computes: seen.computes.as_deref(),
         wanted: context.indexes.stations.need_network(context, workspace),
         soft_deleted: memory.soft_deleted,
+        resources: looked.foundation(),
         observes,
         fence: &turn.fence,
     };
     let mut decided = plan(input);
+    if !decided.resources_may_change {
+        looked.hold(memory, &decided.verdict);
+    } else if let Some(wait) = resources::write(turn, workspace, memory, &looked).await? {
+        return Ok(Outcome::Again(wait));
+    }
     let may_write = !observes && !workspace.spec.suspend && turn.connected.holds_writes().is_none();
     if let Some(wait) = roles::attend(turn, workspace, &mut seen, &decided, memory, may_write).await? {
         return Ok(Outcome::Again(wait));
@@ -212,6 +220,10 @@ async fn attend(
     if let Some(door) = rules.plan.door.clone().filter(|_| decided.verdict.reason.is_ready()) {
         // What the workspace's own object asks for is not done yet.
         decided.verdict = door;
+    }
+    let of_resources = memory.resources.said.clone().unwrap_or_default();
+    if let Some(trouble) = of_resources.trouble.filter(|_| decided.verdict.reason.is_ready()) {
+        decided.verdict = trouble;
     }
     let rules_held = turn.fence.allows(Verb::Configure, id).err().filter(|_| rules.plan.write.is_some() && !observes);
     let of_rules = rules.plan.write.clone().filter(|_| decided.rules_may_change && rules_held.is_none());
@@ -283,12 +295,15 @@ async fn attend(
                 _ => decided.verdict.clone(),
             };
             let mut report = Report::new(turn, workspace, memory, &seen, verdict.clone(), &decided, &rules);
+            let mut would = of_resources.would;
             if let Some(write) = write.filter(|_| observes) {
-                report.would(write.would(id, &decided.sent, &seen.rules));
+                would.extend(write.would(id, &decided.sent, &seen.rules));
             } else if let Some(assigns) = seen.roles.said.planned.clone().filter(|_| observes) {
-                report.would(vec![assigns]);
+                would.push(assigns);
             }
+            report.would(would);
             let wait = report.publish(turn, workspace, memory).await?;
+            let wait = looked.running.map_or(wait, |running| running.min(wait));
             let uid = workspace.uid().unwrap_or_default();
             let roles = seen.roles.said.again.unwrap_or(wait);
             Ok(Outcome::Again(context.requeue(&uid, &verdict).min(wait).min(roles)))

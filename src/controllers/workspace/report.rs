@@ -8,6 +8,7 @@ use tracing::warn;
 use super::declare::Rules;
 use super::observe::Seen;
 use super::operation::Running;
+use super::resources::RESOURCES_READY;
 use super::roles::ROLES_READY;
 use super::{Memory, Turn, declare};
 use crate::api::AmlWorkspace;
@@ -53,7 +54,7 @@ pub(super) struct Report {
 
 /// The conditions beside the summary, as they were: for a report that has seen nothing new.
 pub(super) fn carried_over(status: &AmlWorkspaceStatus) -> Vec<ConditionDraft> {
-    [NETWORK_ACTIVE, ROLES_READY, RULES_READY]
+    [RESOURCES_READY, NETWORK_ACTIVE, ROLES_READY, RULES_READY]
         .into_iter()
         .filter_map(|type_| Some(find(&status.conditions, type_)?.draft(type_)))
         .collect()
@@ -63,7 +64,7 @@ impl Report {
     /// What can be said although Azure could not be looked at.
     pub(super) fn unseen(workspace: &AmlWorkspace, memory: &Memory, verdict: Verdict) -> Self {
         let mut status = workspace.status.clone().unwrap_or_default();
-        status.operations.clone_from(&memory.operations);
+        status.operations = memory.on_record();
         let more = carried_over(&status);
         Self { status, verdict, more, rules: None, drifted: Vec::new(), warning: None }
     }
@@ -113,6 +114,33 @@ impl Report {
         });
     }
 
+    /// What is said while what the workspace is made of is written.
+    pub(super) fn of_resources(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &Memory, verdict: Verdict) -> Self {
+        let mut report = Self::unseen(workspace, memory, verdict);
+        report.status.effective = Some(Effective::of(&workspace.spec).shown());
+        report.with_resources(turn, workspace, memory)
+    }
+
+    /// Notes what is known of what the workspace is made of, and what somebody else changed of it.
+    fn with_resources(mut self, turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &Memory) -> Self {
+        let Some(said) = &memory.resources.said else { return self };
+        let previous = workspace.status.clone().unwrap_or_default();
+        let now = rfc3339(turn.context.now());
+        let drifted = said.fill(&previous, workspace.metadata.generation, &now, &mut self.status);
+        self.more.retain(|condition| condition.type_ != RESOURCES_READY);
+        self.more.splice(0..0, said.condition());
+        self.with_drifts(drifted)
+    }
+
+    /// Adds `drifted` to what the status keeps, and has it told.
+    fn with_drifts(mut self, drifted: Vec<Drift>) -> Self {
+        self.status.drift.extend(drifted.iter().cloned());
+        let overflow = self.status.drift.len().saturating_sub(DRIFTS);
+        self.status.drift.drain(..overflow);
+        self.drifted.extend(drifted);
+        self
+    }
+
     /// What follows from a look at Azure.
     pub(super) fn new(
         turn: &Turn<'_>,
@@ -127,7 +155,8 @@ impl Report {
         let previous = workspace.status.clone().unwrap_or_default();
         let mut status = AmlWorkspaceStatus {
             drift: previous.drift.clone(),
-            operations: memory.operations.clone(),
+            operations: memory.on_record(),
+            associated_resources: previous.associated_resources.clone(),
             effective: Some(Effective::of(&workspace.spec).shown()),
             ..AmlWorkspaceStatus::default()
         };
@@ -149,23 +178,17 @@ impl Report {
         status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
         let of_rules = rules.states.values().filter_map(|state| state.missing_role.clone());
         status.missing_roles = seen.roles.said.missing.iter().cloned().chain(of_rules).take(ROLES).collect();
-        Self { status, verdict, more, rules: Some(all.clone()), drifted: Vec::new(), warning: None }.with_drift(
-            workspace,
-            decided,
-            &rfc3339(turn.context.now()),
-        )
+        Self { status, verdict, more, rules: Some(all.clone()), drifted: Vec::new(), warning: None }
+            .with_drift(workspace, decided, &rfc3339(turn.context.now()))
+            .with_resources(turn, workspace, memory)
     }
 
-    /// Notes what somebody else changed.
+    /// Notes what somebody else changed of the workspace itself.
     fn with_drift(mut self, workspace: &AmlWorkspace, decided: &WorkspacePlan, now: &str) -> Self {
         let generation = workspace.metadata.generation;
         let last = workspace.status.as_ref().and_then(|status| status.in_place_generation);
-        self.drifted = drift::noticed(decided, generation, last, now);
         self.status.in_place_generation = drift::in_place(decided, generation, last);
-        self.status.drift.extend(self.drifted.iter().cloned());
-        let overflow = self.status.drift.len().saturating_sub(DRIFTS);
-        self.status.drift.drain(..overflow);
-        self
+        self.with_drifts(drift::noticed(decided, generation, last, now))
     }
 
     /// With `Observe`: what would be written, in ARM's own terms.
@@ -183,7 +206,7 @@ impl Report {
         memory: &Memory,
     ) -> Result<Duration, Error> {
         let Self { mut status, verdict, more, rules, drifted, warning } = self;
-        status.operations.clone_from(&memory.operations);
+        status.operations = memory.on_record();
         turn.context.report(workspace, status, &verdict, more, Basis::Version).await?;
         tell(turn, workspace, &drifted).await;
         if let Some(Verdict { reason, message, .. }) = warning {

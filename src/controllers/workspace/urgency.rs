@@ -46,7 +46,7 @@ pub(super) fn urgency(context: &Context, workspace: &AmlWorkspace, memory: &Memo
             status.and_then(|status| status.observed_generation),
             status.and_then(|status| status.last_handled_reconcile_at.as_deref()),
         ) || status.is_some_and(|status| on_its_way(&status.conditions)),
-        under_way: !memory.operations.is_empty() || memory.last_write.is_some(),
+        under_way: !memory.operations.is_empty() || memory.last_write.is_some() || memory.resources.writes.under_way(),
         first: !memory.informed,
     };
     for rule in context.indexes.rules_of(&key_of(workspace)) {

@@ -7,6 +7,7 @@ use crate::api::ids::ArmId;
 use crate::api::workspace::{self, AmlWorkspaceSpec, IdentityType};
 use crate::azure::authorization::{APPROVER_ROLE, APPROVER_ROLE_NAME, RoleAssignment, RoleDefinition};
 use crate::azure::machine_learning::{WORKSPACES, Workspace};
+use crate::plan::resources;
 
 /// What is known of a role that an identity needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +196,7 @@ pub fn of_workspace(
     if *identity == IdentityKind::SystemAssigned {
         return Vec::new();
     }
-    let named = spec.associated_ids().filter_map(|(_, resource)| ArmId::parse(resource).ok());
+    let named = resources::ids(spec, id).filter_map(|(_, resource)| ArmId::parse(&resource).ok());
     let scopes: Vec<ArmId> = std::iter::once(id.clone()).chain(named).collect();
     let mut needs = Vec::new();
     for scope in &scopes {

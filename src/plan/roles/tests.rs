@@ -101,8 +101,8 @@ fn azure_assigns_what_a_system_assigned_identity_needs_and_nobody_what_a_user_as
             "data: Storage Blob Data Contributor",
             "keys: Contributor",
             "keys: Key Vault Administrator",
-            "seen: Contributor",
             "images: Contributor",
+            "seen: Contributor",
         ]
     );
     let by_policies = of_workspace(&workspace_id(), &spec, &user, Some(false));

@@ -11,6 +11,7 @@ use crate::plan::attached::Site;
 use crate::plan::names;
 use crate::plan::outcome::{Reason, Verdict};
 use crate::plan::ownership::Owner;
+use crate::plan::resources;
 
 use super::Places;
 
@@ -56,7 +57,8 @@ pub fn targets(
     let read = |text: &str| ArmId::parse(text).map_err(|error| Verdict::new(Reason::Invalid, error.to_string()));
     let target =
         |id: ArmId, group: &str, addresses| Target { id, group: group.to_owned(), addresses, zones: Vec::new() };
-    let declared = |field: &str| workspace.associated_ids().find(|(name, _)| *name == field).map(|(_, id)| id);
+    let ids: Vec<(&str, String)> = resources::ids(workspace, id).collect();
+    let declared = |field: &str| ids.iter().find(|(name, _)| *name == field).map(|(_, id)| id.as_str());
     let mut targets = vec![target(id.clone(), "amlworkspace", WORKSPACE_ADDRESSES)];
     if let Some(storage) = declared("storageAccount").or(shown.properties.storage_account.as_deref()) {
         let storage = read(storage)?;

@@ -7,6 +7,7 @@ use crate::api::workspace::{AmlWorkspaceSpec, Encryption, WorkspaceKind};
 use crate::plan::effective::Effective;
 use crate::plan::fence::Fence;
 use crate::plan::outcome::{Reason, Verdict};
+use crate::plan::resources;
 
 use super::tags;
 
@@ -29,7 +30,8 @@ pub fn check(spec: &AmlWorkspaceSpec, hub: Option<&ArmId>, id: &ArmId, fence: &F
     });
     let identities =
         spec.identity.user_assigned_identities.iter().map(|id| ("identity.userAssignedIdentities", id.as_str()));
-    for (field, resource) in spec.associated_ids().chain(identities).chain(encryption) {
+    resources::check(spec, id, fence)?;
+    for (field, resource) in identities.chain(encryption) {
         let resource =
             ArmId::parse(resource).map_err(|error| Verdict::new(Reason::Invalid, format!("{field}: {error}")))?;
         fence.allows(Verb::Reach, &resource)?;

@@ -9,6 +9,7 @@ use crate::api::workspace::{AmlWorkspaceSpec, Encryption, IsolationMode, Network
 use crate::azure::machine_learning::Workspace;
 use crate::plan::difference::{Comparison, Difference, Mend};
 use crate::plan::effective::Effective;
+use crate::plan::resources::{Associated, Field};
 
 use super::creation::{addresses, identity};
 use super::tags::Tags;
@@ -31,6 +32,7 @@ const AT_CREATION: Mend = Mend::Never("Azure takes it at creation only");
 pub fn compare(
     spec: &AmlWorkspaceSpec,
     effective: &Effective,
+    resources: &[Associated<'_>],
     hub: Option<&ArmId>,
     observed: &Workspace,
     ours: bool,
@@ -48,7 +50,7 @@ pub fn compare(
         let mend = Mend::Never("a project stays in its hub");
         found.word("properties.hubResourceId", shown.hub_resource_id.as_deref(), hub.as_str(), mend);
     }
-    resources(spec, observed, &mut found);
+    made_of(resources, observed, &mut found);
     access(spec, effective, observed, &mut found);
     who(spec, observed, &mut found);
     text(
@@ -83,22 +85,25 @@ pub fn compare(
 }
 
 /// What it is made of.
-fn resources(spec: &AmlWorkspaceSpec, observed: &Workspace, found: &mut Comparison) {
+fn made_of(resources: &[Associated<'_>], observed: &Workspace, found: &mut Comparison) {
     let shown = &observed.properties;
-    let Some(resources) = &spec.associated_resources else { return };
     let fixed = || Mend::Never("a workspace keeps its storage account and key vault");
-    let storage = &resources.storage_account.resource_id;
-    found.word("properties.storageAccount", shown.storage_account.as_deref(), storage, fixed());
-    found.word("properties.keyVault", shown.key_vault.as_deref(), &resources.key_vault.resource_id, fixed());
-    if let Some(insights) = &resources.application_insights {
-        let patch = Mend::Patch(property("applicationInsights", insights.resource_id.as_str()));
-        let field = "properties.applicationInsights";
-        found.word(field, shown.application_insights.as_deref(), &insights.resource_id, patch);
-    }
-    if let Some(registry) = &resources.container_registry {
-        let patch = Mend::Patch(property("containerRegistry", registry.resource_id.as_str()));
-        let field = "properties.containerRegistry";
-        found.word(field, shown.container_registry.as_deref(), &registry.resource_id, patch);
+    for resource in resources {
+        let id = resource.id.as_str();
+        let change = |member| Mend::Patch(property(member, id));
+        let (field, shown, mend) = match resource.field {
+            Field::StorageAccount => ("properties.storageAccount", &shown.storage_account, fixed()),
+            Field::KeyVault => ("properties.keyVault", &shown.key_vault, fixed()),
+            Field::ApplicationInsights => {
+                ("properties.applicationInsights", &shown.application_insights, change("applicationInsights"))
+            }
+            Field::ContainerRegistry => {
+                ("properties.containerRegistry", &shown.container_registry, change("containerRegistry"))
+            }
+            // A workspace does not name it.
+            Field::LogWorkspace => continue,
+        };
+        found.word(field, shown.as_deref(), id, mend);
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::api::ids::ArmId;
 use crate::api::workspace::{AmlWorkspaceSpec, DefaultAction, NetworkAcls, PublicNetworkAccess};
 use crate::plan::effective::Effective;
+use crate::plan::resources::Associated;
 
 /// The member by which a creation asks for the deleted workspace that Azure keeps. Microsoft's own client sends it, with versions
 /// that do not declare it (azure-ai-ml 1.35).
@@ -14,6 +15,7 @@ const RECOVER: &str = "allowRecoverSoftDeletedWorkspace";
 pub(super) fn creation(
     spec: &AmlWorkspaceSpec,
     effective: &Effective,
+    resources: &[Associated<'_>],
     hub: Option<&ArmId>,
     tags: Map<String, Value>,
     recover: bool,
@@ -31,8 +33,10 @@ pub(super) fn creation(
         }
         set("managedNetwork", Some(member));
     }
-    for (field, resource) in spec.associated_ids() {
-        set(field, Some(resource.into()));
+    for resource in resources {
+        if let Some(member) = resource.field.member() {
+            set(member, Some(resource.id.as_str().into()));
+        }
     }
     set("hubResourceId", hub.map(|hub| hub.as_str().into()));
     set("primaryUserAssignedIdentity", spec.identity.primary_user_assigned_identity.as_deref().map(Into::into));

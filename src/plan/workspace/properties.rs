@@ -276,6 +276,7 @@ impl Case {
             computes: self.computes.as_deref(),
             wanted: false,
             soft_deleted: self.soft_deleted,
+            resources: Foundation::default(),
             observes: false,
             fence: &Fence::new("contoso", connection, "team", &BTreeMap::new()),
         })

@@ -100,6 +100,7 @@ fn with_input<T>(
         computes: Some(&[]),
         wanted: false,
         soft_deleted: false,
+        resources: Foundation::default(),
         observes: false,
         fence: &fence,
     })

@@ -6,6 +6,7 @@ use super::look::target_of;
 use super::sharing::has_identity;
 use super::write::{self, TakenBack};
 use crate::api::ids::ArmId;
+use crate::plan::resources;
 use crate::plan::roles::{End, Entry, IdentityKind, of_workspace};
 use crate::plan::{Reason, Verdict};
 use crate::runtime::connections::Connected;
@@ -79,7 +80,7 @@ pub(super) fn is_worked_with(context: &Context, id: &str, entry: &Entry) -> bool
             }
             let rules = || context.indexes.rules_of(&key_of(other));
             !own.as_str().eq_ignore_ascii_case(id)
-                && (other.spec.associated_ids().any(|(_, id)| named(id))
+                && (resources::ids(&other.spec, &own).any(|(_, id)| named(&id))
                     || named(own.as_str())
                     || rules().iter().any(|rule| target_of(rule).is_some_and(|target| named(target.as_str()))))
         })

@@ -12,8 +12,10 @@ use crate::api::outbound_rule::ApproverRole;
 use crate::api::workspace::RolePolicy;
 use crate::api::{AmlWorkspace, OutboundRule as OutboundRuleObject};
 use crate::azure::authorization::{API_VERSION, RoleAssignment, RoleDefinition, assignments_path, definition_path};
+use crate::azure::key_vault;
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 use crate::plan::Verdict;
+use crate::plan::resources::{self, Field};
 use crate::plan::roles::{
     Checked, Identity, IdentityKind, KEY_VAULT_ADMINISTRATOR, Need, RoleCheck, acting, check, check_all, is_ours,
     missing, of_target, of_workspace,
@@ -25,8 +27,6 @@ use jiff::Timestamp;
 
 /// How many scopes are asked for roles in one turn; the others follow in the next.
 const SCOPES_PER_TURN: usize = 20;
-/// The version key vaults are read with.
-const VAULTS: &str = "2024-11-01";
 
 /// The assignments of one principal on one scope and above it.
 #[derive(Clone, Debug)]
@@ -203,7 +203,7 @@ impl Reader<'_, '_> {
         {
             return known;
         }
-        let read = self.turn.connected.client.get(vault, VAULTS, self.turn.priority).await;
+        let read = self.turn.connected.client.get(vault, key_vault::API_VERSION, self.turn.priority).await;
         // A vault that says nothing goes by access policies (OpenAPI KeyVault 2024-11-01, enableRbacAuthorization).
         let by_roles = read.ok().map(|vault| vault["properties"]["enableRbacAuthorization"].as_bool().unwrap_or(false));
         self.memory.vault = Some((by_roles, self.turn.context.now()));
@@ -235,7 +235,7 @@ pub(in super::super) async fn look(
 ) -> Look {
     let mut look = Look { identity: acting(&workspace.spec.identity, shown), ..Look::default() };
     // What the workspace is made of needs no approver role: Azure covers that when it makes the workspace (Microsoft: "Workspace managed virtual network isolation", required role assignments).
-    let own = workspace.spec.associated_ids().map(|(_, resource)| resource.to_ascii_lowercase());
+    let own = resources::ids(&workspace.spec, turn.id).map(|(_, resource)| resource.to_ascii_lowercase());
     for resource in own.chain([turn.id.key()]) {
         look.otherwise.insert(resource.clone(), RoleCheck::Held);
         look.checks.insert(resource, RoleCheck::Held);
@@ -246,10 +246,13 @@ pub(in super::super) async fn look(
     if let Some(identity) = &look.identity {
         let by_roles = match identity.kind {
             IdentityKind::SystemAssigned => None,
-            IdentityKind::UserAssigned(_) => match &workspace.spec.associated_resources {
-                Some(resources) => reader.vault_by_roles(&resources.key_vault.resource_id).await,
-                None => None,
-            },
+            IdentityKind::UserAssigned(_) => {
+                let mut declared = resources::declared(&workspace.spec, turn.id).into_iter();
+                match declared.find(|resource| resource.field == Field::KeyVault) {
+                    Some(vault) => reader.vault_by_roles(&vault.id).await,
+                    None => None,
+                }
+            }
         };
         let needs = of_workspace(turn.id, &workspace.spec, &identity.kind, by_roles);
         for on_scope in needs.chunk_by(|one, other| one.scope == other.scope) {
