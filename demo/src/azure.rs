@@ -108,15 +108,38 @@ impl Azure {
         self.get("state").await
     }
 
+    /// Brings what `file` holds into Azure.
+    ///
+    /// # Errors
+    /// If it cannot be read, or the simulator refuses it.
+    pub(crate) async fn seed(&self, file: &Path) -> Result<()> {
+        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let seed: Value = serde_saphyr::from_str(&text).with_context(|| file.display().to_string())?;
+        self.post_seed(&seed).await.with_context(|| format!("the simulator refused {}", file.display()))
+    }
+
+    /// What a client at `from`, a network or `internet`, meets under each host name of the resource `to`.
+    ///
+    /// # Errors
+    /// If the simulator does not answer.
+    pub(crate) async fn reach_all(&self, from: &str, to: &str) -> Result<Vec<Value>> {
+        let answer = self.get(&format!("reach?from={from}&to={to}")).await?;
+        Ok(answer["value"].as_array().cloned().unwrap_or_default())
+    }
+
+    async fn post_seed(&self, seed: &Value) -> Result<()> {
+        let answer = self.client.post(format!("{}/seed", self.endpoints.control)).json(seed).send().await?;
+        if !answer.status().is_success() {
+            bail!("{}", answer.text().await?);
+        }
+        Ok(())
+    }
+
     /// Assigns the role as its scope's owner would: past the operator, whose identity may not.
     pub(crate) async fn grant(&self, role: &MissingRole) -> Result<()> {
         let assignment = json!({ "scope": role.scope, "role": role.role, "principalId": role.principal_id });
-        let url = format!("{}/seed", self.endpoints.control);
-        let answer = self.client.post(url).json(&json!({ "roleAssignments": [assignment] })).send().await?;
-        if !answer.status().is_success() {
-            bail!("the simulator refused the role assignment: {}", answer.text().await?);
-        }
-        Ok(())
+        let seed = json!({ "roleAssignments": [assignment] });
+        self.post_seed(&seed).await.context("the simulator refused the role assignment")
     }
 
     /// The number of the last ARM request.
@@ -133,9 +156,7 @@ impl Azure {
             "servicePrincipals": [{"tenantId": tenant, "clientId": SOMEBODY, "objectId": SOMEBODY, "secret": SOMEBODY}],
             "roleAssignments": [{"scope": subscription.join("/"), "role": "Contributor", "principalId": SOMEBODY}],
         });
-        let control = &self.endpoints.control;
-        let answer = self.client.post(format!("{control}/seed")).json(&somebody).send().await?;
-        answer.error_for_status().context("the simulator takes nobody in")?;
+        self.post_seed(&somebody).await.context("the simulator takes nobody in")?;
         let form = format!(
             "grant_type=client_credentials&client_id={SOMEBODY}&client_secret={SOMEBODY}&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
         );

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::objects::{Condition, Key, Look, MissingRole, condition, list, text};
 use crate::people::{ALICE, Answer, BOB, Decided};
+use crate::private::Private;
 use crate::rules::Rules;
 
 /// The endpoint of `azure.yaml` that the policy of `40-approval.yaml` allows.
@@ -18,6 +19,8 @@ const VENDORS_ENDPOINT: &str = "/subscriptions/88888888-8888-8888-8888-888888888
 /// The endpoint of `azure.yaml` that the policy holds for a person.
 pub(crate) const HELD_ENDPOINT: &str = "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/hub-network/providers/\
      Microsoft.Network/privateEndpoints/lake-lab";
+/// The namespace of the team whose workspace this is about.
+const TEAM: &str = "team-fraud";
 /// The types of outbound rules.
 const TYPES: [&str; 3] = ["FQDN", "PrivateEndpoint", "ServiceTag"];
 
@@ -41,6 +44,8 @@ pub(crate) struct Witness {
     pub(crate) decided: Decided,
     /// What became of the rules afterwards.
     pub(crate) rules: Rules,
+    /// What became of the private workspace at last.
+    pub(crate) private: Private,
 }
 
 /// Judges all goals by one look at the cluster and the state of the simulated Azure.
@@ -73,7 +78,7 @@ pub(crate) fn goal(title: &str, outcome: Result<(), String>) -> Goal {
 }
 
 /// Ready=True, or what Ready says instead.
-fn ready(key: &Key, object: &Value) -> Result<(), String> {
+pub(crate) fn ready(key: &Key, object: &Value) -> Result<(), String> {
     match condition(object, "Ready") {
         Some(ready) if ready.holds() => Ok(()),
         Some(ready) => Err(format!("{key}: Ready={} {}: {}", ready.status, ready.reason, ready.message)),
@@ -90,7 +95,7 @@ fn expect(key: &Key, what: &str, found: &str, wanted: &str) -> Result<(), String
 }
 
 fn workspaces(look: &Look, also: impl Fn((&Key, &Value)) -> Result<(), String>) -> Result<(), String> {
-    let mut found = look.of("AmlWorkspace").peekable();
+    let mut found = look.of("AmlWorkspace").filter(|(key, _)| key.namespace == TEAM).peekable();
     if found.peek().is_none() {
         return Err("there is no AmlWorkspace".to_owned());
     }
@@ -162,7 +167,7 @@ fn connection<'a>(
     state: &str,
     decision: &str,
 ) -> Result<(&'a Key, &'a Value, &'a Value), String> {
-    let policy = look.of("PrivateEndpointApproval").next();
+    let policy = look.of("PrivateEndpointApproval").find(|(key, _)| key.name == "lake");
     let (key, policy) = policy.ok_or_else(|| "there is no PrivateEndpointApproval".to_owned())?;
     ready(key, policy)?;
     let same = |id: &str| id.eq_ignore_ascii_case(endpoint);
@@ -237,7 +242,7 @@ mod tests {
 
     fn object(kind: &str, name: &str, spec: Value, mut status: Value) -> Value {
         status["conditions"] = json!([{"type": "Ready", "status": "True", "reason": "R", "message": "m"}]);
-        json!({"kind": kind, "metadata": {"namespace": "n", "name": name}, "spec": spec, "status": status})
+        json!({"kind": kind, "metadata": {"namespace": TEAM, "name": name}, "spec": spec, "status": status})
     }
 
     fn rule(name: &str, spec: Value) -> Value {
@@ -252,7 +257,7 @@ mod tests {
             report(VENDORS_ENDPOINT, "Rejected", "Rejected"),
             report(HELD_ENDPOINT, "Approved", "Allowed"),
         ];
-        (connections[0]["approvedBy"], connections[3]["approvedBy"]) = (json!("n/lake"), json!(ALICE));
+        (connections[0]["approvedBy"], connections[3]["approvedBy"]) = (json!("team-fraud/lake"), json!(ALICE));
         let mut lake = object("PrivateEndpointApproval", "lake", json!({}), json!({ "connections": connections }));
         lake["status"]["conditions"].as_array_mut().unwrap().push(
             json!({"type": "ConnectionsPending", "status": "True", "reason": "R", "message": STRANGERS_ENDPOINT}),
@@ -291,7 +296,7 @@ mod tests {
         };
         let said = |words: &str| Some(Answer::Refused(format!("policy 'x' denied request: {words}")));
         Witness {
-            asked: Key::new("OutboundRule", "n", "datalake").map(|key| (key, role)),
+            asked: Key::new("OutboundRule", TEAM, "datalake").map(|key| (key, role)),
             granted: true,
             decided: Decided {
                 held: true,
@@ -300,6 +305,7 @@ mod tests {
                 by_right: Some(Answer::Taken),
             },
             rules: Rules::default(),
+            private: Private::default(),
         }
     }
 
@@ -325,7 +331,7 @@ mod tests {
         (ready["status"], ready["reason"], ready["message"]) =
             (json!("False"), json!("Provisioning"), json!("half an hour"));
         let lacking = lacking(&cluster, &azure(), &witness());
-        assert_eq!(lacking[0], "AmlWorkspace n/fraud: Ready=False Provisioning: half an hour");
+        assert_eq!(lacking[0], "AmlWorkspace team-fraud/fraud: Ready=False Provisioning: half an hour");
         assert_eq!(lacking.len(), 2, "Ready and the network: {lacking:?}");
     }
 
@@ -354,7 +360,7 @@ mod tests {
         let unsaid = lacking(&cluster(), &azure(), &Witness { asked: None, granted: false, ..witness() });
         assert_eq!(unsaid.len(), 1, "{unsaid:?}");
         let waiting = lacking(&cluster(), &azure(), &Witness { granted: false, ..witness() });
-        assert!(waiting[0].contains("n/datalake"), "{waiting:?}");
+        assert!(waiting[0].contains("team-fraud/datalake"), "{waiting:?}");
     }
 
     #[test]
@@ -385,7 +391,7 @@ mod tests {
         never_held.decided.held = false;
         assert_eq!(lacking(&cluster(), &azure(), &never_held).len(), 1);
         let mut cluster = cluster();
-        cluster["items"][4]["status"]["connections"][3]["approvedBy"] = json!("n/lake");
+        cluster["items"][4]["status"]["connections"][3]["approvedBy"] = json!("team-fraud/lake");
         let lacking = lacking(&cluster, &azure(), &witness());
         assert!(lacking.len() == 1 && lacking[0].contains("approvedBy"), "{lacking:?}");
     }

@@ -1,4 +1,4 @@
-//! Runs `examples/secure-workspace/` with the real operator on a real Kubernetes control plane and a simulated Azure, and
+//! Runs `examples/secure-workspace/`, and after it `examples/private-workspace/`, with the real operator on a real Kubernetes control plane and a simulated Azure, and
 //! tells what happens: from the objects, their conditions, the events and the ARM calls, not from a script.
 //!
 //! With a terminal it stays up until Ctrl-C. Without one, or with `DEMO=once`, it ends when all goals are reached (exit
@@ -12,6 +12,7 @@ mod leave;
 mod narrator;
 mod objects;
 mod people;
+mod private;
 mod rules;
 mod stage;
 mod story;

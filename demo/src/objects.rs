@@ -4,12 +4,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The kinds, as the API server knows them, in the order in which they are told of.
-pub(crate) const KINDS: [&str; 5] =
-    ["AzureConnection", "AmlWorkspace", "OutboundRule", "PrivateEndpointApproval", "ApprovalDecision"];
+pub(crate) const KINDS: [&str; 6] = [
+    "AzureConnection",
+    "AmlWorkspace",
+    "OutboundRule",
+    "VnetAttachment",
+    "PrivateEndpointApproval",
+    "ApprovalDecision",
+];
 
 /// What `kubectl get` is asked for to see them all.
 pub(crate) const RESOURCES: &str = "azureconnections.aml-operator.io,amlworkspaces.aml-operator.io,\
-     outboundrules.aml-operator.io,privateendpointapprovals.aml-operator.io,\
+     outboundrules.aml-operator.io,vnetattachments.aml-operator.io,privateendpointapprovals.aml-operator.io,\
      approvaldecisions.aml-operator.io,events.events.k8s.io";
 
 /// The group of the kinds.

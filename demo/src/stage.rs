@@ -31,6 +31,7 @@ const LOG_TAIL: usize = 20;
 /// All that runs. Dropping it ends everything and removes every file.
 #[derive(Debug)]
 pub(crate) struct Stage {
+    root: PathBuf,
     cluster: ControlPlane,
     azure: Azure,
     operator: Process,
@@ -43,14 +44,13 @@ impl Stage {
     /// If something is missing, or does not start.
     pub(crate) async fn build(out: &Narrator) -> Result<Self> {
         let root = fs::canonicalize(ROOT).context(ROOT)?;
-        let example = root.join("examples/secure-workspace");
         let (operator, simulator) = (sibling("aml-operator")?, sibling("arm-simulator")?);
 
         out.line(Voice::Demo, "starting a Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager")?;
         let cluster = ControlPlane::start().await?;
         out.line(Voice::Demo, &format!("Kubernetes answers at {}", cluster.url()))?;
 
-        let seed = example.join("azure.yaml");
+        let seed = root.join("examples/secure-workspace/azure.yaml");
         let azure = Azure::start(&simulator, &seed, cluster.guard()).await?;
         let arm = &azure.endpoints().arm;
         out.line(Voice::Demo, &format!("a simulated Azure answers at {arm}, with what azure.yaml holds"))?;
@@ -60,8 +60,12 @@ impl Stage {
         let operator = start_operator(&cluster, &operator).await?;
         out.line(Voice::Demo, "the operator runs, with the rights of the chart's service account")?;
 
-        let stage = Self { cluster, azure, operator };
-        stage.apply_example(out, &example).await?;
+        let (secret, key) = SECRET;
+        let literal = format!("--from-literal={key}={}", CLIENT.1);
+        cluster.kubectl(&["create", "secret", "generic", secret, "--namespace", OPERATOR, &literal]).await?;
+
+        let stage = Self { root, cluster, azure, operator };
+        stage.apply(out, "secure-workspace", false).await?;
         Ok(stage)
     }
 
@@ -104,23 +108,27 @@ impl Stage {
         tail(&self.operator)
     }
 
-    /// Applies the example with the one change that a simulated Azure needs: how the connection reaches it.
-    async fn apply_example(&self, out: &Narrator, example: &Path) -> Result<()> {
-        let (secret, key) = SECRET;
-        let literal = format!("--from-literal={key}={}", CLIENT.1);
-        self.cluster.kubectl(&["create", "secret", "generic", secret, "--namespace", OPERATOR, &literal]).await?;
-
-        let folder = self.cluster.guard().folder();
-        copy_manifests(example, &folder.join("example"))?;
+    /// Applies the example `name` with the one change that a simulated Azure needs: how the connection reaches it. `seeds`: what its
+    /// azure.yaml holds comes to Azure before.
+    ///
+    /// # Errors
+    /// If the simulated Azure or kubectl refuses.
+    pub(crate) async fn apply(&self, out: &Narrator, name: &str, seeds: bool) -> Result<()> {
+        let example = self.root.join("examples").join(name);
+        if seeds {
+            self.azure.seed(&example.join("azure.yaml")).await?;
+        }
+        let folder = self.cluster.guard().folder().join(name);
+        copy_manifests(&example, &folder.join("example"))?;
         let overlay = folder.join("overlay");
         fs::create_dir_all(&overlay).with_context(|| overlay.display().to_string())?;
         let endpoints = self.azure.endpoints();
         let content = kustomization(&endpoints.arm, &endpoints.authority, self.azure.ca()).to_string();
         fs::write(overlay.join("kustomization.yaml"), content).with_context(|| overlay.display().to_string())?;
 
-        out.line(Voice::Demo, "kubectl apply -k examples/secure-workspace")?;
+        out.line(Voice::Demo, &format!("kubectl apply -k examples/{name}"))?;
         out.more(&format!(
-            "with one patch: AzureConnection contoso gets cloud: Custom at {} and the client secret of the simulated \
+            "with one patch: its AzureConnection gets cloud: Custom at {} and the client secret of the simulated \
              application in place of workload identity, which needs the real Entra",
             endpoints.arm
         ))?;
@@ -209,7 +217,7 @@ fn kustomization(arm: &str, authority: &str, ca: &str) -> Value {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": ["../example"],
-        "patches": [{ "target": { "kind": "AzureConnection", "name": "contoso" }, "patch": patch.to_string() }],
+        "patches": [{ "target": { "kind": "AzureConnection" }, "patch": patch.to_string() }],
     })
 }
 
@@ -222,11 +230,15 @@ mod tests {
     }
 
     #[test]
-    fn the_patch_fits_the_example() {
-        let connection = yaml(include_str!("../../examples/secure-workspace/10-connection.yaml"));
+    fn the_patch_fits_the_examples() {
+        the_patch_fits(include_str!("../../examples/secure-workspace/10-connection.yaml"));
+        the_patch_fits(include_str!("../../examples/private-workspace/10-connection.yaml"));
+    }
+
+    fn the_patch_fits(connection: &str) {
+        let connection = yaml(connection);
         let overlay = kustomization("https://arm", "https://entra", "PEM");
-        let target = &overlay["patches"][0]["target"];
-        assert_eq!((&target["kind"], &target["name"]), (&connection["kind"], &connection["metadata"]["name"]));
+        assert_eq!(overlay["patches"][0]["target"]["kind"], connection["kind"]);
         let patch: Vec<Value> = serde_json::from_str(overlay["patches"][0]["patch"].as_str().unwrap()).unwrap();
         for step in patch.iter().filter(|step| step["op"] != "add") {
             assert!(connection.pointer(step["path"].as_str().unwrap()).is_some(), "{step}");

@@ -11,17 +11,18 @@ use crate::goals::{Goal, Witness, judge};
 use crate::narrator::{Narrator, Paint, Voice};
 use crate::objects::{Key, Look, missing_role, named, together};
 use crate::people::People;
+use crate::private::{self, Owner};
 use crate::rules::{self, Team};
 use crate::stage::Stage;
 
 /// How long the goals may take from the moment the example is applied.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks. Each costs a run of kubectl.
 const POLL: Duration = Duration::from_millis(400);
 /// How long a rule's call for a role stands before its owner answers: somebody has to read it first.
 const OWNER_READS: Duration = Duration::from_secs(2);
 /// What the final table shows.
-const TABLE: &str = "amlconn,amlws,amlor,amlpea,amlpead";
+const TABLE: &str = "amlconn,amlws,amlor,amlvnet,amlpea,amlpead";
 
 /// Plays the story. `reached` is set once it is known how it ends; with `stay` it goes on telling after that, until
 /// somebody drops it.
@@ -29,7 +30,7 @@ const TABLE: &str = "amlconn,amlws,amlor,amlpea,amlpead";
 /// # Errors
 /// If something does not start, or ends on the way.
 pub(crate) async fn run(out: &mut Narrator, stay: bool, reached: &mut Option<bool>) -> Result<()> {
-    out.heading("aml-operator: examples/secure-workspace on a real control plane and a simulated Azure")?;
+    out.heading("aml-operator: two examples on a real control plane and a simulated Azure")?;
     let stage = Stage::build(out).await?;
     let mut story = Story::new(out, &stage);
     loop {
@@ -56,6 +57,7 @@ struct Story<'a> {
     witness: Witness,
     people: People,
     team: Team,
+    owner: Owner,
     /// When a rule first asked for a role.
     asked_at: Option<Instant>,
     applied: Instant,
@@ -71,6 +73,7 @@ impl<'a> Story<'a> {
             witness: Witness::default(),
             people: People::default(),
             team: Team::default(),
+            owner: Owner::default(),
             asked_at: None,
             applied: Instant::now(),
         }
@@ -99,6 +102,9 @@ impl<'a> Story<'a> {
         let is_shown = goals.iter().all(|goal| goal.lacking.is_none());
         self.team.act(self.out, self.stage, &look, is_shown, &mut self.witness.rules).await?;
         goals.extend(rules::judge(&look, &azure, &self.witness.rules));
+        let is_shown = goals.iter().all(|goal| goal.lacking.is_none());
+        self.owner.act(self.out, self.stage, &look, is_shown, &mut self.witness.private).await?;
+        goals.extend(private::judge(&look, &self.witness.private));
         Ok(goals)
     }
 

@@ -1,5 +1,6 @@
 //! The examples, applied as their READMEs say: what teaches must not go stale.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::decisions::SHARED_GUARD;
+use crate::networks::types;
 use crate::support::{CLIENT, OBJECT, TENANT, World, condition, control_plane, settings};
 
 /// Examples share names: a namespace `platform`, a connection `contoso`.
@@ -341,6 +343,86 @@ async fn every_network_of_the_example_reaches_what_it_is_for() {
         world.wipe(&attachment(name)).await;
     }
     world.wipe(&json!({"kind": "AmlWorkspace", "metadata": {"name": "fraud", "namespace": "team-fraud"}})).await;
+    let delete = ["delete", "--ignore-not-found", "--wait=true", "-k", &folder];
+    control_plane().await.kubectl(&delete).await.expect("the example goes");
+    operator.stop().await;
+}
+
+/// Azure as the example `name` takes it for granted, with the test's credential in place of the demo's.
+fn azure_of(name: &str, seed: &mut Seed) {
+    let text = read(&examples().join(name).join("azure.yaml"));
+    let mut azure: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let principal = &mut azure["servicePrincipals"][0];
+    let demos = principal["objectId"].as_str().expect("an object id").to_owned();
+    *principal = json!({"tenantId": TENANT, "clientId": CLIENT, "objectId": OBJECT, "secret": "not-a-secret"});
+    for assignment in azure["roleAssignments"].as_array_mut().expect("assignments") {
+        if assignment["principalId"] == demos {
+            assignment["principalId"] = json!(OBJECT);
+        }
+    }
+    *seed = serde_json::from_value(azure).expect("a seed");
+}
+
+/// How many of Azure's resources there are, by type; records of zones are no resources that anybody makes.
+fn counted(world: &World) -> BTreeMap<String, usize> {
+    let shown = world.azure.state_json();
+    let mut counted = BTreeMap::new();
+    let types = shown["resources"].as_object().expect("resources").keys().map(|id| types(id).to_lowercase());
+    for type_ in types.filter(|type_| !["privatednszones/a", "privatednszones/soa"].contains(&type_.as_str())) {
+        *counted.entry(type_).or_default() += 1;
+    }
+    counted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_private_workspace_is_private_from_end_to_end_and_as_large_as_its_readme_says() {
+    let _names = NAMES.lock().await;
+    let team = read(&examples().join("private-workspace/30-team.yaml"));
+    assert!(team.lines().count() < 40, "a team writes less than 40 lines");
+    let world = World::seeded(settings(), |seed, _| azure_of("private-workspace", seed)).await;
+    let before = counted(&world);
+    let folder = overlay(&world, "private-workspace", true).await;
+    let operator = world.operator().await;
+    control_plane().await.kubectl(&["apply", "--server-side", "-k", &folder]).await.expect("the example is applied");
+    let object =
+        |kind: &str, name: &str| json!({"kind": kind, "metadata": {"name": name, "namespace": "team-payments"}});
+    let workspace = object("AmlWorkspace", "payments");
+    let shown = world.until_reason(&workspace, "Secured").await;
+    for name in ["payments", "office"] {
+        world.until_reason(&object("VnetAttachment", name), "Attached").await;
+    }
+    let private = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups";
+    let parts = shown["status"]["associatedResources"].as_array().expect("what it is made of");
+    let mut ids: Vec<&str> = parts.iter().filter_map(|part| part["resourceId"].as_str()).collect();
+    ids.push(shown["status"]["resourceId"].as_str().expect("an id"));
+    assert_eq!(ids.len(), 5, "{ids:?}");
+    // What an endpoint was made for: of a storage account the two services that a workspace uses.
+    let used =
+        |name: &String| !name.contains(".core.windows.net") || name.contains(".blob.") || name.contains(".file.");
+    let names: Vec<String> =
+        ids.iter().flat_map(|id| world.azure.host_names(id).expect("names")).filter(used).collect();
+    assert!(names.len() > 8, "{names:?}");
+    for name in &names {
+        for (network, addresses) in [("payments", "10.30."), ("office", "10.31.")] {
+            let network = format!("{private}/{network}-network/providers/Microsoft.Network/virtualNetworks/{network}");
+            let reached = world.azure.reach(&network, name).expect("a place");
+            assert!(reached.reachable && format!("{reached:?}").contains(addresses), "{name}: {reached:?}");
+        }
+        let outside = world.azure.reach("internet", name).expect("a place");
+        assert!(!outside.reachable, "{name}: {outside:?}");
+    }
+    // The README counts.
+    let mut made = counted(&world);
+    for (type_, count) in before {
+        *made.entry(type_).or_default() -= count;
+    }
+    let total: usize = made.values().sum();
+    let readme = read(&examples().join("private-workspace/README.md"));
+    assert!(readme.contains(&format!("| **Azure resources** | **{total}** |")), "{total}: {made:#?}");
+    for name in ["payments", "office"] {
+        world.wipe(&object("VnetAttachment", name)).await;
+    }
+    world.wipe(&workspace).await;
     let delete = ["delete", "--ignore-not-found", "--wait=true", "-k", &folder];
     control_plane().await.kubectl(&delete).await.expect("the example goes");
     operator.stop().await;

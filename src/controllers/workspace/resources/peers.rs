@@ -24,7 +24,7 @@ pub(super) fn peers(turn: &Turn<'_>, workspace: &AmlWorkspace, ours: &[Associate
     let of = |resource: ArmId| {
         let others = context.indexes.workspaces.find(&Term::MadeOf(resource.key()));
         let peers = others.iter().filter_map(|other| peer(context, workspace, other.0.as_ref().ok()?, &resource));
-        (resource.key(), Peers::of(peers.collect(), tenant))
+        (resource.key(), Peers::of(peers, tenant))
     };
     shared.map(of).collect()
 }
