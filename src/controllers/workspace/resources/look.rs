@@ -99,7 +99,7 @@ pub(in super::super) async fn look(
         plans.iter().filter(|plan| plan.moving).map(|plan| plan.status.resource_id.to_ascii_lowercase()).collect();
     let unknown = memory.writes.settle(&wanted, |id| moving.contains(id), context.now(), context.pace.rest);
     memory.writes.keep(&wanted);
-    let changes = steps().flat_map(|step| words(step)).collect();
+    let changes = steps().flat_map(words).collect();
     let held = held(turn, workspace);
     let mut sendable = Vec::new();
     for plan in plans.iter_mut().filter(|_| !observes) {
