@@ -16,7 +16,7 @@ use crate::rules::{self, Team};
 use crate::stage::Stage;
 
 /// How long the goals may take from the moment the example is applied.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(480);
 /// Between two looks. Each costs a run of kubectl.
 const POLL: Duration = Duration::from_millis(400);
 /// How long a rule's call for a role stands before its owner answers: somebody has to read it first.
