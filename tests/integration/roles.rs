@@ -177,7 +177,7 @@ async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_n
     workspace["spec"]["associatedResources"]["containerRegistry"] = json!({ "resourceId": images });
     world.apply(workspace.clone()).await;
     let contributor: Vec<String> =
-        ["fraud", "frauddata", "fraudkeys", "fraudinsights", "images"].map(|name| format!("{name} Contributor")).into();
+        ["fraud", "frauddata", "fraudkeys", "images", "fraudinsights"].map(|name| format!("{name} Contributor")).into();
     let told = world
         .until(&workspace, "only what is not listed is missing", |object| {
             missing(object) == contributor && condition(object, "RolesReady")["reason"] == "RolesMissing"
