@@ -35,6 +35,7 @@ use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
 use crate::runtime::pace::Pace;
 use crate::runtime::role_ledger::RoleLedger;
+use crate::runtime::seal::Seal;
 use crate::runtime::status::{OwnWrites, StatusWriter};
 use crate::runtime::streams::{Change, watch, watch_metadata};
 use crate::runtime::terms::Term;
@@ -123,6 +124,7 @@ impl Operator {
             azure: self.azure,
             ledger: Ledger::new(self.kube.clone(), &self.namespace),
             role_ledger: RoleLedger::new(self.kube.clone(), &self.namespace, &self.installation),
+            seal: Seal::new(self.kube.clone(), &self.namespace),
             status: StatusWriter::new(self.kube.clone(), own.clone(), self.metrics.clone()),
             events: Events::new(self.kube.clone(), self.instance),
             metrics: self.metrics,

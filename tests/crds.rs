@@ -95,6 +95,27 @@ fn nothing_is_left_open_to_whatever_is_sent() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Texts in a spec that a secret could be meant to stand in, by their names, with what stands there instead.
+const NO_SECRETS: [(&str, &str); 4] = [
+    ("AmlCompute.spec.instance.ssh.adminPublicKey", "a public key"),
+    ("AmlWorkspace.spec.encryption.keyIdentifier", "where a key is, not the key"),
+    ("AzureConnection.spec.credential.clientSecret.secretRef.key", "the name of a key in a Secret"),
+    ("AzureConnection.spec.customCloud.caBundle", "public certificates"),
+];
+
+/// A secret in a spec would stand in Git, in etcd, in every copy of the manifest and before everybody who may read the object.
+#[test]
+fn no_field_of_a_spec_takes_a_secret() {
+    let found: Vec<String> = complaints(|path, property| {
+        let name = path.rsplit('.').next().unwrap_or_default().to_lowercase();
+        let words = ["key", "secret", "password", "token", "sas", "certificate", "cabundle", "credential"];
+        let takes = property["type"] == "string" && words.iter().any(|word| name.contains(word));
+        let known = NO_SECRETS.iter().any(|(known, _)| *known == path);
+        (path.contains(".spec.") && takes && !known).then_some("may take a secret")
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// Kubernetes' own defaults would be written into `spec`, where GitOps engines then see a difference; and a default for a field
 /// of Azure would decide something that nobody wrote.
 #[test]
@@ -153,6 +174,7 @@ fn kubectl_get_shows_what_people_look_for() {
             ["ApprovalDecision", "Ready Status Policy Decision Approver Age", "Endpoint Message"],
             ["VnetAttachment", "Ready Status Role Endpoints DNS Age", "Workspace Message"],
             ["AmlCompute", "Ready Status Type Size Nodes Isolated Age", "Workspace Message"],
+            ["AmlDatastore", "Ready Status Type Target Credential Reachable Age", "Workspace Message"],
         ]
     );
 }
@@ -182,6 +204,7 @@ fn kinds_are_found_under_the_names_people_type() {
             "approvaldecisions amlpead aml,azure Namespaced",
             "vnetattachments amlvnet aml,azure Namespaced",
             "amlcomputes amlc aml,azure Namespaced",
+            "amldatastores amlds aml,azure Namespaced",
         ]
     );
 }

@@ -5,6 +5,7 @@ pub mod common;
 pub mod compute;
 pub mod condition;
 pub mod connection;
+pub mod datastore;
 pub mod decision;
 pub mod expression;
 pub mod ids;
@@ -19,6 +20,7 @@ use kube::CustomResourceExt;
 pub use approval::PrivateEndpointApproval;
 pub use compute::AmlCompute;
 pub use connection::AzureConnection;
+pub use datastore::AmlDatastore;
 pub use decision::ApprovalDecision;
 pub use outbound_rule::OutboundRule;
 pub use vnet_attachment::VnetAttachment;
@@ -52,6 +54,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         ApprovalDecision::crd(),
         VnetAttachment::crd(),
         AmlCompute::crd(),
+        AmlDatastore::crd(),
     ]
 }
 

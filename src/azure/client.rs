@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::cloud::{Cloud, CloudError, Endpoints};
-use super::credential::{CredentialError, CredentialSource, SourceError, Token, Tokens};
+use super::credential::{CredentialError, CredentialSource, Secret, SourceError, Token, Tokens};
 use super::error::{ArmError, ErrorClass};
 use super::operation::{OperationUrl, Poll, header, retry_after};
 use super::page::Pages;
@@ -23,6 +23,9 @@ pub use super::throttle::Priority;
 use super::throttle::{Key, Kind, Throttle, size};
 use super::transport::{BodyError, HttpPace, Transport, TransportError, chain, read_body};
 use crate::effects::{Effect, Moment, Seam, System};
+
+/// How long a line of a secret is, in bytes, that gives something away by itself.
+const LINE_OF_SECRET: usize = 16;
 
 /// What a metrics recorder hears of every request that was sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +91,25 @@ pub enum When<'a> {
     Absent,
 }
 
+/// A write: what is sent, and how.
+#[derive(Clone)]
+pub struct Write<'a> {
+    /// `PUT`, `PATCH`, `POST` or `DELETE`.
+    pub method: Method,
+    /// As of [`Client::get`].
+    pub path: &'a str,
+    /// The version it names.
+    pub api_version: &'a str,
+    /// The body.
+    pub body: Option<&'a Value>,
+    /// Texts in the body that must not come back in an error's words, which go into conditions, events and logs.
+    pub secrets: &'a [Secret],
+    /// Under which condition.
+    pub when: When<'a>,
+    /// How soon it goes.
+    pub priority: Priority,
+}
+
 /// A write that ARM took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
@@ -150,13 +172,33 @@ struct Draft<'a> {
     method: Method,
     url: Url,
     body: Option<&'a Value>,
+    secrets: &'a [Secret],
     when: When<'a>,
     priority: Priority,
 }
 
-impl<'a> Draft<'a> {
+impl Draft<'_> {
     fn get(url: Url, priority: Priority) -> Self {
-        Self { method: Method::GET, url, body: None, when: When::Always, priority }
+        Self { method: Method::GET, url, body: None, secrets: &[], when: When::Always, priority }
+    }
+
+    /// `answer`, without the secrets that were sent should ARM repeat them. Long ones also line by line, as a service may quote
+    /// a part of a certificate.
+    fn without_secrets(&self, mut answer: Answer) -> Answer {
+        if self.secrets.is_empty() || answer.status < 300 {
+            return answer;
+        }
+        let mut text = String::from_utf8_lossy(&answer.body).into_owned();
+        for secret in self.secrets {
+            let whole = secret.secret();
+            let escaped = Value::from(whole).to_string();
+            let lines = whole.lines().filter(|line| line.len() >= LINE_OF_SECRET);
+            for shown in [whole, escaped.trim_matches('"')].into_iter().chain(lines).filter(|shown| !shown.is_empty()) {
+                text = text.replace(shown, "REDACTED");
+            }
+        }
+        answer.body = text.into_bytes();
+        answer
     }
 }
 
@@ -233,21 +275,17 @@ impl Client {
         body: Option<&Value>,
         priority: Priority,
     ) -> Result<Accepted, ArmError> {
-        self.send_when(method, path, api_version, body, When::Always, priority).await
+        self.write(Write { method, path, api_version, body, secrets: &[], when: When::Always, priority }).await
     }
 
-    /// The same under a condition; a condition that does not hold is [`ErrorClass::Precondition`].
-    pub async fn send_when(
-        &self,
-        method: Method,
-        path: &str,
-        api_version: &str,
-        body: Option<&Value>,
-        when: When<'_>,
-        priority: Priority,
-    ) -> Result<Accepted, ArmError> {
+    /// The same, with all that can be said of a write. A condition that does not hold is [`ErrorClass::Precondition`].
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn write(&self, write: Write<'_>) -> Result<Accepted, ArmError> {
+        let Write { method, path, api_version, body, secrets, when, priority } = write;
         let url = self.url(path, api_version)?;
-        let answer = self.exchange(Draft { method, url, body, when, priority }).await?;
+        let answer = self.exchange(Draft { method, url, body, secrets, when, priority }).await?;
         let origin = &self.0.endpoints.resource_manager;
         let operation = OperationUrl::started(origin, path, api_version, answer.status, &answer.headers)
             .unwrap_or_else(|refused| {
@@ -356,7 +394,7 @@ impl Client {
             inner.seam.reach(Moment::Before, effect).await;
         }
         let started = Instant::now();
-        let outcome = self.round_trip(request).await;
+        let outcome = self.round_trip(request).await.map(|answer| draft.without_secrets(answer));
         let duration = started.elapsed();
         if let Some(effect) = &effect {
             inner.seam.reach(Moment::After, effect).await;

@@ -11,6 +11,7 @@ pub mod codes;
 pub mod compute;
 pub mod container_registry;
 pub mod credential;
+pub mod datastore;
 pub mod error;
 pub mod insights;
 pub mod key_vault;

@@ -4,6 +4,7 @@ pub mod approval;
 pub mod attached;
 pub mod compute;
 pub mod connection;
+pub mod datastore;
 pub mod decision;
 pub mod outbound_rule;
 pub mod removals;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::tell_departing;
-use crate::api::{AmlCompute, VnetAttachment};
+use crate::api::{AmlCompute, AmlDatastore, VnetAttachment};
 use crate::controllers::attached::{Attached, reconcile};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
@@ -34,6 +34,7 @@ struct Pending<K: Attached> {
 pub(super) struct AllPending {
     attachments: Pending<VnetAttachment>,
     computes: Pending<AmlCompute>,
+    datastores: Pending<AmlDatastore>,
 }
 
 fn station<K: Attached>() -> (Station<K>, Pending<K>) {
@@ -46,15 +47,17 @@ fn station<K: Attached>() -> (Station<K>, Pending<K>) {
 pub(super) fn stations() -> (Stations, AllPending) {
     let (attachments, of_attachments) = station();
     let (computes, of_computes) = station();
-    let pending = AllPending { attachments: of_attachments, computes: of_computes };
-    (Stations { attachments, computes }, pending)
+    let (datastores, of_datastores) = station();
+    let pending = AllPending { attachments: of_attachments, computes: of_computes, datastores: of_datastores };
+    (Stations { attachments, computes, datastores }, pending)
 }
 
 /// Runs the controllers of all of them until `shutdown`.
 pub(super) async fn run_all(pending: AllPending, context: Arc<Context>, own: OwnWrites, shutdown: CancellationToken) {
     let attachments = attend(pending.attachments, context.clone(), own.clone(), shutdown.clone());
-    let computes = attend(pending.computes, context, own, shutdown);
-    tokio::join!(attachments, computes);
+    let computes = attend(pending.computes, context.clone(), own.clone(), shutdown.clone());
+    let datastores = attend(pending.datastores, context, own, shutdown);
+    tokio::join!(attachments, computes, datastores);
 }
 
 fn attend<K: Attached>(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::OWNER_TAG;
-use crate::api::common::{Door, Recreate, acknowledged};
+use crate::api::common::{Door, acknowledged};
 use crate::api::compute::{AmlComputeSpec, AmlComputeStatus, ComputeCluster, ComputeInstance, PowerState};
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::connection::Verb;
@@ -14,9 +14,10 @@ use crate::azure::machine_learning::Workspace;
 
 use super::attached::{Decided, Farewell, Policies, Site};
 use super::difference::{Comparison, Difference, Mend};
+use super::existing::{Existing, Next};
 use super::effective::Effective;
 use super::outcome::{Reason, Verdict};
-use super::ownership::{Claim, Origin};
+use super::ownership::Origin;
 use super::step::Step;
 
 /// Says whether the compute is inside: in the managed network, or in a subnet without a public address.
@@ -204,80 +205,50 @@ fn existing(
     observed: &Compute,
     status: AmlComputeStatus,
 ) -> Decided<AmlComputeStatus> {
-    let tag = observed.tag(OWNER_TAG);
-    let claim = input.site.claim(tag, &input.policies);
-    if let Claim::Refused(verdict) = claim {
-        return Decided::stopped(status, verdict);
-    }
-    if observed.is_moving() {
-        let state = observed.properties.provisioning_state.as_deref().unwrap_or_default();
-        let message = format!("Azure shows the compute as {state}");
-        return Decided::stopped(status, Verdict::new(Reason::Updating, message));
-    }
     let differences = compare(input, observed);
-    let stopped = |status, verdict| Decided::stopped(status, verdict).differing(differences.clone());
-    if let Claim::TakeIfMatching(_) = claim
-        && let Some(first) = differences.first()
-    {
-        let message = format!(
-            "adoption: IfMatching takes over only what is as declared, but {}. Change the declaration, or set adoption: Always to have \
-             Azure changed",
-            first.change()
-        );
-        return stopped(status, Verdict::new(Reason::AdoptionRefused, message));
-    }
-    if let Claim::Take(tag) | Claim::TakeIfMatching(tag) = claim {
-        let verdict = Verdict::new(Reason::Updating, "taking the compute over");
-        let step = Step::put(input.id, version(input.spec), taken(input, observed, &tag), verdict);
-        let step = step.needing(Verb::Configure, input.id);
-        let found = observed.tag(OWNER_TAG);
-        let step = step.changing(&[Difference::of(format!("tags.{OWNER_TAG}"), found, &tag)]);
-        return Decided::writing(status, step);
-    }
-    let anew = differences.iter().find_map(|difference| match difference.mend {
-        Mend::Recreate(why) | Mend::Never(why) => Some((difference, why)),
-        _ => None,
-    });
-    if let Some((difference, why)) = anew {
-        if let Err(verdict) = public_door(input) {
-            return stopped(status, verdict);
+    let state = observed.properties.provisioning_state.as_deref().unwrap_or_default();
+    let existing = Existing {
+        noun: "the compute",
+        tag: observed.tag(OWNER_TAG),
+        moving: observed.is_moving().then_some(state),
+        failed: observed.has_failed().then(|| observed.errors().join("; ")),
+        differences: &differences,
+        recreate: input.spec.recreate.unwrap_or_default(),
+        loss: "ends what runs on it and loses its disks",
+    };
+    let decided = match existing.next(input.site, &input.policies) {
+        Next::Stop(verdict) => Decided::stopped(status, verdict),
+        Next::Anew(why) => recreate(input, shown, status, &why),
+        Next::Take(tag) => {
+            let verdict = Verdict::new(Reason::Updating, "taking the compute over");
+            let step = Step::put(input.id, version(input.spec), taken(input, observed, &tag), verdict);
+            let found = observed.tag(OWNER_TAG);
+            let step = step.changing(&[Difference::of(format!("tags.{OWNER_TAG}"), found, &tag)]);
+            Decided::writing(status, step.needing(Verb::Configure, input.id))
         }
-        return recreate(input, shown, status, differences.clone(), &format!("{} ({why})", difference.change()));
-    }
-    if observed.has_failed() {
-        let errors = observed.errors().join("; ");
-        let why = format!("Azure shows the compute as failed: {errors}");
-        return recreate(input, shown, status, differences, &why);
-    }
-    if let Some(step) = update(input, &differences) {
-        return Decided::writing(status, step).differing(differences);
-    }
-    power(input, observed, status)
+        Next::Change => match update(input, &differences) {
+            Some(step) => Decided::writing(status, step),
+            None => power(input, observed, status),
+        },
+        Next::AsDeclared => power(input, observed, status),
+    };
+    decided.differing(differences)
 }
 
-/// Deletes the compute to make it anew, if that is allowed.
+/// Deletes the compute to make it anew.
 fn recreate(
     input: &ComputeInput<'_>,
     shown: &Workspace,
     status: AmlComputeStatus,
-    differences: Vec<Difference>,
     why: &str,
 ) -> Decided<AmlComputeStatus> {
-    let stopped = |verdict| Decided::stopped(status.clone(), verdict).differing(differences.clone());
-    if input.spec.recreate.unwrap_or_default() != Recreate::Allowed {
-        let message = format!(
-            "{why}: that takes making the compute anew, which ends what runs on it and loses its disks. Declare it as it is, or set \
-             recreate: Allowed"
-        );
-        return stopped(Verdict::new(Reason::NotChangeable, message));
-    }
     // Nothing is deleted that could not be made again.
-    if let Err(verdict) = network_ready(input, shown) {
-        return stopped(verdict);
+    if let Err(verdict) = public_door(input).and_then(|()| network_ready(input, shown)) {
+        return Decided::stopped(status, verdict);
     }
     let message = format!("deleting the compute to make it anew: {why}");
     let step = Step::delete(input.id, API_VERSION, Verdict::new(Reason::Updating, message)).with_query(UNDERLYING);
-    Decided::writing(status, step.needing(Verb::Configure, input.id)).differing(differences)
+    Decided::writing(status, step.needing(Verb::Configure, input.id))
 }
 
 /// Where Azure is not as declared. What is not declared is not looked at, but for what would open the compute.

@@ -41,6 +41,11 @@ fn storage_suffixes() -> impl Iterator<Item = (&'static str, String)> {
         .flat_map(|cloud| STORAGE_SERVICES.into_iter().map(move |service| (service, format!("{service}.{cloud}"))))
 }
 
+/// The host names under which `service` of the storage account `account` may be known, one for each cloud.
+pub fn storage_hosts(account: &str, service: &str) -> impl Iterator<Item = String> {
+    STORAGE_CLOUDS.into_iter().map(move |cloud| format!("{account}.{service}.{cloud}"))
+}
+
 /// The part of a storage account (`blob`, `dfs`, …) that the host or wildcard `pattern` leads to, and to nothing else.
 pub fn storage_service(pattern: &str) -> Option<&'static str> {
     let pattern = pattern.to_ascii_lowercase();

@@ -9,10 +9,12 @@ pub mod attached;
 pub mod breaker;
 pub mod compute;
 pub mod cover;
+pub mod datastore;
 pub mod decisions;
 pub mod destination;
 pub mod difference;
 pub mod effective;
+mod existing;
 pub mod fence;
 #[cfg(test)]
 mod histories;
@@ -31,6 +33,8 @@ pub mod rules;
 pub mod signatures;
 pub mod step;
 pub mod targets;
+#[cfg(test)]
+mod testing;
 pub mod vnet;
 pub mod withdrawal;
 pub mod workspace;

@@ -85,6 +85,8 @@ reasons! {
     Running => ready("Running");
     /// The compute is stopped, as declared.
     Stopped => ready("Stopped");
+    /// The datastore is registered on its workspace as declared.
+    Registered => ready("Registered");
     /// With `Observe`: Azure is as declared.
     Matches => ready("Matches");
 
@@ -149,6 +151,10 @@ reasons! {
     RecordOwned => waiting("RecordOwned", Requeue::Slow);
     /// The workspace cannot be reached privately, which the object needs.
     PrivatePathMissing => waiting("PrivatePathMissing", Requeue::Slow);
+    /// The Secret with a datastore's credential is not there, is not made for that, or does not agree to be used for this object.
+    CredentialMissing => waiting("CredentialMissing", Requeue::Slow);
+    /// The operator may not read the Secret with a datastore's credential.
+    CredentialNotReadable => waiting("CredentialNotReadable", Requeue::Slow);
     /// The rule is for Spark, and the workspace's network is not prepared for it.
     SparkNotIncluded => waiting("SparkNotIncluded", Requeue::Slow);
     /// Another object of this cluster manages the same resource, or a rule with this destination is there already.

@@ -22,6 +22,7 @@ use super::ledger::Ledger;
 use super::pace::Pace;
 use super::requesters::Requesters;
 use super::role_ledger::RoleLedger;
+use super::seal::Seal;
 use super::status::{Basis, StatusWriter, WriteError};
 use super::views::Views;
 use crate::api::condition::{self, ConditionDraft, READY};
@@ -88,6 +89,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// The ledger of roles.
     pub role_ledger: RoleLedger,
+    /// Fingerprints of secrets.
+    pub seal: Seal,
     /// The one writer of status.
     pub status: StatusWriter,
     /// Events.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::condition::Condition;
 use crate::api::{
-    AmlCompute, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval, VnetAttachment,
+    AmlCompute, AmlDatastore, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval, VnetAttachment,
 };
 
 /// A kind of this group.
@@ -68,4 +68,5 @@ kind!(OutboundRule, crate::api::outbound_rule::OutboundRuleStatus);
 kind!(PrivateEndpointApproval, crate::api::approval::PrivateEndpointApprovalStatus);
 kind!(ApprovalDecision, crate::api::decision::ApprovalDecisionStatus);
 kind!(AmlCompute, crate::api::compute::AmlComputeStatus);
+kind!(AmlDatastore, crate::api::datastore::AmlDatastoreStatus);
 kind!(VnetAttachment, crate::api::vnet_attachment::VnetAttachmentStatus);

@@ -21,6 +21,7 @@ pub mod lookup;
 pub mod pace;
 pub mod requesters;
 pub mod role_ledger;
+pub mod seal;
 pub mod shutdown;
 pub mod station;
 pub mod status;

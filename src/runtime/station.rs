@@ -17,7 +17,7 @@ use super::lookup::Index;
 use super::status::has_finalizer;
 use super::terms::Term;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
-use crate::api::{AmlCompute, AmlWorkspace, VnetAttachment};
+use crate::api::{AmlCompute, AmlDatastore, AmlWorkspace, VnetAttachment};
 use crate::controllers::attached::{Attached, Memory, may_attach};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
@@ -30,12 +30,14 @@ pub struct Stations {
     pub attachments: Station<VnetAttachment>,
     /// Computes.
     pub computes: Station<AmlCompute>,
+    /// Datastores.
+    pub datastores: Station<AmlDatastore>,
 }
 
 impl Stations {
     /// All of them.
-    pub fn all(&self) -> [&dyn AnyStation; 2] {
-        [&self.attachments, &self.computes]
+    pub fn all(&self) -> [&dyn AnyStation; 3] {
+        [&self.attachments, &self.computes, &self.datastores]
     }
 
     /// Asks for a look at the object `key` of `kind`.
@@ -177,16 +179,31 @@ impl<K: Attached> Clone for Station<K> {
     }
 }
 
+/// Asks for looks at objects, for whoever must not keep their station alive.
+pub struct Asker<K: Attached>(UnboundedSender<ObjectRef<Guarded<K>>>);
+
+impl<K: Attached> Asker<K> {
+    /// Asks for a look at the object `key`.
+    pub fn ask(&self, key: &ObjectKey) {
+        // A closed channel means the controllers are shutting down: nobody is left to look.
+        drop(self.0.send(ObjectRef::new(&key.name).within(&key.namespace)));
+    }
+}
+
 impl<K: Attached> Station<K> {
     /// A station over these objects.
     pub fn new(store: Store<Guarded<K>>, asked: UnboundedSender<ObjectRef<Guarded<K>>>) -> Self {
         Self { index: Index::new(store), asked, memories: Arc::default() }
     }
 
+    /// What asks for looks at its objects.
+    pub fn asker(&self) -> Asker<K> {
+        Asker(self.asked.clone())
+    }
+
     /// Asks for a look at the object `key`.
     pub fn ask(&self, key: &ObjectKey) {
-        // A closed channel means the controllers are shutting down: nobody is left to look.
-        drop(self.asked.send(ObjectRef::new(&key.name).within(&key.namespace)));
+        self.asker().ask(key);
     }
 
     /// Asks for a look at every object for which `wanted` holds.

@@ -901,3 +901,66 @@ async fn a_condition_that_tools_could_not_read_is_refused() {
     let status = json!({"status": {"conditions": [right]}});
     api.patch_status("rule", &PatchParams::default(), &Patch::Merge(&status)).await.expect("a right condition");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_datastores_are_refused_with_the_way_out() {
+    let world = World::new().await;
+    let of = |spec: &Value| world.datastore_manifest("lake", spec);
+    let blob = of(&world.blob("lake"));
+    let reference = json!({"secretRef": {"name": "lake-key"}});
+    let two = with(&blob, "spec.file", json!({"storageAccount": {"resourceId": world.lake()}, "fileShareName": "raw"}));
+    let both = with(&blob, "spec.credential", json!({"accountKey": reference, "sas": reference}));
+    let named = with(&blob, "spec.azureName", "lake_1".into());
+    let no_id = &["blob.storageAccount.resourceId", "ARM id of a storage account"];
+    let one = &["exactly one of blob, adlsGen2, file"];
+    world
+        .refuses(vec![
+            wrong("two places", two, one),
+            wrong("no place", of(&json!({})), one),
+            wrong("Gen1", of(&json!({"adlsGen1": {"storeName": "lake"}})), &["adlsGen1", "retired", "adlsGen2"]),
+            wrong("a name of an account", with(&blob, "spec.blob.storageAccount.resourceId", "lake".into()), no_id),
+            wrong(
+                "a container as an id",
+                with(
+                    &blob,
+                    "spec.blob.storageAccount.resourceId",
+                    format!("{}/blobServices/default/containers/raw", world.lake()).into(),
+                ),
+                no_id,
+            ),
+            wrong("a name of a container", with(&blob, "spec.blob.containerName", "Raw_1".into()), &["containerName"]),
+            wrong(
+                "a key in the spec",
+                with(&blob, "spec.credential", json!({"accountKey": {"key": "c2VjcmV0"}})),
+                &["spec.credential.accountKey.key", "not declared in schema"],
+            ),
+            wrong(
+                "a signature in the spec",
+                with(&blob, "spec.credential", json!({"sas": {"sasToken": "sv=1"}})),
+                &["spec.credential.sas.sasToken", "not declared in schema"],
+            ),
+            wrong(
+                "a key beside the account",
+                with(&blob, "spec.blob.accountKey", "c2VjcmV0".into()),
+                &["spec.blob.accountKey", "not declared in schema"],
+            ),
+            wrong("two credentials", both, &["exactly one of accountKey, sas, servicePrincipal, certificate"]),
+            wrong(
+                "a tenant by name",
+                with(
+                    &blob,
+                    "spec.credential",
+                    json!({"servicePrincipal": {"tenantId": "contoso", "clientId": TENANT, "secretRef": {"name": "s"}}}),
+                ),
+                &["servicePrincipal.tenantId"],
+            ),
+            wrong(
+                "a name with a dot",
+                world.datastore_manifest("lake.raw", &world.blob("lake")),
+                &["metadata.name has a dot", "spec.azureName"],
+            ),
+            wrong("a claim to delete", with(&named, "spec.deletionPolicy", "Delete".into()), &["adoption: IfMatching"]),
+        ])
+        .await;
+    world.accepts(vec![("by identity", blob), ("a name of its own", named)]).await;
+}

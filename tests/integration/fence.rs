@@ -28,7 +28,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 25] = [
+const FENCED: [Field; 28] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -59,6 +59,9 @@ const FENCED: [Field; 25] = [
     field("OutboundRule.spec.privateEndpoint.resourceId", STORAGE, "reach"),
     field("AmlCompute.spec.network.subnet.resourceId", SUBNET, "reach"),
     field("AmlCompute.spec.identity.userAssignedIdentities[]", IDENTITY, "reach"),
+    field("AmlDatastore.spec.blob.storageAccount.resourceId", STORAGE, "reach"),
+    field("AmlDatastore.spec.adlsGen2.storageAccount.resourceId", STORAGE, "reach"),
+    field("AmlDatastore.spec.file.storageAccount.resourceId", STORAGE, "reach"),
     field("VnetAttachment.spec.subnet.resourceId", SUBNET, "reach"),
     field("VnetAttachment.spec.endpointsResourceGroupId", GROUP, "covers"),
     field("VnetAttachment.spec.dns.zonesResourceGroupId", GROUP, "dns"),
@@ -72,7 +75,7 @@ const FENCED: [Field; 25] = [
 const BESIDE: &str = "a name in the workspace's own group, of which grants are asked as of every id";
 
 /// Fields that look like ids and lead to no request, with the reason. A path also stands for all that begins with it.
-const COMPARED: [(&str, &str); 15] = [
+const COMPARED: [(&str, &str); 18] = [
     ("AzureConnection.", "written by the platform, and what the fence is made of"),
     ("AmlWorkspace.spec.associatedResources.storageAccount.create.name", BESIDE),
     ("AmlWorkspace.spec.associatedResources.keyVault.create.name", BESIDE),
@@ -87,6 +90,9 @@ const COMPARED: [(&str, &str); 15] = [
     ("AmlCompute.spec.azureName", "a name below the workspace, of which grants are asked as of every id"),
     ("AmlCompute.spec.instance.assignedUser.", "a person, not a resource"),
     ("AmlCompute.spec.kubernetes.clusterResourceId", "only compared with what Azure shows"),
+    ("AmlDatastore.spec.azureName", "a name below the workspace, of which grants are asked as of every id"),
+    ("AmlDatastore.spec.credential.", "an application whose secret the namespace has, not a resource"),
+    ("AmlDatastore.spec.serviceDataAccessAuthIdentity", "a word for one of the workspace's own identities"),
     ("OutboundRule.spec.azureName", "a name below the workspace, whose own namespace is asked for `configure`"),
 ];
 
@@ -191,6 +197,12 @@ impl World {
                     spec["identity"] = json!({"type": "UserAssigned"});
                 }
                 self.compute_manifest(name, &spec)
+            }
+            "AmlDatastore" => {
+                let place = path.split('.').nth(1).unwrap_or_default();
+                let container =
+                    json!({"blob": {"containerName": "raw"}, "adlsGen2": {"filesystem": "raw"}, "file": {"fileShareName": "raw"}});
+                self.datastore_manifest(name, &json!({ place: container[place] }))
             }
             "VnetAttachment" => {
                 let mut object = self.attachment_manifest(name, "hub", "Clients");

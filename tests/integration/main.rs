@@ -13,6 +13,7 @@ mod attacks;
 mod bad_input;
 mod columns;
 mod computes;
+mod datastores;
 mod decisions;
 mod deletion;
 mod destinations;

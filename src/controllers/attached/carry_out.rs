@@ -11,10 +11,10 @@ use kube::ResourceExt;
 use reqwest::Method;
 use tracing::info;
 
-use super::{Attached, Memory, Scene, report, token};
+use super::{Attached, Filled, Memory, Scene, report, token};
 use crate::api::condition::rfc3339;
 use crate::api::{AmlWorkspace, AzureConnection};
-use crate::azure::client::{Accepted, Client, Priority, When};
+use crate::azure::client::{Accepted, Client, Priority, When, Write};
 use crate::azure::error::ArmError;
 use crate::plan::attached::Decided;
 use crate::plan::fence::Fence;
@@ -206,11 +206,13 @@ async fn send_all<K: Attached>(
         memory.writes.drop_intents(&requests);
         return Err(error);
     }
-    let clients: Vec<Result<Client, Verdict>> =
-        steps.iter().map(|step| object.client(turn.connected, &step.request.id)).collect();
+    let mut ready = Vec::new();
+    for step in &steps {
+        ready.push(make_ready(turn, scene, object, step).await);
+    }
     let mut sent: Vec<BoxFuture<'_, Result<Accepted, Refused>>> = Vec::new();
-    for (step, client) in steps.iter().zip(&clients) {
-        sent.push(Box::pin(send(context, step, client)));
+    for (step, ready) in steps.iter().zip(&ready) {
+        sent.push(Box::pin(send(context, step, ready)));
     }
     let answers: Vec<Result<Accepted, Refused>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
     let mut wait: Option<Duration> = None;
@@ -265,8 +267,20 @@ enum Refused {
     Azure(ArmError),
 }
 
-async fn send(context: &Context, step: &Step, client: &Result<Client, Verdict>) -> Result<Accepted, Refused> {
-    let client = client.as_ref().map_err(|verdict| Refused::Unsent(verdict.clone()))?;
+/// What a request goes through, and the body that no plan knows.
+type Ready = Result<(Client, Option<Filled>), Verdict>;
+
+async fn make_ready<K: Attached>(turn: &Turn<'_>, scene: Option<&Scene<'_>>, object: &K, step: &Step) -> Ready {
+    let client = object.client(turn.connected, &step.request.id)?;
+    let filled = match scene {
+        Some(scene) => object.fill(scene, &step.request).await?,
+        None => None,
+    };
+    Ok((client, filled))
+}
+
+async fn send(context: &Context, step: &Step, ready: &Ready) -> Result<Accepted, Refused> {
+    let (client, filled) = ready.as_ref().map_err(|verdict| Refused::Unsent(verdict.clone()))?;
     let request = &step.request;
     let method = match request.method {
         "PUT" => Method::PUT,
@@ -276,8 +290,17 @@ async fn send(context: &Context, step: &Step, client: &Result<Client, Verdict>) 
     };
     let priority = if step.removes() { Priority::Urgent } else { Priority::Change };
     let when = if step.if_absent { When::Absent } else { When::Always };
-    let body = request.body.as_ref();
-    let answer = client.send_when(method, &request.path, request.version, body, when, priority).await;
+    let answer = client
+        .write(Write {
+            method,
+            path: &request.path,
+            api_version: request.version,
+            body: filled.as_ref().map(|filled| &filled.body).or(request.body.as_ref()),
+            secrets: filled.as_ref().map_or(&[], |filled| &filled.secrets),
+            when,
+            priority,
+        })
+        .await;
     let outcome = match &answer {
         Ok(accepted) => format!("{}", accepted.status),
         Err(error) => error.to_string(),

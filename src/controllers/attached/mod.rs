@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use kube::{CustomResourceExt, ResourceExt};
+use serde_json::Value;
 
 use crate::api::common::{Drift, WouldWrite};
 use crate::api::condition::ConditionDraft;
@@ -21,6 +22,7 @@ use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
 use crate::api::{AmlWorkspace, RECONCILE_AT};
 use crate::azure::client::{Client, Priority};
+use crate::azure::credential::Secret;
 use crate::plan::attached::{Decided, Farewell, Policies, Site};
 use crate::plan::fence::Fence;
 use crate::plan::ownership::Owner;
@@ -46,6 +48,19 @@ pub struct Shared<'a> {
     pub would_write: &'a mut Vec<WouldWrite>,
     /// Fields that were found changed.
     pub drift: &'a mut Vec<Drift>,
+}
+
+/// A body that is sent and nowhere kept, because there are secrets in it. It cannot be printed.
+pub struct Filled {
+    body: Value,
+    secrets: Vec<Secret>,
+}
+
+impl Filled {
+    /// This body, in which `secret` stands.
+    pub fn new(body: Value, secret: Secret) -> Self {
+        Self { body, secrets: vec![secret] }
+    }
 }
 
 /// A kind that attaches to a workspace.
@@ -115,6 +130,11 @@ pub trait Attached: Terms + CustomResourceExt {
         _extra: &mut Self::Extra,
     ) -> Result<(), Verdict> {
         Ok(())
+    }
+    /// The body that goes out for `request`, where that has a stand-in for a secret: plans, intents, events and logs know only that.
+    /// Asked right before it goes out.
+    async fn fill(&self, _scene: &Scene<'_>, _request: &Request) -> Result<Option<Filled>, Verdict> {
+        Ok(None)
     }
     /// The client that `request` goes through; the connection's own, but for data planes.
     ///

@@ -1,16 +1,8 @@
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
-
 use super::*;
-use crate::api::common::{Acknowledgement, Adoption, DeletionPolicy};
-use crate::api::connection::AzureConnectionSpec;
-use crate::api::{AmlCompute, AmlWorkspace};
-use crate::plan::attached::View;
-use crate::plan::fence::Fence;
+use crate::api::AmlCompute;
+use crate::api::common::{Acknowledgement, Adoption, DeletionPolicy, Recreate};
 use crate::plan::ownership::Owner;
-
-const SUB: &str = "00000000-0000-0000-0000-000000000001";
+use crate::plan::testing::{Ground, SUB, shown, workspace, workspace_id};
 
 fn object(spec: &Value) -> AmlCompute {
     let mut spec = spec.clone();
@@ -22,56 +14,17 @@ fn object(spec: &Value) -> AmlCompute {
     .unwrap()
 }
 
-fn workspace(spec: &Value) -> AmlWorkspace {
-    let mut base = json!({
-        "connectionRef": {"name": "contoso"}, "subscriptionId": SUB, "resourceGroup": "rg", "location": "westeurope",
-        "identity": {"type": "SystemAssigned"}, "publicNetworkAccess": "Disabled",
-        "managedNetwork": {"isolationMode": "AllowOnlyApprovedOutbound"},
-    });
-    for (key, value) in spec.as_object().unwrap() {
-        base[key] = value.clone();
-    }
-    serde_json::from_value(json!({
-        "apiVersion": "aml-operator.io/v1alpha1", "kind": "AmlWorkspace",
-        "metadata": {"name": "fraud", "namespace": "team"}, "spec": base,
-    }))
-    .unwrap()
-}
-
-fn shown(mode: &str, network: &str) -> Value {
-    json!({"location": "westeurope", "properties": {"workspaceId": "w", "managedNetwork": {
-        "isolationMode": mode, "status": {"status": network},
-    }}})
-}
-
-/// A world for one decision: an isolated workspace whose network is built, and a namespace that may do all.
+/// A world for one decision.
 struct Case {
     object: AmlCompute,
-    workspace: AmlWorkspace,
-    view: View,
-    connection: AzureConnectionSpec,
+    ground: Ground,
     observed: Option<Compute>,
     said: Option<AmlComputeStatus>,
 }
 
 impl Case {
     fn of(spec: &Value) -> Self {
-        let connection = json!({
-            "tenantId": SUB, "cloud": "Public", "credential": {"managedIdentity": {}},
-            "grants": [{"namespaces": {"names": ["team"]}, "scope": format!("/subscriptions/{SUB}/resourceGroups/rg"),
-                "verbs": ["create", "configure", "reach"]}],
-        });
-        Self {
-            object: object(spec),
-            workspace: workspace(&json!({})),
-            view: View {
-                workspace: Some(serde_json::from_value(shown("AllowOnlyApprovedOutbound", "Active")).unwrap()),
-                rules: Vec::new(),
-            },
-            connection: serde_json::from_value(connection).unwrap(),
-            observed: None,
-            said: None,
-        }
+        Self { object: object(spec), ground: Ground::of("AmlCompute", "dev"), observed: None, said: None }
     }
 
     fn in_azure(mut self, compute: &Value) -> Self {
@@ -80,41 +33,30 @@ impl Case {
     }
 
     fn workspace_is(mut self, spec: &Value, view: &Value) -> Self {
-        self.workspace = workspace(spec);
-        self.view.workspace = Some(serde_json::from_value(view.clone()).unwrap());
+        self.ground.workspace = workspace(spec);
+        self.ground.azure_shows(view);
         self
     }
 
     fn with<T>(&self, run: impl FnOnce(ComputeInput<'_>) -> T) -> T {
-        let labels = BTreeMap::new();
-        let owner = owner();
-        let fence = Fence::new("contoso", &self.connection, "team", &labels);
-        let id = ArmId::of(SUB, "rg", "Microsoft.MachineLearningServices/workspaces", "fraud").unwrap();
-        let compute = id.child("computes", "dev").unwrap();
-        let site = Site {
-            owner: &owner,
-            fence: &fence,
-            workspace: &self.workspace,
-            id: &id,
-            view: &self.view,
-            observes: false,
-            now: Timestamp::UNIX_EPOCH,
-        };
+        let compute = workspace_id().child("computes", "dev").unwrap();
         let spec = &self.object.spec;
-        run(ComputeInput {
-            site: &site,
-            id: &compute,
-            spec,
-            policies: Policies {
-                workspace_ref: &spec.workspace_ref,
-                management: spec.management_policy.unwrap_or_default(),
-                deletion: DeletionPolicy::Delete,
-                adoption: spec.adoption.unwrap_or(Adoption::Never),
-                suspend: false,
-                acknowledge: &spec.acknowledge,
-            },
-            said: self.said.as_ref(),
-            observed: self.observed.as_ref(),
+        self.ground.with(|site| {
+            run(ComputeInput {
+                site,
+                id: &compute,
+                spec,
+                policies: Policies {
+                    workspace_ref: &spec.workspace_ref,
+                    management: spec.management_policy.unwrap_or_default(),
+                    deletion: DeletionPolicy::Delete,
+                    adoption: spec.adoption.unwrap_or(Adoption::Never),
+                    suspend: false,
+                    acknowledge: &spec.acknowledge,
+                },
+                said: self.said.as_ref(),
+                observed: self.observed.as_ref(),
+            })
         })
     }
 
@@ -231,7 +173,7 @@ fn a_compute_waits_for_the_network_as_its_workspace_says() {
     let declared = json!({"managedNetwork": {"isolationMode": "Disabled"}});
     assert_eq!(Case::of(&spec).workspace_is(&declared, &reachable).outcome(), ("Creating", Some("PUT")));
     let mut gone = Case::of(&spec);
-    gone.view.workspace = None;
+    gone.ground.view.workspace = None;
     assert_eq!(gone.outcome(), ("WorkspaceNotReady", None));
 }
 
@@ -293,7 +235,7 @@ fn what_azure_cannot_change_is_made_anew_only_if_that_is_allowed() {
         "{}",
         decided.verdict.message
     );
-    case.view.workspace = Some(serde_json::from_value(shown("AllowOnlyApprovedOutbound", "Inactive")).unwrap());
+    case.ground.azure_shows(&shown("AllowOnlyApprovedOutbound", "Inactive"));
     assert_eq!(case.outcome(), ("ManagedNetworkInactive", None), "nothing goes that could not be made again");
 }
 
@@ -355,8 +297,7 @@ fn strangers_computes_are_left_alone_and_kubernetes_is_only_reported() {
 
 #[test]
 fn only_what_carries_the_objects_tag_is_deleted() {
-    let id = ArmId::of(SUB, "rg", "Microsoft.MachineLearningServices/workspaces", "fraud").unwrap();
-    let id = id.child("computes", "dev").unwrap();
+    let id = workspace_id().child("computes", "dev").unwrap();
     let compute = |tag: &str, state: &str| -> Compute {
         serde_json::from_value(json!({"tags": {OWNER_TAG: tag}, "properties": {"provisioningState": state}})).unwrap()
     };
