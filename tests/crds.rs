@@ -175,6 +175,7 @@ fn kubectl_get_shows_what_people_look_for() {
             ["VnetAttachment", "Ready Status Role Endpoints DNS Age", "Workspace Message"],
             ["AmlCompute", "Ready Status Type Size Nodes Isolated Age", "Workspace Message"],
             ["AmlDatastore", "Ready Status Type Target Credential Reachable Age", "Workspace Message"],
+            ["AmlOnlineEndpoint", "Ready Status Public Auth Isolated Serving Age", "Workspace Message"],
         ]
     );
 }
@@ -205,6 +206,7 @@ fn kinds_are_found_under_the_names_people_type() {
             "vnetattachments amlvnet aml,azure Namespaced",
             "amlcomputes amlc aml,azure Namespaced",
             "amldatastores amlds aml,azure Namespaced",
+            "amlonlineendpoints amloe aml,azure Namespaced",
         ]
     );
 }

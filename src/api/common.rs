@@ -83,6 +83,43 @@ pub enum Recreate {
     Allowed,
 }
 
+/// The identity of what runs in a workspace, such as a compute: one system-assigned or several user-assigned, never both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = kube::core::Rule::new("(self.type == 'UserAssigned') == (has(self.userAssignedIdentities) && size(self.userAssignedIdentities) > 0)").message("identity.userAssignedIdentities: give at least one id with type UserAssigned, none otherwise"),
+    validation = kube::core::Rule::new("!has(self.userAssignedIdentities) || self.userAssignedIdentities.all(i, i.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[a-z0-9_-][a-z0-9._-]*$'))").message("identity.userAssignedIdentities: must be ARM ids of user-assigned identities, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>"),
+)]
+pub struct OwnIdentity {
+    /// `SystemAssigned` or `UserAssigned`: Azure takes one or the other.
+    #[serde(rename = "type")]
+    pub type_: OwnIdentityType,
+    /// ARM ids of the user-assigned identities. The first one mounts, pulls and reads. This namespace needs the verb `reach` on each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 512)))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Atomic)]
+    pub user_assigned_identities: Vec<String>,
+}
+
+/// Kinds of identity of what runs in a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OwnIdentityType {
+    /// Made and deleted with what it is for.
+    SystemAssigned,
+    /// Made by somebody else.
+    UserAssigned,
+}
+
+impl OwnIdentityType {
+    /// The word ARM uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SystemAssigned => "SystemAssigned",
+            Self::UserAssigned => "UserAssigned",
+        }
+    }
+}
+
 /// A one-way or costly step that waits for a person's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Door {
@@ -93,7 +130,7 @@ pub enum Door {
     /// Existing computes have to be deleted and created again. Value: the isolation mode that demands it.
     RecreateComputes,
     /// The workspace, or something that it is made of, becomes reachable from the internet. Value: `Enabled`, or `SelectedAddresses`
-    /// where a list says from where.
+    /// where a list says from where; of an online endpoint, its name.
     PublicNetworkAccess,
     /// The last private way to the workspace goes while public access is off. Value: the endpoint's ARM id.
     LastPrivatePath,

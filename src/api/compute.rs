@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    Acknowledgement, Adoption, DeletionPolicy, Drift, ManagementPolicy, ObjectRef, Recreate, ResourceRef, WouldWrite,
+    Acknowledgement, Adoption, DeletionPolicy, Drift, ManagementPolicy, ObjectRef, OwnIdentity, Recreate, ResourceRef,
+    WouldWrite,
 };
 use super::condition::Condition;
 use super::operation::Operation;
@@ -75,7 +76,7 @@ pub struct AmlComputeSpec {
     pub network: Option<ComputeNetwork>,
     /// The compute's own identity: one system-assigned or several user-assigned, never both. Left out, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<ComputeIdentity>,
+    pub identity: Option<OwnIdentity>,
     /// Whether local accounts beside Entra's are allowed; left out or `false`, they are not. Azure takes it at creation only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_auth: Option<bool>,
@@ -248,43 +249,6 @@ pub struct ComputeNetwork {
     /// it. A change makes the compute anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet: Option<ResourceRef>,
-}
-
-/// The compute's own identity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("(self.type == 'UserAssigned') == (has(self.userAssignedIdentities) && size(self.userAssignedIdentities) > 0)").message("identity.userAssignedIdentities: give at least one id with type UserAssigned, none otherwise"),
-    validation = Rule::new("!has(self.userAssignedIdentities) || self.userAssignedIdentities.all(i, i.matches('(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[a-z0-9._()-]*[a-z0-9_()-]/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[a-z0-9_-][a-z0-9._-]*$'))").message("identity.userAssignedIdentities: must be ARM ids of user-assigned identities, /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>"),
-)]
-pub struct ComputeIdentity {
-    /// `SystemAssigned` or `UserAssigned`: Azure takes no compute with both.
-    #[serde(rename = "type")]
-    pub type_: ComputeIdentityType,
-    /// ARM ids of the user-assigned identities. The first one mounts, pulls and reads. This namespace needs the verb `reach` on each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 512)))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub user_assigned_identities: Vec<String>,
-}
-
-/// Kinds of identity that a compute takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ComputeIdentityType {
-    /// Made and deleted with the compute.
-    SystemAssigned,
-    /// Made by somebody else.
-    UserAssigned,
-}
-
-impl ComputeIdentityType {
-    /// The word ARM uses.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SystemAssigned => "SystemAssigned",
-            Self::UserAssigned => "UserAssigned",
-        }
-    }
 }
 
 /// Whether an instance runs.

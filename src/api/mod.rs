@@ -9,6 +9,7 @@ pub mod datastore;
 pub mod decision;
 pub mod expression;
 pub mod ids;
+pub mod online_endpoint;
 pub mod operation;
 pub mod outbound_rule;
 pub mod vnet_attachment;
@@ -22,6 +23,7 @@ pub use compute::AmlCompute;
 pub use connection::AzureConnection;
 pub use datastore::AmlDatastore;
 pub use decision::ApprovalDecision;
+pub use online_endpoint::AmlOnlineEndpoint;
 pub use outbound_rule::OutboundRule;
 pub use vnet_attachment::VnetAttachment;
 pub use workspace::AmlWorkspace;
@@ -55,6 +57,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         VnetAttachment::crd(),
         AmlCompute::crd(),
         AmlDatastore::crd(),
+        AmlOnlineEndpoint::crd(),
     ]
 }
 

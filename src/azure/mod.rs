@@ -18,6 +18,7 @@ pub mod key_vault;
 pub mod machine_learning;
 pub mod network;
 pub mod network_rules;
+pub mod online_endpoint;
 pub mod operation;
 pub mod page;
 pub mod path;

@@ -6,6 +6,7 @@ pub mod compute;
 pub mod connection;
 pub mod datastore;
 pub mod decision;
+pub mod online_endpoint;
 pub mod outbound_rule;
 pub mod removals;
 pub mod vnet_attachment;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::tell_departing;
-use crate::api::{AmlCompute, AmlDatastore, VnetAttachment};
+use crate::api::{AmlCompute, AmlDatastore, AmlOnlineEndpoint, VnetAttachment};
 use crate::controllers::attached::{Attached, reconcile};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
@@ -35,6 +35,7 @@ pub(super) struct AllPending {
     attachments: Pending<VnetAttachment>,
     computes: Pending<AmlCompute>,
     datastores: Pending<AmlDatastore>,
+    endpoints: Pending<AmlOnlineEndpoint>,
 }
 
 fn station<K: Attached>() -> (Station<K>, Pending<K>) {
@@ -48,16 +49,23 @@ pub(super) fn stations() -> (Stations, AllPending) {
     let (attachments, of_attachments) = station();
     let (computes, of_computes) = station();
     let (datastores, of_datastores) = station();
-    let pending = AllPending { attachments: of_attachments, computes: of_computes, datastores: of_datastores };
-    (Stations { attachments, computes, datastores }, pending)
+    let (endpoints, of_endpoints) = station();
+    let pending = AllPending {
+        attachments: of_attachments,
+        computes: of_computes,
+        datastores: of_datastores,
+        endpoints: of_endpoints,
+    };
+    (Stations { attachments, computes, datastores, endpoints }, pending)
 }
 
 /// Runs the controllers of all of them until `shutdown`.
 pub(super) async fn run_all(pending: AllPending, context: Arc<Context>, own: OwnWrites, shutdown: CancellationToken) {
     let attachments = attend(pending.attachments, context.clone(), own.clone(), shutdown.clone());
     let computes = attend(pending.computes, context.clone(), own.clone(), shutdown.clone());
-    let datastores = attend(pending.datastores, context, own, shutdown);
-    tokio::join!(attachments, computes, datastores);
+    let datastores = attend(pending.datastores, context.clone(), own.clone(), shutdown.clone());
+    let endpoints = attend(pending.endpoints, context, own, shutdown);
+    tokio::join!(attachments, computes, datastores, endpoints);
 }
 
 fn attend<K: Attached>(

@@ -6,9 +6,11 @@ use crate::api::AmlWorkspace;
 use crate::api::common::{Acknowledgement, Adoption, DeletionPolicy, ManagementPolicy, ObjectRef};
 use crate::api::condition::ConditionDraft;
 use crate::api::ids::ArmId;
+use crate::api::workspace::{IsolationMode, ProvisionWhen};
 use crate::azure::machine_learning::{OutboundRule, Workspace};
 
 use super::difference::Difference;
+use super::effective::Effective;
 use super::fence::Fence;
 use super::outcome::{Reason, Verdict};
 use super::ownership::{Claim, Owner, claim};
@@ -75,6 +77,36 @@ impl Site<'_> {
             return Err(waiting("Azure has not finished making it"));
         }
         Ok(shown)
+    }
+
+    /// Whether the workspace's managed network, where it has one, is built: computes and online endpoints wait for that.
+    ///
+    /// # Errors
+    /// With the verdict to report if it is not.
+    pub fn managed_network_ready(&self, shown: &Workspace) -> Result<(), Verdict> {
+        if shown.network_active() || shown.isolation_mode().eq_ignore_ascii_case(IsolationMode::Disabled.as_str()) {
+            return Ok(());
+        }
+        let effective = Effective::of(&self.workspace.spec);
+        let when = effective.provision().map(|provision| provision.when);
+        if when == Some(ProvisionWhen::Never) {
+            return Err(Verdict::new(
+                Reason::ManagedNetworkNotProvisioned,
+                "the workspace's managed network is not built, and its object says provision.when: Never. Its owner can set \
+                 OnFirstCompute or Immediately, or provision it in Azure",
+            ));
+        }
+        Err(Verdict::new(
+            Reason::ManagedNetworkInactive,
+            "waiting until Azure has built the workspace's managed network, which takes about half an hour",
+        ))
+    }
+
+    /// Whether what was made at `created` (RFC 3339) is older than the workspace's managed network, and so not in it.
+    pub fn predates_network(&self, created: Option<&str>) -> bool {
+        let since = self.workspace.status.as_ref().and_then(|status| status.isolated_since.as_deref());
+        let at = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
+        at(created).zip(at(since)).is_some_and(|(made, since)| made < since)
     }
 
     /// Decides whether the object may write to a resource that carries this owner tag.

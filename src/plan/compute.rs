@@ -1,5 +1,6 @@
 //! What brings one compute to what is declared: at most one write at a time, and what to say meanwhile.
 
+use jiff::{Span, SpanRelativeTo};
 use serde_json::{Value, json};
 
 use crate::api::OWNER_TAG;
@@ -8,15 +9,16 @@ use crate::api::compute::{AmlComputeSpec, AmlComputeStatus, ComputeCluster, Comp
 use crate::api::condition::{ConditionDraft, ConditionStatus};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::api::workspace::{IsolationMode, ProvisionWhen};
+use crate::api::workspace::IsolationMode;
 use crate::azure::compute::{API_VERSION, Compute, OwnProperties, PREVIEW_API_VERSION};
 use crate::azure::machine_learning::Workspace;
 
 use super::attached::{Decided, Farewell, Policies, Site};
 use super::difference::{Comparison, Difference, Mend};
-use super::existing::{Existing, Next};
 use super::effective::Effective;
+use super::existing::{Existing, Next};
 use super::outcome::{Reason, Verdict};
+use super::own_identity;
 use super::ownership::Origin;
 use super::step::Step;
 
@@ -56,6 +58,9 @@ pub fn check(spec: &AmlComputeSpec, site: &Site<'_>, id: &ArmId) -> Result<(), V
         let named = ArmId::parse(named).map_err(|error| invalid(error.to_string()))?;
         site.fence.allows(Verb::Reach, &named)?;
     }
+    if let Some(idle) = spec.instance.as_ref().and_then(|instance| instance.idle_time_before_shutdown.as_deref()) {
+        idle_time(idle)?;
+    }
     let workspace = &site.workspace.spec;
     let isolated = Effective::of(workspace).isolation_mode() != IsolationMode::Disabled;
     if let Some(subnet) = spec.subnet() {
@@ -85,6 +90,19 @@ pub fn check(spec: &AmlComputeSpec, site: &Site<'_>, id: &ArmId) -> Result<(), V
         )));
     }
     Ok(())
+}
+
+/// Refuses an idle time that Azure does not take: 15 minutes to 3 days (specification of ComputeInstanceProperties).
+fn idle_time(text: &str) -> Result<(), Verdict> {
+    let days = SpanRelativeTo::days_are_24_hours();
+    let time = text.parse::<Span>().ok().and_then(|span| span.to_duration(days).ok());
+    if time.is_some_and(|time| (15..=3 * 24 * 60).contains(&time.as_mins())) {
+        return Ok(());
+    }
+    Err(Verdict::new(
+        Reason::Invalid,
+        format!("idleTimeBeforeShutdown: is {text}, and Azure takes 15 minutes (PT15M) to 3 days (P3D)"),
+    ))
 }
 
 /// Decides about the compute.
@@ -135,7 +153,7 @@ fn status(input: &ComputeInput<'_>) -> AmlComputeStatus {
 /// Whether a compute may be made now, by the workspace's network.
 fn network_ready(input: &ComputeInput<'_>, shown: &Workspace) -> Result<(), Verdict> {
     if !shown.isolation_mode().eq_ignore_ascii_case(IsolationMode::Disabled.as_str()) {
-        return managed_network_ready(input.site, shown);
+        return input.site.managed_network_ready(shown);
     }
     // Microsoft: without a public address the nodes reach the workspace by its private endpoint only.
     if !input.spec.node_public_ip() && input.spec.kubernetes.is_none() && !shown.has_private_path() {
@@ -146,29 +164,6 @@ fn network_ready(input: &ComputeInput<'_>, shown: &Workspace) -> Result<(), Verd
         ));
     }
     Ok(())
-}
-
-/// Whether the managed network of a workspace is built, which computes and endpoints wait for.
-///
-/// # Errors
-/// With the verdict to report if it is not.
-pub fn managed_network_ready(site: &Site<'_>, shown: &Workspace) -> Result<(), Verdict> {
-    if shown.network_active() {
-        return Ok(());
-    }
-    let effective = Effective::of(&site.workspace.spec);
-    let when = effective.provision().map(|provision| provision.when);
-    if when == Some(ProvisionWhen::Never) {
-        return Err(Verdict::new(
-            Reason::ManagedNetworkNotProvisioned,
-            "the workspace's managed network is not built, and its object says provision.when: Never. Its owner can set OnFirstCompute or \
-             Immediately, or provision it in Azure",
-        ));
-    }
-    Err(Verdict::new(
-        Reason::ManagedNetworkInactive,
-        "waiting until Azure has built the workspace's managed network, which takes about half an hour",
-    ))
 }
 
 /// The door to public addresses.
@@ -213,7 +208,7 @@ fn existing(
         moving: observed.is_moving().then_some(state),
         failed: observed.has_failed().then(|| observed.errors().join("; ")),
         differences: &differences,
-        recreate: input.spec.recreate.unwrap_or_default(),
+        recreate: Some(input.spec.recreate.unwrap_or_default()),
         loss: "ends what runs on it and loses its disks",
     };
     let decided = match existing.next(input.site, &input.policies) {
@@ -274,7 +269,9 @@ pub fn compare(input: &ComputeInput<'_>, observed: &Compute) -> Vec<Difference> 
         let now = own.subnet.as_ref().and_then(|subnet| subnet.id.as_deref());
         found.word("properties.properties.subnet.id", now, subnet, AT_CREATION);
     }
-    identity(spec, observed, &mut found);
+    if let Some(identity) = &spec.identity {
+        own_identity::compare(identity, observed.identity.as_ref(), AT_CREATION, &mut found);
+    }
     if let Some(instance) = &spec.instance {
         compare_instance(instance, own, &mut found);
     }
@@ -334,25 +331,6 @@ fn compare_cluster(cluster: &ComputeCluster, own: &OwnProperties, found: &mut Co
         let now = scale.node_idle_time_before_scale_down.as_deref();
         found.word("properties.properties.scaleSettings.nodeIdleTimeBeforeScaleDown", now, idle, patch());
     }
-}
-
-fn identity(spec: &AmlComputeSpec, observed: &Compute, found: &mut Comparison) {
-    let Some(wanted) = &spec.identity else { return };
-    let words = |type_: &str, mut ids: Vec<String>| {
-        ids.sort_unstable();
-        if ids.is_empty() { type_.to_owned() } else { format!("{type_} {}", ids.join(",")) }
-    };
-    let shown = observed.identity.as_ref();
-    let ids = shown.and_then(|identity| identity.user_assigned_identities.as_ref()).into_iter().flatten();
-    let now = words(
-        shown.and_then(|identity| identity.type_.as_deref()).unwrap_or("None"),
-        ids.map(|(id, _)| id.to_ascii_lowercase()).collect(),
-    );
-    let wanted = words(
-        wanted.type_.as_str(),
-        wanted.user_assigned_identities.iter().map(|id| id.to_ascii_lowercase()).collect(),
-    );
-    found.word("identity", Some(&now), &wanted, AT_CREATION);
 }
 
 fn scale_of(cluster: &ComputeCluster) -> Value {
@@ -456,9 +434,7 @@ fn isolated(input: &ComputeInput<'_>, shown: &Workspace, observed: &Compute) -> 
         reason: reason.to_owned(),
         message: message.to_owned(),
     };
-    let since = input.site.workspace.status.as_ref().and_then(|status| status.isolated_since.as_deref());
-    let at = |text: Option<&str>| text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let older = at(observed.properties.created_on.as_deref()).zip(at(since)).is_some_and(|(made, since)| made < since);
+    let older = input.site.predates_network(observed.properties.created_on.as_deref());
     if input.spec.kubernetes.is_some() {
         return draft(false, "AttachedKubernetes", "managed networks do not reach into an attached cluster");
     }
@@ -500,8 +476,9 @@ fn body(input: &ComputeInput<'_>, tags: Value) -> Value {
             None => json!({"sshPublicAccess": "Disabled"}),
         };
         if let Some(user) = &instance.assigned_user {
+            let tenant = user.tenant_id.as_deref().unwrap_or_else(|| input.site.fence.tenant());
             own["personalComputeInstanceSettings"] =
-                json!({"assignedUser": {"objectId": user.object_id, "tenantId": user.tenant_id}});
+                json!({"assignedUser": {"objectId": user.object_id, "tenantId": tenant}});
         }
         if let Some(idle) = &instance.idle_time_before_shutdown {
             own["idleTimeBeforeShutdown"] = json!(idle);
@@ -529,11 +506,7 @@ fn body(input: &ComputeInput<'_>, tags: Value) -> Value {
         body["properties"]["description"] = json!(description);
     }
     if let Some(identity) = &spec.identity {
-        body["identity"] = json!({ "type": identity.type_.as_str() });
-        if !identity.user_assigned_identities.is_empty() {
-            let ids = identity.user_assigned_identities.iter().map(|id| (id.clone(), json!({})));
-            body["identity"]["userAssignedIdentities"] = Value::Object(ids.collect());
-        }
+        body["identity"] = own_identity::body(identity);
     }
     body
 }

@@ -163,11 +163,7 @@ struct Wanted<'a> {
     credential: Option<&'a Credential>,
 }
 
-fn absent(
-    input: &DatastoreInput<'_>,
-    wanted: &Wanted<'_>,
-    status: AmlDatastoreStatus,
-) -> Decided<AmlDatastoreStatus> {
+fn absent(input: &DatastoreInput<'_>, wanted: &Wanted<'_>, status: AmlDatastoreStatus) -> Decided<AmlDatastoreStatus> {
     let verdict = Verdict::new(Reason::Creating, format!("Azure is registering the datastore {}", input.id.name()));
     let body = body(input, wanted, None, &input.site.owner.tag(Origin::Created));
     let step = Step::put(input.id, API_VERSION, body, verdict).with_query(UNTRIED);
@@ -189,7 +185,7 @@ fn existing(
         moving: None,
         failed: None,
         differences: &differences,
-        recreate: input.spec.recreate.unwrap_or_default(),
+        recreate: Some(input.spec.recreate.unwrap_or_default()),
         loss: "takes it away for a moment from jobs that begin just then, and touches no data",
     };
     let put = |tag: &str, changes: &[Difference], words: &str| {

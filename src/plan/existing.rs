@@ -19,8 +19,8 @@ pub(super) struct Existing<'a> {
     pub(super) failed: Option<String>,
     /// Where it is not as declared.
     pub(super) differences: &'a [Difference],
-    /// Whether it may be made anew.
-    pub(super) recreate: Recreate,
+    /// Whether it may be made anew; `None` where only people do that.
+    pub(super) recreate: Option<Recreate>,
     /// What making it anew costs, for whoever has to decide on it.
     pub(super) loss: &'static str,
 }
@@ -80,11 +80,13 @@ impl Existing<'_> {
     }
 
     fn anew(&self, why: String) -> Next {
-        if self.recreate == Recreate::Allowed {
-            return Next::Anew(why);
-        }
+        let allow = match self.recreate {
+            Some(Recreate::Allowed) => return Next::Anew(why),
+            Some(Recreate::Never) => "set recreate: Allowed",
+            None => "delete it in Azure, and it is made again",
+        };
         let message = format!(
-            "{why}: that takes making {} anew, which {}. Declare it as it is, or set recreate: Allowed",
+            "{why}: that takes making {} anew, which {}. Declare it as it is, or {allow}",
             self.noun, self.loss
         );
         Next::Stop(Verdict::new(Reason::NotChangeable, message))

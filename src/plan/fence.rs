@@ -14,6 +14,7 @@ use super::rule_body::RuleBody;
 #[derive(Clone, Debug)]
 pub struct Fence<'a> {
     connection: &'a str,
+    tenant: &'a str,
     namespace: &'a str,
     grants: Vec<&'a Grant>,
 }
@@ -27,7 +28,12 @@ impl<'a> Fence<'a> {
         labels: &BTreeMap<String, String>,
     ) -> Self {
         let grants = spec.grants.iter().filter(|grant| grant.namespaces.matches(namespace, labels)).collect();
-        Self { connection: name, namespace, grants }
+        Self { connection: name, tenant: &spec.tenant_id, namespace, grants }
+    }
+
+    /// The tenant that the connection signs in to.
+    pub fn tenant(&self) -> &'a str {
+        self.tenant
     }
 
     fn covering<'s>(&'s self, id: &'s ArmId) -> impl Iterator<Item = &'a Grant> + 's {

@@ -87,6 +87,8 @@ reasons! {
     Stopped => ready("Stopped");
     /// The datastore is registered on its workspace as declared.
     Registered => ready("Registered");
+    /// The online endpoint is as declared; whether it answers is another question.
+    Online => ready("Online");
     /// With `Observe`: Azure is as declared.
     Matches => ready("Matches");
 
@@ -119,7 +121,7 @@ reasons! {
     ConnectionSuspended => waiting("ConnectionSuspended", Requeue::Slow);
     /// The AzureConnection is being deleted and serves deletions only.
     ConnectionDeleting => waiting("ConnectionDeleting", Requeue::Slow);
-    /// The AzureConnection is being deleted but still used.
+    /// It is being deleted but still used: an AzureConnection by objects, an online endpoint by deployments.
     InUse => waiting("InUse", Requeue::Slow);
     /// No grant allows it.
     ScopeNotAllowed => waiting("ScopeNotAllowed", Requeue::Slow);

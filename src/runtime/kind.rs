@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::condition::Condition;
 use crate::api::{
-    AmlCompute, AmlDatastore, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval, VnetAttachment,
+    AmlCompute, AmlDatastore, AmlOnlineEndpoint, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule,
+    PrivateEndpointApproval, VnetAttachment,
 };
 
 /// A kind of this group.
@@ -69,4 +70,5 @@ kind!(PrivateEndpointApproval, crate::api::approval::PrivateEndpointApprovalStat
 kind!(ApprovalDecision, crate::api::decision::ApprovalDecisionStatus);
 kind!(AmlCompute, crate::api::compute::AmlComputeStatus);
 kind!(AmlDatastore, crate::api::datastore::AmlDatastoreStatus);
+kind!(AmlOnlineEndpoint, crate::api::online_endpoint::AmlOnlineEndpointStatus);
 kind!(VnetAttachment, crate::api::vnet_attachment::VnetAttachmentStatus);

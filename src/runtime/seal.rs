@@ -72,6 +72,7 @@ impl Seal {
 }
 
 fn read(secret: &Secret) -> Result<String, SealError> {
-    let key = secret.data.as_ref().and_then(|data| data.get(KEY)).map(|key| String::from_utf8_lossy(&key.0).into_owned());
+    let key =
+        secret.data.as_ref().and_then(|data| data.get(KEY)).map(|key| String::from_utf8_lossy(&key.0).into_owned());
     key.filter(|key| !key.is_empty()).ok_or(SealError::Damaged)
 }

@@ -10,7 +10,8 @@ use super::kind::Kind;
 use super::station::workspace_of;
 use crate::api::ids::ArmId;
 use crate::api::{
-    AmlCompute, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule, PrivateEndpointApproval, VnetAttachment,
+    AmlCompute, AmlDatastore, AmlOnlineEndpoint, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule,
+    PrivateEndpointApproval, VnetAttachment,
 };
 use crate::plan::resources;
 use crate::plan::rules::ObjectKey;
@@ -140,4 +141,4 @@ macro_rules! attached {
     };
 }
 
-attached!(AmlCompute, VnetAttachment);
+attached!(AmlCompute, AmlDatastore, AmlOnlineEndpoint, VnetAttachment);

@@ -964,3 +964,58 @@ async fn wrong_datastores_are_refused_with_the_way_out() {
         .await;
     world.accepts(vec![("by identity", blob), ("a name of its own", named)]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_online_endpoints_are_refused_with_the_way_out() {
+    let world = World::new().await;
+    let score = world.endpoint_manifest("score", &json!({"publicNetworkAccess": "Disabled"}));
+    let named = with(&score, "spec.azureName", "fraud-score".into());
+    let ids = json!(["/subscriptions/x"]);
+    world
+        .refuses(vec![
+            wrong(
+                "nothing said of the internet",
+                world.endpoint_manifest("score", &json!({})),
+                &["publicNetworkAccess"],
+            ),
+            wrong(
+                "a word of another service",
+                with(&score, "spec.publicNetworkAccess", "Private".into()),
+                &["Enabled"],
+            ),
+            wrong("another token", with(&score, "spec.authMode", "AMLToken".into()), &["AADToken", "Key"]),
+            wrong(
+                "a key",
+                with(&score, "spec.keys", json!({"primaryKey": "x"})),
+                &["spec.keys", "not declared in schema"],
+            ),
+            wrong(
+                "traffic",
+                with(&score, "spec.traffic", json!({"blue": 100})),
+                &["spec.traffic", "not declared in schema"],
+            ),
+            wrong(
+                "an id that is none",
+                with(&score, "spec.identity", json!({"type": "UserAssigned", "userAssignedIdentities": ids})),
+                &["ARM ids of user-assigned identities"],
+            ),
+            wrong(
+                "a type without ids",
+                with(&score, "spec.identity", json!({"type": "UserAssigned"})),
+                &["give at least one id with type UserAssigned"],
+            ),
+            wrong(
+                "a name that is too short",
+                world.endpoint_manifest("s", &json!({"publicNetworkAccess": "Disabled"})),
+                &["3 to 32 letters", "spec.azureName"],
+            ),
+            wrong(
+                "a name that ends in a dash",
+                with(&score, "spec.azureName", "score-".into()),
+                &["ends in a letter or digit"],
+            ),
+            wrong("a claim to delete", with(&named, "spec.deletionPolicy", "Delete".into()), &["adoption: IfMatching"]),
+        ])
+        .await;
+    world.accepts(vec![("closed", score), ("a name of its own", named)]).await;
+}

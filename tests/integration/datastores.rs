@@ -96,8 +96,7 @@ async fn a_datastore_is_read_by_identity_and_tells_the_rule_that_leads_to_it() {
     let operator = world.operator().await;
     let own = world.datastore_manifest("own", &world.blob("frauddata"));
     let account = world.lake();
-    let lake =
-        json!({"adlsGen2": {"storageAccount": {"resourceId": account}, "filesystem": "raw"}, "description": "the lake"});
+    let lake = json!({"adlsGen2": {"storageAccount": {"resourceId": account}, "filesystem": "raw"}, "description": "the lake"});
     let mut lake = world.datastore_manifest("lake", &lake);
     world.secured(&[]).await;
     for datastore in [&own, &lake] {
@@ -249,9 +248,12 @@ async fn a_credential_is_followed_sent_once_and_shown_nowhere() {
     const FIRST: &str = "first-hush-c29tZXRoaW5n";
     const SECOND: &str = "second-hush-c29tZXRoaW5n";
     let lines = Lines::default();
-    let filter = tracing_subscriber::EnvFilter::new("aml_operator=trace,audit=info,kube=debug,reqwest=debug,hyper=info");
+    let filter =
+        tracing_subscriber::EnvFilter::new("aml_operator=trace,audit=info,kube=debug,reqwest=debug,hyper=info");
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(lines.clone()).finish();
+    // With a single subscriber, tracing asks only the thread that comes by first whether anybody listens; other tests' threads have nobody.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let _here = tracing::subscriber::set_default(subscriber);
 
     let world = World::new().await;
@@ -270,7 +272,13 @@ async fn a_credential_is_followed_sent_once_and_shown_nowhere() {
     world.until_reason(&lake, "Registered").await;
     world.until(&lake, "watched", |object| condition(object, "CredentialFollowed")["reason"] == "Watched").await;
     assert_eq!(world.key_in_azure().await, FIRST);
-    assert_eq!(world.datastore_writes(), ["PUT Microsoft.MachineLearningServices/workspaces/fraud/datastores/lake", "POST Microsoft.MachineLearningServices/workspaces/fraud/datastores/lake/listSecrets"]);
+    assert_eq!(
+        world.datastore_writes(),
+        [
+            "PUT Microsoft.MachineLearningServices/workspaces/fraud/datastores/lake",
+            "POST Microsoft.MachineLearningServices/workspaces/fraud/datastores/lake/listSecrets"
+        ]
+    );
 
     world.azure.clear_requests();
     world.rest().await;

@@ -51,8 +51,8 @@ async fn overlay(world: &World, name: &str, connected: bool) -> String {
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["example"],
         "labels": [{"pairs": {"test": world.mark}}],
     });
-    if name == "rule-sets" {
-        // It is added to a team's other objects, and takes their namespace for granted.
+    if ["rule-sets", "data-science-team"].contains(&name) {
+        // They take the team's namespace for granted.
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-fraud"}});
         fs::write(folder.join("namespace.yaml"), namespace.to_string()).expect("a namespace");
         kustomization["resources"] = json!(["namespace.yaml", "example"]);
@@ -425,5 +425,78 @@ async fn the_private_workspace_is_private_from_end_to_end_and_as_large_as_its_re
     world.wipe(&workspace).await;
     let delete = ["delete", "--ignore-not-found", "--wait=true", "-k", &folder];
     control_plane().await.kubectl(&delete).await.expect("the example goes");
+    operator.stop().await;
+}
+
+/// Azure, as `data-science-team` takes it for granted: what is closed, with a network beside it.
+fn teams_azure(seed: &mut Seed) {
+    closed_azure(seed);
+    let group = format!("/subscriptions/{ANALYTICS}/resourceGroups/fraud-rg");
+    let more: Seed = serde_json::from_value(json!({"resources": [{
+        "id": format!("{group}/providers/Microsoft.Network/virtualNetworks/fraud"), "location": "westeurope", "properties": {
+            "addressSpace": {"addressPrefixes": ["10.9.0.0/16"]},
+            "subnets": [{"name": "endpoints", "properties": {"addressPrefix": "10.9.1.0/24"}}],
+        },
+    }]}))
+    .expect("a seed");
+    seed.resources.extend(more.resources);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_science_team_has_all_it_needs_in_one_folder_and_nothing_is_open() {
+    let _names = NAMES.lock().await;
+    let files = fs::read_dir(examples().join("data-science-team")).expect("the example");
+    let files = files.map(|entry| entry.expect("an entry").path());
+    let manifests = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let lines: usize = manifests.map(|path| read(&path).lines().count()).sum();
+    assert!(lines <= 150, "{lines} lines are more than a team wants to read");
+
+    let world = World::seeded(settings(), |seed, _| teams_azure(seed)).await;
+    let kubectl =
+        async |args: &[&str]| control_plane().await.kubectl(args).await.unwrap_or_else(|error| panic!("{error}"));
+    let platform = read(&examples().join("data-science-team/connection.yaml"));
+    let mut platform = platform.split("---\n").map(|document| serde_saphyr::from_str::<Value>(document).expect("YAML"));
+    let mut connection = platform.find(|object| object["kind"] == "AzureConnection").expect("the connection");
+    for field in ["cloud", "customCloud", "credential"] {
+        connection["spec"][field] = world.connection_manifest()["spec"][field].clone();
+    }
+    let folder = overlay(&world, "data-science-team", false).await;
+    let operator = world.operator().await;
+    world.apply(connection.clone()).await;
+    kubectl(&["apply", "--server-side", "-k", &folder]).await;
+    let object = |kind: &str, name: &str| json!({"kind": kind, "metadata": {"name": name, "namespace": "team-fraud"}});
+    for (kind, name, reason) in [
+        ("AmlWorkspace", "fraud", "Secured"),
+        ("VnetAttachment", "office", "Attached"),
+        ("OutboundRule", "pytorch", "Active"),
+        ("OutboundRule", "monitor", "Active"),
+        ("AmlCompute", "alice", "Running"),
+        ("AmlCompute", "training", "Running"),
+        ("AmlDatastore", "transactions", "Registered"),
+    ] {
+        world.until_reason(&object(kind, name), reason).await;
+    }
+    for (kind, name, condition_) in [
+        ("AmlCompute", "alice", "Isolated"),
+        ("AmlCompute", "training", "Isolated"),
+        ("AmlDatastore", "transactions", "Reachable"),
+    ] {
+        let holds = |object: &Value| condition(object, condition_)["status"] == "True";
+        world.until(&object(kind, name), condition_, holds).await;
+    }
+    let group = format!("/subscriptions/{ANALYTICS}/resourceGroups/fraud-rg/providers");
+    let network = format!("{group}/Microsoft.Network/virtualNetworks/fraud");
+    let workspace = format!("{group}/Microsoft.MachineLearningServices/workspaces/fraud");
+    let reached = |from: &str, name: &str| world.azure.reach(from, name).expect("a place").reachable;
+    for name in world.azure.host_names(&workspace).expect("names") {
+        assert!(reached(&network, &name), "{name} from the team's network");
+        assert!(!reached("internet", &name), "{name} from outside");
+    }
+
+    world.wipe(&object("VnetAttachment", "office")).await;
+    world.wipe(&object("AmlWorkspace", "fraud")).await;
+    kubectl(&["delete", "--ignore-not-found", "--wait=true", "-k", &folder]).await;
+    world.delete(&connection).await;
+    world.until_gone(&connection).await;
     operator.stop().await;
 }

@@ -28,7 +28,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 28] = [
+const FENCED: [Field; 29] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -62,6 +62,7 @@ const FENCED: [Field; 28] = [
     field("AmlDatastore.spec.blob.storageAccount.resourceId", STORAGE, "reach"),
     field("AmlDatastore.spec.adlsGen2.storageAccount.resourceId", STORAGE, "reach"),
     field("AmlDatastore.spec.file.storageAccount.resourceId", STORAGE, "reach"),
+    field("AmlOnlineEndpoint.spec.identity.userAssignedIdentities[]", IDENTITY, "reach"),
     field("VnetAttachment.spec.subnet.resourceId", SUBNET, "reach"),
     field("VnetAttachment.spec.endpointsResourceGroupId", GROUP, "covers"),
     field("VnetAttachment.spec.dns.zonesResourceGroupId", GROUP, "dns"),
@@ -75,7 +76,7 @@ const FENCED: [Field; 28] = [
 const BESIDE: &str = "a name in the workspace's own group, of which grants are asked as of every id";
 
 /// Fields that look like ids and lead to no request, with the reason. A path also stands for all that begins with it.
-const COMPARED: [(&str, &str); 18] = [
+const COMPARED: [(&str, &str); 19] = [
     ("AzureConnection.", "written by the platform, and what the fence is made of"),
     ("AmlWorkspace.spec.associatedResources.storageAccount.create.name", BESIDE),
     ("AmlWorkspace.spec.associatedResources.keyVault.create.name", BESIDE),
@@ -93,6 +94,7 @@ const COMPARED: [(&str, &str); 18] = [
     ("AmlDatastore.spec.azureName", "a name below the workspace, of which grants are asked as of every id"),
     ("AmlDatastore.spec.credential.", "an application whose secret the namespace has, not a resource"),
     ("AmlDatastore.spec.serviceDataAccessAuthIdentity", "a word for one of the workspace's own identities"),
+    ("AmlOnlineEndpoint.spec.azureName", "a name below the workspace, of which grants are asked as of every id"),
     ("OutboundRule.spec.azureName", "a name below the workspace, whose own namespace is asked for `configure`"),
 ];
 
@@ -200,9 +202,12 @@ impl World {
             }
             "AmlDatastore" => {
                 let place = path.split('.').nth(1).unwrap_or_default();
-                let container =
-                    json!({"blob": {"containerName": "raw"}, "adlsGen2": {"filesystem": "raw"}, "file": {"fileShareName": "raw"}});
+                let container = json!({"blob": {"containerName": "raw"}, "adlsGen2": {"filesystem": "raw"}, "file": {"fileShareName": "raw"}});
                 self.datastore_manifest(name, &json!({ place: container[place] }))
+            }
+            "AmlOnlineEndpoint" => {
+                let spec = json!({"publicNetworkAccess": "Disabled", "identity": {"type": "UserAssigned"}});
+                self.endpoint_manifest(name, &spec)
             }
             "VnetAttachment" => {
                 let mut object = self.attachment_manifest(name, "hub", "Clients");

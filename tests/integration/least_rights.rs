@@ -511,3 +511,51 @@ async fn computes(actions: Vec<String>) -> bool {
 async fn the_role_for_computes_suffices_and_nothing_in_it_can_be_left_out() {
     is_least("aml-operator computes", computes).await;
 }
+
+/// Whether a datastore is registered and taken away again with these actions.
+async fn registers(actions: Vec<String>) -> bool {
+    let mut all = role("aml-operator workspaces");
+    all.extend(actions);
+    let world = world_with(&all).await;
+    world.apply(world.workspace_manifest()).await;
+    let operator = world.operator().await;
+    let lake = world.datastore_manifest("lake", &world.blob("lake"));
+    world.apply(lake.clone()).await;
+    let mut enough = ends(&world, &lake, &["Registered"]).await;
+    if enough {
+        world.delete(&lake).await;
+        enough = goes(&world, &lake).await;
+    }
+    operator.stop().await;
+    enough
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_datastores_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator datastores", registers).await;
+}
+
+/// Whether an online endpoint is made and taken away again with these actions.
+async fn serves(actions: Vec<String>) -> bool {
+    let mut all = role("aml-operator workspaces");
+    all.extend(actions);
+    let world = world_with(&all).await;
+    world.apply(world.workspace_manifest()).await;
+    let operator = world.operator().await;
+    let score = world.endpoint_manifest("score", &json!({"publicNetworkAccess": "Disabled"}));
+    world.apply(score.clone()).await;
+    let mut enough = ends(&world, &score, &["Online"]).await;
+    if enough {
+        world.delete(&score).await;
+        enough = goes(&world, &score).await;
+    }
+    operator.stop().await;
+    enough
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_online_endpoints_suffices_nothing_in_it_can_be_left_out_and_it_reads_no_keys() {
+    let keys = |action: &String| action.to_lowercase().ends_with("keys/action") || action.ends_with("token/action");
+    assert!(!role("aml-operator online endpoints").iter().any(keys));
+    is_least("aml-operator online endpoints", serves).await;
+}

@@ -27,6 +27,7 @@ mod main_job;
 mod narrowing;
 mod networks;
 mod observing;
+mod online_endpoints;
 mod proofs;
 mod refusals;
 mod requesters;

@@ -454,7 +454,14 @@ async fn a_role_goes_when_another_object_of_the_cluster_declares_its_identity() 
         "spec": {"workspaceRef": {"name": "fraud"}, "suspend": true, "cluster": {"vmSize": "Standard_DS3_v2", "maxNodes": 1},
             "identity": {"type": "UserAssigned", "userAssignedIdentities": workspace["spec"]["identity"]["userAssignedIdentities"]}},
     });
-    world.apply(compute).await;
+    world.apply(compute.clone()).await;
+    kept.until_taken_back().await;
+    world.delete(&compute).await;
+    world.until_gone(&compute).await;
+    world.eventually("it is assigned anew", || async { kept.out().await.len() == 1 }).await;
+    let mut endpoint = world.endpoint_manifest("score", &json!({"publicNetworkAccess": "Disabled", "suspend": true}));
+    endpoint["spec"]["identity"] = compute["spec"]["identity"].clone();
+    world.apply(endpoint).await;
     kept.until_taken_back().await;
     kept.operator.stop().await;
 }

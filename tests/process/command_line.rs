@@ -30,12 +30,14 @@ fn crds_prints_a_document_for_each_kind() {
         kinds,
         [
             "AmlCompute",
+            "AmlDatastore",
+            "AmlOnlineEndpoint",
             "AmlWorkspace",
             "ApprovalDecision",
             "AzureConnection",
             "OutboundRule",
             "PrivateEndpointApproval",
-            "VnetAttachment"
+            "VnetAttachment",
         ]
     );
     assert!(output.stderr.is_empty());
@@ -53,6 +55,8 @@ fn crds_writes_a_file_for_each_kind() {
     names.sort();
     let expected = [
         "amlcomputes",
+        "amldatastores",
+        "amlonlineendpoints",
         "amlworkspaces",
         "approvaldecisions",
         "azureconnections",

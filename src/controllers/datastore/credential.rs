@@ -92,7 +92,10 @@ pub(super) async fn read(
     let value = secret.data.as_ref().and_then(|data| data.get(key));
     let text = value.and_then(|value| std::str::from_utf8(&value.0).ok()).map(str::trim);
     let text = text.filter(|text| !text.is_empty()).ok_or_else(|| {
-        missing(format!("Secret {name} has no text under {key}, where a credential of the type {} stands", kind.as_str()))
+        missing(format!(
+            "Secret {name} has no text under {key}, where a credential of the type {} stands",
+            kind.as_str()
+        ))
     })?;
     // Of the datastore and not of this object: after a restore from a backup objects have other uids, and nothing has to be sent again.
     let parts = [context.installation.as_str(), &id.key(), kind.as_str(), text];

@@ -23,7 +23,8 @@ use crate::azure::datastore::{API_VERSION, Datastore};
 use crate::azure::storage;
 use crate::plan::attached::{Decided, Farewell, Policies, Site};
 use crate::plan::datastore::{
-    CREDENTIAL_FOLLOWED, Coming, Credential, DatastoreInput, Observed, REACHABLE, check, farewell, place, plan, stand_in,
+    CREDENTIAL_FOLLOWED, Coming, Credential, DatastoreInput, Observed, REACHABLE, check, farewell, place, plan,
+    stand_in,
 };
 use crate::plan::step::Request;
 use crate::plan::{Reason, Verdict};
@@ -50,8 +51,9 @@ async fn find(client: &Client, id: &ArmId, priority: Priority) -> Result<Option<
     let Some(found) = found.map_err(|error| Verdict::of_error("reading the datastore", &error))? else {
         return Ok(None);
     };
-    let unreadable =
-        |error| Verdict::new(Reason::AzureRefused, format!("what Azure shows of the datastore cannot be read: {error}"));
+    let unreadable = |error| {
+        Verdict::new(Reason::AzureRefused, format!("what Azure shows of the datastore cannot be read: {error}"))
+    };
     Datastore::read(found).map(Some).map_err(unreadable)
 }
 
@@ -187,9 +189,7 @@ impl Attached for AmlDatastore {
 
     fn plan(&self, site: &Site<'_>, observed: &Observed, _: &Extra) -> Decided<AmlDatastoreStatus> {
         match id_of(self, site.id) {
-            Ok(id) => {
-                plan(DatastoreInput { site, id: &id, spec: &self.spec, policies: self.policies(), observed })
-            }
+            Ok(id) => plan(DatastoreInput { site, id: &id, spec: &self.spec, policies: self.policies(), observed }),
             Err(verdict) => Decided::stopped(AmlDatastoreStatus::default(), verdict),
         }
     }

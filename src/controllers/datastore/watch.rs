@@ -124,7 +124,9 @@ fn follow(
 fn is_refusal(error: &Error) -> bool {
     let forbidden = |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 403);
     match error {
-        Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => forbidden(error),
+        Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {
+            forbidden(error)
+        }
         Error::WatchError(status) => status.code == 403,
         _ => false,
     }

@@ -307,3 +307,32 @@ fn only_what_carries_the_objects_tag_is_deleted() {
     assert!(matches!(farewell(&owner(), &id, Some(&compute("j/x", "Succeeded"))), Farewell::Release(_)));
     assert!(matches!(farewell(&owner(), &id, None), Farewell::Release(_)));
 }
+
+#[test]
+fn an_idle_time_that_azure_does_not_take_is_refused() {
+    for (text, taken) in [
+        ("PT15M", true),
+        ("PT1H30M", true),
+        ("P3D", true),
+        ("P2DT24H", true),
+        ("PT14M", false),
+        ("P3DT1M", false),
+        ("P99999999999999999999D", false),
+        ("PT", false),
+    ] {
+        let refused = Case::of(&instance(&json!({ "idleTimeBeforeShutdown": text }))).check().err();
+        assert_eq!(refused.map(|verdict| verdict.reason), (!taken).then_some(Reason::Invalid), "{text}");
+    }
+}
+
+#[test]
+fn an_assigned_user_is_of_the_connections_tenant_unless_it_says_otherwise() {
+    let of = |user: Value| {
+        let body = Case::of(&instance(&json!({ "assignedUser": user }))).plan().steps[0].request.body.clone().unwrap();
+        body["properties"]["properties"]["personalComputeInstanceSettings"]["assignedUser"].clone()
+    };
+    let (alice, elsewhere) = ("00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b");
+    assert_eq!(of(json!({ "objectId": alice })), json!({"objectId": alice, "tenantId": SUB}));
+    let guest = json!({"objectId": alice, "tenantId": elsewhere});
+    assert_eq!(of(guest.clone()), guest);
+}

@@ -51,13 +51,15 @@ pub(super) fn judge(
     let what = format!("{}/{}", account.name(), place.subresource);
     let open = is_open(found);
     if shown.is_project() {
-        let message = "the workspace is a project and lives in its hub's network; see what leads out of that".to_owned();
+        let message =
+            "the workspace is a project and lives in its hub's network; see what leads out of that".to_owned();
         return (draft(Unknown, "HubNetwork", message), None);
     }
     let mode = shown.isolation_mode();
     if mode.eq_ignore_ascii_case(IsolationMode::Disabled.as_str()) {
         if open {
-            let message = format!("{what} lets everybody in who has the rights, and nothing keeps the workspace's computes");
+            let message =
+                format!("{what} lets everybody in who has the rights, and nothing keeps the workspace's computes");
             return (draft(True, "PublicAccess", message), None);
         }
         let message = format!(
@@ -170,9 +172,15 @@ mod tests {
 
     #[test]
     fn a_port_is_found_in_lists_and_ranges() {
-        for (ranges, want) in
-            [("443", true), ("80,443", true), ("80,440-450", true), ("*", true), ("80", false), ("x", false), ("", false)]
-        {
+        for (ranges, want) in [
+            ("443", true),
+            ("80,443", true),
+            ("80,440-450", true),
+            ("*", true),
+            ("80", false),
+            ("x", false),
+            ("", false),
+        ] {
             assert_eq!(holds(ranges, 443), want, "{ranges}");
         }
     }

@@ -226,7 +226,8 @@ fn an_account_that_is_not_under_its_id_is_nobodys() {
     assert_eq!(case.outcome(), ("ParentMissing", None));
     assert!(decided.verdict.message.contains(&lake()), "{}", decided.verdict.message);
     assert_eq!(Case::of(&blob()).with(|input| check(input.spec, input.site, input.id)), Ok(()));
-    let elsewhere = json!({"blob": {"storageAccount": {"resourceId": lake().replace("/rg/", "/theirs/")}, "containerName": "raw"}});
+    let elsewhere =
+        json!({"blob": {"storageAccount": {"resourceId": lake().replace("/rg/", "/theirs/")}, "containerName": "raw"}});
     let refused = Case::of(&elsewhere).with(|input| check(input.spec, input.site, input.id)).unwrap_err();
     assert!(refused.message.contains("does not let namespace \"team\" reach"), "{}", refused.message);
 }
@@ -256,8 +257,16 @@ fn another_place_takes_making_it_anew_and_what_else_differs_one_write() {
     assert_eq!(body["properties"]["tags"]["cost"], "42");
     assert_eq!(decided.differences[0].field, "properties.credentials.credentialsType");
     assert_eq!(keyed.settle().1, 1);
-    assert_eq!(made(&|own| own["subscriptionId"] = Value::Null).outcome(), ("Registered", None), "Azure need not show it");
-    assert_eq!(made(&|own| own["description"] = json!("theirs")).outcome(), ("Registered", None), "nothing is declared");
+    assert_eq!(
+        made(&|own| own["subscriptionId"] = Value::Null).outcome(),
+        ("Registered", None),
+        "Azure need not show it"
+    );
+    assert_eq!(
+        made(&|own| own["description"] = json!("theirs")).outcome(),
+        ("Registered", None),
+        "nothing is declared"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who else uses the identity that gets the approver role: whoever does could then approve anything that is pending on the target.
 //!
-//! Asked before the role is assigned, and again while it is out. Not all can be known: the cluster tells of other workspaces and of
-//! computes, Azure of the computes and endpoints of this one. What else may have the identity (virtual machines, other services, federated credentials,
+//! Asked before the role is assigned, and again while it is out. Not all can be known: the cluster tells of other workspaces, of
+//! computes and online endpoints, Azure of the computes and endpoints of this one. What else may have the identity (virtual machines, other services, federated credentials,
 //! jobs, workspaces that no object here declares) no question answers; docs/security/azure-roles.md says so.
 
 use std::time::Duration;
@@ -9,18 +9,20 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::super::{Memory, Through, Turn};
+use crate::api::AmlWorkspace;
+use crate::api::common::OwnIdentity;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::api::{AmlCompute, AmlWorkspace};
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::API_VERSION;
+use crate::controllers::attached::Attached;
 use crate::plan::Verdict;
 use crate::plan::roles::{Identity, IdentityKind};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
 use crate::runtime::indexes::{key_of, workspace_id};
 use crate::runtime::kind::Kind;
-use crate::runtime::station::workspace_of;
+use crate::runtime::station::{Station, workspace_of};
 
 /// What in a workspace may have an identity of its own (OpenAPI MachineLearningServices 2024-10-01: `ComputeResource`,
 /// `OnlineEndpointTrackedResource` and `BatchEndpointTrackedResource` have `identity`).
@@ -73,31 +75,49 @@ pub(super) async fn others(
     })
 }
 
-/// Another object of the cluster that has the identity, or may: a workspace, or a compute of any.
+/// Another object of the cluster that has the identity, or may: a workspace, or a compute or online endpoint of any.
 fn in_cluster(turn: &Turn<'_>, workspace: &AmlWorkspace, id: &str) -> Option<String> {
     let context = turn.context;
-    let name = |kind: &str, key: &ObjectKey| format!("{kind} {}/{}", key.namespace, key.name);
-    let perhaps = |name: String| Some(format!("{name}, perhaps, which cannot be understood"));
     let workspaces = context.indexes.having(id);
     let mut others = workspaces.iter().filter_map(|object| {
         let key = key_of(object.as_ref());
-        let named = name(AmlWorkspace::NAME, &key);
+        let named = in_words(AmlWorkspace::NAME, &key);
         let Ok(other) = &object.0 else { return perhaps(named) };
         let same = key == key_of(workspace) || workspace_id(other).is_ok_and(|own| own == *turn.id);
         (!same && has_identity(context, other, id)).then_some(named)
     });
-    let computes = context.indexes.stations.computes.index.state();
-    let mut of_computes = computes.iter().filter_map(|object| {
-        let named = name(AmlCompute::NAME, &key_of(object.as_ref()));
-        let Ok(compute) = &object.0 else { return perhaps(named) };
-        let mut identities = compute.spec.identity.iter().flat_map(|identity| &identity.user_assigned_identities);
-        let found = context.indexes.workspace(&workspace_of(compute))?;
+    let stations = &context.indexes.stations;
+    others
+        .next()
+        .or_else(|| attached(context, &stations.computes, id, |compute| compute.spec.identity.as_ref()))
+        .or_else(|| attached(context, &stations.endpoints, id, |endpoint| endpoint.spec.identity.as_ref()))
+}
+
+/// An object at `station` that declares the user-assigned identity `id` and may, or cannot be understood.
+fn attached<K: Attached>(
+    context: &Context,
+    station: &Station<K>,
+    id: &str,
+    identity: impl Fn(&K) -> Option<&OwnIdentity>,
+) -> Option<String> {
+    station.index.state().iter().find_map(|object| {
+        let named = in_words(K::NAME, &key_of(object.as_ref()));
+        let Ok(object) = &object.0 else { return perhaps(named) };
+        let found = context.indexes.workspace(&workspace_of(object))?;
         let connection = &found.0.as_ref().ok()?.spec.connection_ref.name;
+        let mut identities = identity(object).into_iter().flat_map(|identity| &identity.user_assigned_identities);
         let has = identities.any(|named| named.eq_ignore_ascii_case(id))
-            && may_reach(context, connection, &compute.namespace().unwrap_or_default(), id);
+            && may_reach(context, connection, &object.namespace().unwrap_or_default(), id);
         has.then_some(named)
-    });
-    others.next().or_else(|| of_computes.next())
+    })
+}
+
+fn in_words(kind: &str, key: &ObjectKey) -> String {
+    format!("{kind} {}/{}", key.namespace, key.name)
+}
+
+fn perhaps(named: String) -> Option<String> {
+    Some(format!("{named}, perhaps, which cannot be understood"))
 }
 
 /// True if `workspace` declares the user-assigned identity `id`, and may.
