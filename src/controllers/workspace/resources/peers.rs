@@ -20,7 +20,9 @@ use crate::runtime::terms::Term;
 pub(super) fn peers(turn: &Turn<'_>, workspace: &AmlWorkspace, ours: &[Associated<'_>]) -> HashMap<String, Peers> {
     let context = turn.context;
     let tenant = &turn.connected.spec.tenant_id;
-    let shared = ours.iter().filter_map(|resource| ArmId::parse(&resource.id).ok());
+    // Of what is only named nothing is decided.
+    let decided = ours.iter().filter(|resource| resource.is_looked_at());
+    let shared = decided.filter_map(|resource| ArmId::parse(&resource.id).ok());
     let of = |resource: ArmId| {
         let others = context.indexes.workspaces.find(&Term::MadeOf(resource.key()));
         let peers = others.iter().filter_map(|other| peer(context, workspace, other.0.as_ref().ok()?, &resource));
