@@ -15,10 +15,9 @@ pub enum Priority {
     Urgent,
     /// What a changed manifest asks for, and following what was started.
     Change,
-    /// Looking again whether all is still so.
+    /// Looking whether all is still so, for the first time after a start or again. Both in one class: if one came before the other, a
+    /// bucket that is never full would leave some out for ever.
     Resync,
-    /// Looking at everything after a start.
-    StartUp,
 }
 
 /// The three allowances that ARM counts apart. Actions (POST) count as writes.
@@ -292,7 +291,7 @@ mod tests {
         let (mut core, start) = (Core::new(true), Instant::now());
         let reads = key("a", Kind::Reads);
         while ask(&mut core, &reads, start) == Turn::Go {}
-        let entered: Vec<Ticket> = [Priority::StartUp, Priority::Change, Priority::Urgent, Priority::Change]
+        let entered: Vec<Ticket> = [Priority::Resync, Priority::Change, Priority::Urgent, Priority::Change]
             .into_iter()
             .map(|priority| core.enter(&reads, SMALL, priority, start))
             .collect();

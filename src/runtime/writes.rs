@@ -95,11 +95,6 @@ impl Writes {
         }
     }
 
-    /// True once this process knows which operations are under way.
-    pub fn informed(&self) -> bool {
-        self.informed
-    }
-
     /// The operations under way: fresher than any cached status, and not forgeable.
     pub fn operations(&self) -> &[Operation] {
         &self.operations

@@ -135,7 +135,8 @@ async fn a_change_overtakes_what_is_looked_at_again_which_is_served_in_turn() {
     let look = requests[..write].iter().rposition(|one| looked_at(one).as_deref() == Some("fraud")).expect("a look");
     let list = requests[look..write].iter().position(|one| one.path.ends_with("/fraud/outboundRules")).expect("a list");
     let between = requests[look + 1..look + list].iter().filter(|one| looked_at(one).is_some()).count();
-    assert!(between < 16, "{between} workspaces were looked at between the change's two reads; 32 wait at any time");
+    // A look that had begun when the rule came keeps its place behind the 32 that wait at any time; without them all 80 would.
+    assert!(between <= 40, "{between} workspaces were looked at between the change's two reads");
 
     // Round by round: whoever waits longest is looked at first.
     let before = world.last_request();

@@ -29,7 +29,7 @@ async fn those_who_wait_go_by_priority_at_the_refill_s_pace() {
     drop(go(&throttle, Priority::Change).await.unwrap());
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
-    for priority in [Priority::StartUp, Priority::Resync, Priority::Change, Priority::Urgent, Priority::Urgent] {
+    for priority in [Priority::Resync, Priority::Change, Priority::Urgent, Priority::Urgent] {
         let (throttle, order) = (Arc::clone(&throttle), Arc::clone(&order));
         tasks.push(tokio::spawn(async move {
             let _permit = go(&throttle, priority).await.unwrap();
@@ -38,8 +38,8 @@ async fn those_who_wait_go_by_priority_at_the_refill_s_pace() {
         tokio::task::yield_now().await;
     }
     futures::future::join_all(tasks).await;
-    use Priority::{Change, Resync, StartUp, Urgent};
-    assert_eq!(*order.lock().unwrap(), [(Urgent, 1), (Urgent, 2), (Change, 3), (Resync, 4), (StartUp, 5)]);
+    use Priority::{Change, Resync, Urgent};
+    assert_eq!(*order.lock().unwrap(), [(Urgent, 1), (Urgent, 2), (Change, 3), (Resync, 4)]);
 }
 
 #[tokio::test(start_paused = true)]

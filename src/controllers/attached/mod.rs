@@ -261,8 +261,6 @@ fn urgency<K: Attached>(object: &K, memory: &Memory<K>) -> Priority {
         Priority::Urgent
     } else if !answered || moves || memory.writes.under_way() {
         Priority::Change
-    } else if !memory.writes.informed() {
-        Priority::StartUp
     } else {
         Priority::Resync
     }

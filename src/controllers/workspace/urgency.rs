@@ -21,8 +21,6 @@ struct Signs {
     changed: bool,
     /// A write is under way, or was the last thing done.
     under_way: bool,
-    /// This process has not looked yet.
-    first: bool,
 }
 
 impl Signs {
@@ -30,7 +28,6 @@ impl Signs {
         match self {
             Self { deleting: true, .. } => Priority::Urgent,
             Self { changed: true, .. } | Self { under_way: true, .. } => Priority::Change,
-            Self { first: true, .. } => Priority::StartUp,
             _ => Priority::Resync,
         }
     }
@@ -47,7 +44,6 @@ pub(super) fn urgency(context: &Context, workspace: &AmlWorkspace, memory: &Memo
             status.and_then(|status| status.last_handled_reconcile_at.as_deref()),
         ) || status.is_some_and(|status| on_its_way(&status.conditions)),
         under_way: !memory.operations.is_empty() || memory.last_write.is_some() || memory.resources.writes.under_way(),
-        first: !memory.informed,
     };
     for rule in context.indexes.rules_of(&key_of(workspace)) {
         signs.deleting |= rule.metadata.deletion_timestamp.is_some() && has_finalizer(&rule);
@@ -91,10 +87,9 @@ mod tests {
         let none = Signs::default();
         for (signs, priority) in [
             (none, Priority::Resync),
-            (Signs { first: true, ..none }, Priority::StartUp),
-            (Signs { changed: true, first: true, ..none }, Priority::Change),
+            (Signs { changed: true, ..none }, Priority::Change),
             (Signs { under_way: true, ..none }, Priority::Change),
-            (Signs { deleting: true, changed: true, under_way: true, first: true }, Priority::Urgent),
+            (Signs { deleting: true, changed: true, under_way: true }, Priority::Urgent),
         ] {
             assert_eq!(signs.priority(), priority, "{signs:?}");
         }
