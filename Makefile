@@ -63,7 +63,7 @@ bench-simulator: ## Measure how fast and how frugal the simulator is
 	$(CARGO) build $(LOCKED) --release --package arm-simulator
 	$(CARGO) bench $(LOCKED) --profile release --package arm-simulator --bench load
 
-# ONLY=few, objects or workspaces measures a part.
+# ONLY=few, objects, workspaces or networks measures a part.
 bench: tools build ## Measure how fast and how frugal it is
 	$(CARGO) bench $(LOCKED) --profile dev --package aml-operator --bench numbers -- $(ONLY)
 

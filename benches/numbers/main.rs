@@ -13,6 +13,7 @@ mod support;
 #[path = "../../tests/process/executable.rs"]
 mod executable;
 
+mod networks;
 mod objects;
 mod process;
 mod table;
@@ -27,6 +28,7 @@ use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use executable::until;
+use networks::many_networks;
 use objects::many_objects;
 use process::{resident, start, start_timed, stop};
 use support::{World, settings};
@@ -74,6 +76,9 @@ async fn measure() -> Table {
     }
     if wanted("workspaces") {
         many_workspaces(&world, &program, &mut table).await;
+    }
+    if wanted("networks") {
+        many_networks(&world, &program, &mut table).await;
     }
     table
 }
