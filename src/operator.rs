@@ -33,6 +33,7 @@ use crate::runtime::indexes::{Indexes, Triggers, key_of, policy_key, workspace_i
 use crate::runtime::kind::Kind;
 use crate::runtime::lane::Lanes;
 use crate::runtime::ledger::Ledger;
+use crate::runtime::link_ledger::LinkLedger;
 use crate::runtime::pace::Pace;
 use crate::runtime::role_ledger::RoleLedger;
 use crate::runtime::seal::Seal;
@@ -125,6 +126,7 @@ impl Operator {
             ledger: Ledger::new(self.kube.clone(), &self.namespace),
             role_ledger: RoleLedger::new(self.kube.clone(), &self.namespace, &self.installation),
             seal: Seal::new(self.kube.clone(), &self.namespace),
+            link_ledger: LinkLedger::new(self.kube.clone(), &self.namespace, &self.installation),
             status: StatusWriter::new(self.kube.clone(), own.clone(), self.metrics.clone()),
             events: Events::new(self.kube.clone(), self.instance),
             metrics: self.metrics,
@@ -305,6 +307,7 @@ impl Operator {
         let decisions = run(context.clone(), source, shutdown.clone(), controllers::decision::reconcile);
         let attached = stations::run_all(pending, context.clone(), own, shutdown.clone());
         let controllers = async {
+            recall(&context).await;
             tokio::join!(connections, workspaces, rules, approvals, decisions, attached, synced);
         };
         // Before every index is whole nothing is under way that would have to end.
@@ -321,6 +324,14 @@ impl Operator {
             () = guard_changes => tracing::error!("the watch of the admission policy has ended"),
             () = namespace_changes => tracing::error!("the watch of namespaces has ended"),
         }
+    }
+}
+
+/// Reads what was made sure of links, before anything is decided: what a policy lets in must not seem unknown after a start.
+async fn recall(context: &Context) {
+    while let Err(error) = context.link_ledger.load().await {
+        tracing::warn!(%error, "the ledger of links cannot be read; nothing is decided before");
+        tokio::time::sleep(context.pace.poll).await;
     }
 }
 

@@ -210,7 +210,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.privateEndpoint), has(self.workspaceRef), has(self.vnetAttachmentRef)].filter(x, x).size() == 1").message("allow: each entry gives one of privateEndpoint, vnetAttachmentRef, workspaceRef"),
+    validation = Rule::new("[has(self.privateEndpoint), has(self.workspaceRef), has(self.vnetAttachmentRef), has(self.synapseLinkRef)].filter(x, x).size() == 1").message("allow: each entry gives one of privateEndpoint, synapseLinkRef, vnetAttachmentRef, workspaceRef"),
     validation = Rule::new("!has(self.privateEndpoint) || has(self.privateEndpoint.id) || has(self.privateEndpoint.subscriptionId)").message("privateEndpoint: an entry that allows must say whom: give id, or subscriptionId"),
     validation = Rule::new("!has(self.workspaceRef) || !has(self.subResources)").message("workspaceRef: gives a workspace leave to approve its own connections, whatever they are for; leave subResources out"),
     validation = Rule::new("!has(self.workspaceRef) || !has(self.expression)").message("workspaceRef: gives a workspace leave, of which an expression has nothing to say; leave expression out"),
@@ -234,6 +234,12 @@ pub struct AllowEntry {
     /// from the attachment, so that no other endpoint can pass for one. It must use the same AzureConnection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vnet_attachment_ref: Option<ObjectRef>,
+    /// The SynapseLink (namespace left out: this one) whose managed private endpoint to this target is meant. Such endpoints lie in
+    /// Microsoft's subscriptions under names of the requester's choice, so it is made sure first which connection is the link's: by a name
+    /// that nobody could know, by Synapse's own word, and by two lists of this target that show one such connection and no other. It must
+    /// use the same AzureConnection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synapse_link_ref: Option<ObjectRef>,
     /// The connection must be for these sub-resources and no others, for example `blob`. Most types of target do not state it
     /// (Storage and Key Vault among them): there an entry with this field never holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

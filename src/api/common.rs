@@ -198,7 +198,7 @@ pub struct WouldWrite {
     /// The request, for example `PATCH` or `POST provisionManagedNetwork`.
     #[schemars(length(max = 64))]
     pub verb: String,
-    /// ARM id of what would be written.
+    /// ARM id of what would be written, or `synapse://<workspace>/…` for what lies in a Synapse workspace's data plane.
     #[schemars(length(max = 1024))]
     pub id: String,
     /// Path of the field, for example `properties.publicNetworkAccess`; left out where the whole resource is meant.

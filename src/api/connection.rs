@@ -109,6 +109,8 @@ pub enum CloudName {
 #[x_kube(
     validation = Rule::new("self.resourceManagerEndpoint.startsWith('https://')").message("customCloud.resourceManagerEndpoint: must start with https://, because tokens go there"),
     validation = Rule::new("self.authorityHost.startsWith('https://')").message("customCloud.authorityHost: must start with https://, because secrets go there"),
+    validation = Rule::new("!has(self.synapseEndpointTemplate) || (self.synapseEndpointTemplate.startsWith('https://') && self.synapseEndpointTemplate.split('{workspace}').size() == 2)").message("customCloud.synapseEndpointTemplate: must start with https://, because tokens go there, and hold {workspace} once, for example https://arm.example.org/synapse/{workspace}"),
+    validation = Rule::new("!has(self.synapseAudience) || has(self.synapseEndpointTemplate)").message("customCloud.synapseAudience: give it with synapseEndpointTemplate, and only then"),
 )]
 pub struct CustomCloud {
     /// Where ARM answers, for example `https://management.local.azurestack.external`.
@@ -121,7 +123,16 @@ pub struct CustomCloud {
     /// Where tokens are asked for, for example `https://login.example.org`.
     #[schemars(length(min = 9, max = 512))]
     pub authority_host: String,
-    /// Certificates (PEM) that both endpoints are trusted by; left out, the system's.
+    /// Where the data planes of Synapse workspaces answer, with `{workspace}` for a workspace's name, for example
+    /// `https://{workspace}.dev.synapse.example.org`. A SynapseLink needs it; left out, there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 20, max = 512))]
+    pub synapse_endpoint_template: Option<String>,
+    /// The audience that tokens for these data planes are asked for; left out, `https://dev.azuresynapse.net`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub synapse_audience: Option<String>,
+    /// Certificates (PEM) that all these endpoints are trusted by; left out, the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub ca_bundle: Option<String>,

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod online_endpoint;
 pub mod operation;
 pub mod outbound_rule;
+pub mod synapse_link;
 pub mod vnet_attachment;
 pub mod workspace;
 
@@ -25,6 +26,7 @@ pub use datastore::AmlDatastore;
 pub use decision::ApprovalDecision;
 pub use online_endpoint::AmlOnlineEndpoint;
 pub use outbound_rule::OutboundRule;
+pub use synapse_link::SynapseLink;
 pub use vnet_attachment::VnetAttachment;
 pub use workspace::AmlWorkspace;
 
@@ -55,6 +57,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         PrivateEndpointApproval::crd(),
         ApprovalDecision::crd(),
         VnetAttachment::crd(),
+        SynapseLink::crd(),
         AmlCompute::crd(),
         AmlDatastore::crd(),
         AmlOnlineEndpoint::crd(),

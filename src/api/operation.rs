@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// ARM id of what is written; one operation each.
+    /// ARM id of what is written, or `synapse://<workspace>/…` for what lies in a Synapse workspace's data plane; one operation each.
     #[schemars(length(min = 1, max = 1024))]
     pub id: String,
     /// What is asked of ARM, for example `PATCH` or `POST provisionManagedNetwork`.

@@ -1,5 +1,6 @@
 //! Microsoft.Authorization: role assignments and definitions.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -36,6 +37,8 @@ pub struct RoleAssignment {
     pub principal: String,
     /// Words of whoever made it.
     pub description: String,
+    /// When it was made, if that can be read.
+    pub created_on: Option<Timestamp>,
 }
 
 impl RoleAssignment {
@@ -49,6 +52,7 @@ impl RoleAssignment {
             role: text("roleDefinitionId")?.rsplit('/').next().unwrap_or_default().to_ascii_lowercase(),
             principal: text("principalId").unwrap_or_default().to_owned(),
             description: text("description").unwrap_or_default().to_owned(),
+            created_on: text("createdOn").and_then(|at| at.parse().ok()),
         })
     }
 }

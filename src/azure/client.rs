@@ -1,4 +1,4 @@
-//! The one client of ARM. It sends, reads, pages and polls; it never waits for an operation and never repeats a write.
+//! The one client of ARM, and of the data planes that ARM leads to. It sends, reads, pages and polls; it never waits for an operation and never repeats a write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use tracing::{debug, warn};
 use url::Url;
 use uuid::Uuid;
 
-use super::cloud::{Cloud, CloudError, Endpoints};
+use super::cloud::{Cloud, CloudError, Endpoints, scope};
 use super::credential::{CredentialError, CredentialSource, Secret, SourceError, Token, Tokens};
 use super::error::{ArmError, ErrorClass};
 use super::operation::{OperationUrl, Poll, header, retry_after};
 use super::page::Pages;
-use super::path::{UntrustedUrl, request_url, resource_type, subscription};
+use super::path::{UntrustedUrl, request_url, subscription};
+use super::place::Place;
 pub use super::throttle::Priority;
 use super::throttle::{Key, Kind, Throttle, size};
 use super::transport::{BodyError, HttpPace, Transport, TransportError, chain, read_body};
@@ -126,16 +127,21 @@ pub struct Accepted {
     pub request_id: Option<String>,
 }
 
-/// A connection's ARM. Clones share everything.
+/// A connection's ARM, or a data plane reached through it. Clones share everything.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     endpoints: Endpoints,
+    /// Where requests go, and `tokens` with them.
+    place: Place,
     by_the_hour: bool,
     identity: Arc<str>,
     http: reqwest::Client,
     tokens: Tokens,
+    /// Those of Synapse's data planes, which ARM never sees.
+    synapse_tokens: Option<Tokens>,
     seam: Seam,
     throttle: Arc<Throttle>,
     pace: HttpPace,
@@ -208,24 +214,41 @@ impl Client {
         let endpoints = config.cloud.endpoints()?;
         let principal = config.credential.principal();
         let identity = format!("{}/{}/{principal}", config.cloud, config.tenant_id).to_lowercase();
-        let tokens = Tokens::new(
-            &config.cloud,
-            &endpoints,
-            &config.tenant_id,
-            config.credential,
-            &config.transport,
-            &config.pace,
-        )?;
+        let tokens = |scope: &str| {
+            let (source, transport) = (config.credential.clone(), &config.transport);
+            Tokens::new(&config.cloud, &endpoints, scope, &config.tenant_id, source, transport, &config.pace)
+        };
+        let arm = tokens(&endpoints.scope)?;
+        let synapse = endpoints.synapse.as_ref().map(|synapse| tokens(&scope(&synapse.audience))).transpose()?;
         Ok(Self(Arc::new(Inner {
+            place: Place::resource_manager(endpoints.resource_manager.clone()),
             by_the_hour: config.cloud.throttles_by_the_hour(),
             identity: identity.into(),
             http: config.transport.client(&config.cloud, &config.pace)?,
             endpoints,
-            tokens,
+            tokens: arm,
+            synapse_tokens: synapse,
             seam: config.seam,
             throttle: config.throttle,
             pace: config.pace,
             hook: config.hook,
+        })))
+    }
+
+    /// The client of the data plane of the Synapse workspace `name`: with tokens of another audience, which go to that workspace's own
+    /// place only. It takes paths of the form `synapse://{name}/…` ([`super::place::SynapsePath`]) and no others.
+    ///
+    /// # Errors
+    /// If it is not known where the cloud's data planes are, or `name` is none.
+    pub fn synapse(&self, name: &str) -> Result<Self, CloudError> {
+        let (inner, name) = (&self.0, name.to_ascii_lowercase());
+        let origin = inner.endpoints.synapse_workspace(&name)?;
+        Ok(Self(Arc::new(Inner {
+            place: Place::synapse(origin, &name),
+            // Another service, with allowances of its own.
+            identity: format!("{}/synapse", inner.identity).into(),
+            tokens: inner.synapse_tokens.clone().ok_or(CloudError::NoSynapse)?,
+            ..Inner::clone(inner)
         })))
     }
 
@@ -255,8 +278,7 @@ impl Client {
     pub async fn list(&self, path: &str, api_version: &str, priority: Priority) -> Result<Vec<Value>, ArmError> {
         let first = self.url(path, api_version)?;
         let pace = &self.0.pace;
-        let mut pages =
-            Pages::new(&self.0.endpoints.resource_manager, first.clone(), api_version, pace.page_cap, pace.list_cap);
+        let mut pages = Pages::new(self.0.place.origin(), first.clone(), api_version, pace.page_cap, pace.list_cap);
         let mut next = Some(first);
         while let Some(url) = next {
             let answer = self.exchange(Draft::get(url, priority)).await?;
@@ -286,8 +308,7 @@ impl Client {
         let Write { method, path, api_version, body, secrets, when, priority } = write;
         let url = self.url(path, api_version)?;
         let answer = self.exchange(Draft { method, url, body, secrets, when, priority }).await?;
-        let origin = &self.0.endpoints.resource_manager;
-        let operation = OperationUrl::started(origin, path, api_version, answer.status, &answer.headers)
+        let operation = OperationUrl::started(&self.0.place, path, api_version, answer.status, &answer.headers)
             .unwrap_or_else(|refused| {
                 warn!(path, %refused, "the operation's URL is not followed; the resource's own state will tell");
                 None
@@ -305,10 +326,9 @@ impl Client {
     /// Looks at an operation once. An error is a failure to look (429, 5xx, a timeout, a 404, a missing right): the
     /// operation goes on, and whether a repeated 404 ends it is the caller's decision.
     pub async fn poll(&self, operation: &OperationUrl, priority: Priority) -> Result<Poll, ArmError> {
-        let origin = &self.0.endpoints.resource_manager;
         let reply = self.send_draft(Draft::get(operation.url().clone(), priority)).await?;
         let head = |error: ArmError| self.complete(error, reply.status, &reply.headers);
-        match operation.read(origin, reply.status, &reply.headers, &reply.body) {
+        match operation.read(&self.0.place, reply.status, &reply.headers, &reply.body) {
             Ok(Poll::Failed(error)) => Ok(Poll::Failed(head(error))),
             Ok(poll) => Ok(poll),
             Err(error) => Err(head(error)),
@@ -318,11 +338,11 @@ impl Client {
     /// Checks an operation's URL that was read back from a place others can write to, for the operation on the resource at
     /// `path`. A URL without `api-version` gets this one.
     pub fn operation_url(&self, path: &str, api_version: &str, raw: &str) -> Result<OperationUrl, UntrustedUrl> {
-        OperationUrl::read_back(&self.0.endpoints.resource_manager, path, api_version, raw)
+        OperationUrl::read_back(&self.0.place, path, api_version, raw)
     }
 
     fn url(&self, path: &str, api_version: &str) -> Result<Url, ArmError> {
-        request_url(&self.0.endpoints.resource_manager, path, api_version)
+        request_url(&self.0.place, path, api_version)
             .map_err(|error| ArmError::unsent("PathRefused", error.to_string(), ErrorClass::Validation))
     }
 
@@ -368,12 +388,8 @@ impl Client {
         let inner = &self.0;
         let path = draft.url.path();
         // The one place a token meets a URL.
-        if !inner.endpoints.resource_manager.owns(&draft.url) {
-            return Err(ArmError::unsent(
-                "ForeignUrl",
-                "not the connection's own Resource Manager",
-                ErrorClass::Protocol,
-            ));
+        if !inner.place.origin().owns(&draft.url) {
+            return Err(ArmError::unsent("ForeignUrl", "not where this client's requests go", ErrorClass::Protocol));
         }
         let kind = match draft.method {
             Method::GET => Kind::Reads,
@@ -409,13 +425,13 @@ impl Client {
         }
         let status = outcome.as_ref().map_or_else(|error| error.status, |answer| Some(answer.status));
         match &error {
-            None => debug!(method = %draft.method, path, status, ?duration, "asked Resource Manager"),
-            Some(error) => debug!(method = %draft.method, path, ?duration, %error, "asked Resource Manager"),
+            None => debug!(method = %draft.method, path, status, ?duration, "asked Azure"),
+            Some(error) => debug!(method = %draft.method, path, ?duration, %error, "asked Azure"),
         }
         if let Some(hook) = &inner.hook {
             hook(&CallRecord {
                 method: draft.method.clone(),
-                resource_type: resource_type(path),
+                resource_type: inner.place.resource_type(path),
                 status,
                 class: error.map(|error| error.class),
                 duration,

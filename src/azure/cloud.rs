@@ -18,6 +18,22 @@ pub enum Cloud {
     Custom(Box<CustomCloud>),
 }
 
+/// The audience of the tokens for Synapse's data planes (OpenAPI of Synapse, 2020-12-01).
+pub const SYNAPSE_AUDIENCE: &str = "https://dev.azuresynapse.net";
+/// What stands for a workspace's name in a [`SynapseEndpoint`].
+pub const WORKSPACE_PLACEHOLDER: &str = "{workspace}";
+/// The longest name of a Synapse workspace (Microsoft's page on naming rules).
+const WORKSPACE_NAME: usize = 50;
+
+/// Where the data planes of Synapse workspaces are, and the audience of their tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SynapseEndpoint {
+    /// The URL of a workspace's data plane, with [`WORKSPACE_PLACEHOLDER`] for its name: `https`, without query or fragment.
+    pub template: String,
+    /// The audience of its tokens, without `/.default`.
+    pub audience: String,
+}
+
 /// The endpoints of a cloud that this program does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomCloud {
@@ -29,6 +45,8 @@ pub struct CustomCloud {
     pub authority: Url,
     /// PEM certificates of the authorities that signed both servers' certificates. If given, no others are trusted.
     pub ca_bundle: Option<String>,
+    /// Synapse's data planes, if the cloud has them.
+    pub synapse: Option<SynapseEndpoint>,
 }
 
 /// Why a cloud's endpoints cannot be used.
@@ -45,9 +63,21 @@ pub enum CloudError {
     /// The audience is empty.
     #[error("the audience of a custom cloud must not be empty")]
     NoAudience,
+    /// The template of Synapse's data planes does not say where a workspace's is.
+    #[error(
+        "the template of Synapse's data planes must be an https URL with {{workspace}} in it, without user, query or fragment"
+    )]
+    NoTemplate,
+    /// The cloud does not say where Synapse's data planes are.
+    #[error("it is not known where Synapse's data planes are in this cloud; set customCloud.synapseEndpointTemplate")]
+    NoSynapse,
+    /// It is no name of a Synapse workspace.
+    #[error("{0:?} is no name of a Synapse workspace")]
+    NotAWorkspace(String),
 }
 
-/// Scheme, host and port: the only place a token is ever sent to. The scheme is always `https`.
+/// Scheme, host, port, and the path below which everything lies: the only place a token is ever sent to. The scheme is always
+/// `https`; the path is that of the root, but for data planes of clouds of one's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(Url);
 
@@ -67,13 +97,38 @@ impl Origin {
         Err(CloudError::NotAnOrigin { which, url: format!("{}://{host}{}", url.scheme(), url.path()) })
     }
 
-    /// Whether `url` is on this scheme, host and port, and carries no user information.
+    /// A place that may lie below a path.
+    fn below(template: &str) -> Result<Self, CloudError> {
+        let url = Url::parse(template).map_err(|_| CloudError::NoTemplate)?;
+        let mut root = url.clone();
+        root.set_path("/");
+        Self::new("synapse", &root).map_err(|_| CloudError::NoTemplate)?;
+        // As written: what parsing would turn into another path is refused.
+        let written = template.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..]));
+        if written.unwrap_or("/") != url.path() || url.path().contains("//") || url.path().contains('%') {
+            return Err(CloudError::NoTemplate);
+        }
+        Ok(Self(url))
+    }
+
+    /// The path below which everything lies, without a slash at its end.
+    pub(super) fn base(&self) -> &str {
+        self.0.path().trim_end_matches('/')
+    }
+
+    /// What of the path of a URL lies below the base; `None` if it does not.
+    pub(super) fn within<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(self.base()).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether `url` is on this scheme, host and port, below this path, and carries no user information.
     pub fn owns(&self, url: &Url) -> bool {
         url.scheme() == self.0.scheme()
             && url.host() == self.0.host()
             && url.port_or_known_default() == self.0.port_or_known_default()
             && url.username().is_empty()
             && url.password().is_none()
+            && self.within(url.path()).is_some()
     }
 
     /// The root of the origin.
@@ -97,13 +152,38 @@ pub struct Endpoints {
     pub authority: Origin,
     /// The scope to ask tokens for.
     pub scope: String,
+    /// Synapse's data planes, if it is known where they are.
+    pub synapse: Option<SynapseEndpoint>,
 }
 
-/// Resource Manager and authority of the clouds that everybody has. The environment cannot change them: a variable meant
-/// for another program must not redirect where this one proves who it is.
-const PUBLIC: (&str, &str) = ("https://management.azure.com", "https://login.microsoftonline.com");
-const US_GOVERNMENT: (&str, &str) = ("https://management.usgovcloudapi.net", "https://login.microsoftonline.us");
-const CHINA: (&str, &str) = ("https://management.chinacloudapi.cn", "https://login.chinacloudapi.cn");
+impl Endpoints {
+    /// Where the data plane of the Synapse workspace `name` is.
+    ///
+    /// # Errors
+    /// If the cloud does not say, or `name` is none.
+    pub fn synapse_workspace(&self, name: &str) -> Result<Origin, CloudError> {
+        let synapse = self.synapse.as_ref().ok_or(CloudError::NoSynapse)?;
+        // It becomes a label of a host or a segment of a path, and must stay one.
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let fits = (1..=WORKSPACE_NAME).contains(&name.len())
+            && name.chars().all(inner)
+            && !name.starts_with('-')
+            && !name.ends_with('-');
+        if !fits {
+            return Err(CloudError::NotAWorkspace(name.chars().take(64).collect()));
+        }
+        Origin::below(&synapse.template.replace(WORKSPACE_PLACEHOLDER, name))
+    }
+}
+
+/// Resource Manager, authority, and the domain of Synapse's data planes of the clouds that everybody has. The environment cannot
+/// change them: a variable meant for another program must not redirect where this one proves who it is. Synapse's domains are those of
+/// Microsoft's own action for deployments (Azure/Synapse-workspace-deployment); its audiences, of azure-cli.
+const PUBLIC: [&str; 3] = ["https://management.azure.com", "https://login.microsoftonline.com", "dev.azuresynapse.net"];
+const US_GOVERNMENT: [&str; 3] =
+    ["https://management.usgovcloudapi.net", "https://login.microsoftonline.us", "dev.azuresynapse.usgovcloudapi.net"];
+const CHINA: [&str; 3] =
+    ["https://management.chinacloudapi.cn", "https://login.chinacloudapi.cn", "dev.azuresynapse.azure.cn"];
 
 impl Cloud {
     /// The cloud's endpoints, or why they cannot be used.
@@ -113,14 +193,24 @@ impl Cloud {
             Self::UsGovernment => known(US_GOVERNMENT),
             Self::China => known(CHINA),
             Self::Custom(custom) => {
-                if custom.audience.trim().is_empty() {
+                let synapse = custom.synapse.clone();
+                let audiences = synapse.iter().map(|synapse| &synapse.audience).chain([&custom.audience]);
+                if audiences.into_iter().any(|audience| audience.trim().is_empty()) {
                     return Err(CloudError::NoAudience);
                 }
-                Ok(Endpoints {
+                let endpoints = Endpoints {
                     resource_manager: Origin::new("resourceManager", &custom.resource_manager)?,
                     authority: Origin::new("authority", &custom.authority)?,
-                    scope: format!("{}/.default", custom.audience.trim_end_matches('/')),
-                })
+                    scope: scope(&custom.audience),
+                    synapse,
+                };
+                if let Some(synapse) = &endpoints.synapse {
+                    if synapse.template.matches(WORKSPACE_PLACEHOLDER).count() != 1 {
+                        return Err(CloudError::NoTemplate);
+                    }
+                    endpoints.synapse_workspace("workspace")?;
+                }
+                Ok(endpoints)
             }
         }
     }
@@ -151,12 +241,21 @@ impl fmt::Display for Cloud {
     }
 }
 
-fn known((resource_manager, authority): (&str, &str)) -> Result<Endpoints, CloudError> {
+fn known([resource_manager, authority, synapse]: [&str; 3]) -> Result<Endpoints, CloudError> {
     Ok(Endpoints {
         resource_manager: Origin::new("resourceManager", &parse("resourceManager", resource_manager)?)?,
         authority: Origin::new("authority", &parse("authority", authority)?)?,
-        scope: format!("{resource_manager}/.default"),
+        scope: scope(resource_manager),
+        synapse: Some(SynapseEndpoint {
+            template: format!("https://{WORKSPACE_PLACEHOLDER}.{synapse}"),
+            audience: format!("https://{synapse}"),
+        }),
     })
+}
+
+/// The scope that asks for tokens of `audience`.
+pub(super) fn scope(audience: &str) -> String {
+    format!("{}/.default", audience.trim_end_matches('/'))
 }
 
 fn parse(which: &'static str, url: &str) -> Result<Url, CloudError> {
@@ -173,7 +272,64 @@ mod tests {
             audience: "https://arm.test/".into(),
             authority: Url::parse(authority).unwrap(),
             ca_bundle: None,
+            synapse: None,
         }))
+    }
+
+    fn with_synapse(template: &str) -> Result<Endpoints, CloudError> {
+        let Cloud::Custom(mut cloud) = custom("https://arm.test", "https://login.test") else { unreachable!() };
+        cloud.synapse = Some(SynapseEndpoint { template: template.into(), audience: "https://dev.test/".into() });
+        Cloud::Custom(cloud).endpoints()
+    }
+
+    #[test]
+    fn each_workspace_has_a_place_of_its_own() {
+        for (cloud, host) in [
+            (Cloud::Public, "analytics.dev.azuresynapse.net"),
+            (Cloud::UsGovernment, "analytics.dev.azuresynapse.usgovcloudapi.net"),
+            (Cloud::China, "analytics.dev.azuresynapse.azure.cn"),
+        ] {
+            let origin = cloud.endpoints().unwrap().synapse_workspace("analytics").unwrap();
+            assert_eq!(origin.to_string(), format!("https://{host}"));
+            assert!(!origin.owns(&Url::parse(&format!("https://other.{host}/")).unwrap()));
+        }
+        let origin = with_synapse("https://arm.test/synapse/{workspace}").unwrap().synapse_workspace("ws1").unwrap();
+        for (url, owned) in [
+            ("https://arm.test/synapse/ws1", true),
+            ("https://arm.test/synapse/ws1/linkedservices", true),
+            ("https://arm.test/synapse/ws1/../ws2/linkedservices", false),
+            ("https://arm.test/synapse/ws12", false),
+            ("https://arm.test/synapse/ws2/linkedservices", false),
+            ("https://arm.test/subscriptions", false),
+            ("https://evil.test/synapse/ws1", false),
+        ] {
+            assert_eq!(origin.owns(&Url::parse(url).unwrap()), owned, "{url}");
+        }
+    }
+
+    #[test]
+    fn no_name_leads_a_token_elsewhere() {
+        let endpoints = Cloud::Public.endpoints().unwrap();
+        for name in ["", "evil.test/", "a.b", "WS", "a b", "-a", "a-", "a@b", "a%2e", "{workspace}", &"a".repeat(51)] {
+            assert!(endpoints.synapse_workspace(name).is_err(), "{name:?}");
+        }
+        assert_eq!(
+            custom("https://arm.test", "https://login.test").endpoints().unwrap().synapse_workspace("a"),
+            Err(CloudError::NoSynapse)
+        );
+        for template in [
+            "http://arm.test/{workspace}",
+            "https://arm.test/",
+            "https://arm.test/{workspace}/{workspace}",
+            "https://user@arm.test/{workspace}",
+            "https://arm.test/{workspace}?x=1",
+            "https://arm.test/a/../{workspace}",
+            "https://arm.test//{workspace}",
+            "https://arm.test/%2e/{workspace}",
+            "{workspace}",
+        ] {
+            assert_eq!(with_synapse(template), Err(CloudError::NoTemplate), "{template}");
+        }
     }
 
     #[test]

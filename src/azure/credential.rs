@@ -154,10 +154,11 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Tokens of `source` in `tenant_id`, for the Resource Manager of `cloud`. Asks for nothing yet.
+    /// Tokens of `source` in `tenant_id` of `cloud`, for `scope`. Asks for nothing yet.
     pub fn new(
         cloud: &Cloud,
         endpoints: &Endpoints,
+        scope: &str,
         tenant_id: &str,
         source: CredentialSource,
         transport: &Transport,
@@ -168,7 +169,7 @@ impl Tokens {
         }
         let issuer = Entra {
             cloud: configuration(cloud, endpoints),
-            scope: endpoints.scope.clone(),
+            scope: scope.to_owned(),
             tenant_id: tenant_id.to_owned(),
             source,
             https: transport.client(cloud, pace)?,

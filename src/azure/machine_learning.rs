@@ -61,6 +61,8 @@ pub struct UserAssignedIdentity {
 pub struct WorkspaceProperties {
     /// The workspace's GUID.
     pub workspace_id: Option<String>,
+    /// Where clients find the API of its region.
+    pub discovery_url: Option<String>,
     /// `Succeeded`, `Failed`, `Canceled` are terminal; missing means `Succeeded` (ARM RPC async-api-reference).
     pub provisioning_state: Option<String>,
     /// `Enabled` or `Disabled`.

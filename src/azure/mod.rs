@@ -22,11 +22,13 @@ pub mod online_endpoint;
 pub mod operation;
 pub mod page;
 pub mod path;
+pub mod place;
 pub mod private_link;
 pub mod private_zones;
 pub mod resource;
 pub mod storage;
 mod sts;
+pub mod synapse;
 #[cfg(test)]
 mod testing;
 pub mod throttle;

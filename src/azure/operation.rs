@@ -11,9 +11,9 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use url::Url;
 
-use super::cloud::Origin;
 use super::error::{ArmError, ErrorClass};
-use super::path::{UntrustedUrl, ensure_api_version, foreign_url, may_watch};
+use super::path::{UntrustedUrl, ensure_api_version, foreign_url};
+use super::place::Place;
 
 /// The longest wait that a `Retry-After` may ask for (the longest ARM allows its providers).
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(600);
@@ -44,15 +44,15 @@ pub struct OperationUrl {
 
 impl OperationUrl {
     /// Checks a URL that was read back, from wherever, for the operation on `resource`.
-    pub(super) fn read_back(origin: &Origin, resource: &str, version: &str, raw: &str) -> Result<Self, UntrustedUrl> {
-        let mut url = foreign_url(origin, raw)?;
+    pub(super) fn read_back(place: &Place, resource: &str, version: &str, raw: &str) -> Result<Self, UntrustedUrl> {
+        let mut url = foreign_url(place.origin(), raw)?;
         let style = match url.fragment() {
             None => Style::Async,
             Some(LOCATION_MARK) => Style::Location,
             Some(_) => return Err(UntrustedUrl::Malformed),
         };
         url.set_fragment(None);
-        if !may_watch(resource, url.path()) {
+        if !place.may_watch(resource, url.path()) {
             return Err(UntrustedUrl::ForeignPath);
         }
         ensure_api_version(&mut url, version);
@@ -62,27 +62,27 @@ impl OperationUrl {
     /// Finds the operation that an answer to a write started, or why its URL is refused. `Azure-AsyncOperation` counts
     /// first; a `Location` counts only where it means an operation (201, 202).
     pub(super) fn started(
-        origin: &Origin,
+        place: &Place,
         resource: &str,
         version: &str,
         status: u16,
         headers: &HeaderMap,
     ) -> Result<Option<Self>, UntrustedUrl> {
         if let Some(raw) = header(headers, "azure-asyncoperation") {
-            return Self::with_style(origin, resource, version, raw, Style::Async).map(Some);
+            return Self::with_style(place, resource, version, raw, Style::Async).map(Some);
         }
         match header(headers, "location") {
             Some(raw) if matches!(status, 201 | 202) => {
-                Self::with_style(origin, resource, version, raw, Style::Location).map(Some)
+                Self::with_style(place, resource, version, raw, Style::Location).map(Some)
             }
             _ => Ok(None),
         }
     }
 
-    fn with_style(o: &Origin, resource: &str, version: &str, raw: &str, style: Style) -> Result<Self, UntrustedUrl> {
+    fn with_style(place: &Place, resource: &str, version: &str, raw: &str, style: Style) -> Result<Self, UntrustedUrl> {
         // A fragment from the service means nothing and must not be taken for our mark.
         let raw = raw.split('#').next().unwrap_or(raw);
-        Ok(Self { style, ..Self::read_back(o, resource, version, raw)? })
+        Ok(Self { style, ..Self::read_back(place, resource, version, raw)? })
     }
 
     /// The URL to ask.
@@ -96,18 +96,12 @@ impl OperationUrl {
     }
 
     /// What an answer to a poll says.
-    pub(super) fn read(
-        &self,
-        origin: &Origin,
-        status: u16,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Poll, ArmError> {
+    pub(super) fn read(&self, place: &Place, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Poll, ArmError> {
         let document = serde_json::from_slice::<Value>(body).ok();
         match (status, document.as_ref().and_then(operation_status)) {
             // A status document decides by itself, at either kind of URL and under 200 or 202.
-            (200..=299, Some(state)) => Ok(self.by_state(origin, headers, state, document.as_ref())),
-            (202, None) => Ok(self.running(origin, headers)),
+            (200..=299, Some(state)) => Ok(self.by_state(place, headers, state, document.as_ref())),
+            (202, None) => Ok(self.running(place, headers)),
             (200..=299, None)
                 if self.style == Style::Async && status == 200 && document.is_none() && !body.is_empty() =>
             {
@@ -121,7 +115,7 @@ impl OperationUrl {
         }
     }
 
-    fn by_state(&self, origin: &Origin, headers: &HeaderMap, state: &str, document: Option<&Value>) -> Poll {
+    fn by_state(&self, place: &Place, headers: &HeaderMap, state: &str, document: Option<&Value>) -> Poll {
         // Compared without case, as Microsoft's clients do; everything that is not terminal is running.
         match state.to_ascii_lowercase().as_str() {
             "succeeded" => Poll::Succeeded,
@@ -129,18 +123,18 @@ impl OperationUrl {
                 let error = document.and_then(|document| document.get("error")).filter(|error| error.is_object());
                 Poll::Failed(ArmError::from_operation(state, error))
             }
-            _ => self.running(origin, headers),
+            _ => self.running(place, headers),
         }
     }
 
-    fn running(&self, origin: &Origin, headers: &HeaderMap) -> Poll {
+    fn running(&self, place: &Place, headers: &HeaderMap) -> Poll {
         let name = match self.style {
             Style::Async => "azure-asyncoperation",
             Style::Location => "location",
         };
         // A moved URL that may not be followed is as good as none: the old one goes on.
         let moved = header(headers, name)
-            .and_then(|raw| Self::with_style(origin, &self.resource, &self.api_version, raw, self.style).ok())
+            .and_then(|raw| Self::with_style(place, &self.resource, &self.api_version, raw, self.style).ok())
             .filter(|moved| moved != self);
         Poll::Running { retry_after: retry_after(headers), moved }
     }

@@ -4,6 +4,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::cloud::Origin;
+use super::place::Place;
 
 /// ARM's own URLs carry signatures of 3 kB; nothing honest is longer than this.
 pub const URL_CAP: usize = 8 * 1024;
@@ -16,6 +17,12 @@ pub struct PathError {
     why: &'static str,
 }
 
+impl PathError {
+    pub(super) fn new(path: &str, why: &'static str) -> Self {
+        Self { path: super::error::clean(path, 256), why }
+    }
+}
+
 /// Why a URL from a header, a body or a status is not followed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum UntrustedUrl {
@@ -25,18 +32,19 @@ pub enum UntrustedUrl {
     /// It cannot be parsed, or parsing would change its path (`..`, `//`, backslashes, escapes of these).
     #[error("the URL is malformed")]
     Malformed,
-    /// It is not on the connection's own Resource Manager.
-    #[error("the URL is not on the connection's own Resource Manager")]
+    /// It is not where the client's requests go.
+    #[error("the URL is not on the connection's own Resource Manager or data plane")]
     ForeignOrigin,
     /// Its path is neither the resource nor an operation of its provider in its subscription.
     #[error("the URL is neither the resource nor an operation of its provider in its subscription")]
     ForeignPath,
 }
 
-/// The URL for `path_and_query` on `origin`, with its `api-version`. The path's segments are names as they are, not
+/// The URL for `path_and_query` at `place`, with its `api-version`. The path's segments are names as they are, not
 /// percent-encoded; names come from manifests, so whatever could change which resource is meant is refused.
-pub(super) fn request_url(origin: &Origin, path_and_query: &str, api_version: &str) -> Result<Url, PathError> {
-    let refuse = |why| Err(PathError { path: super::error::clean(path_and_query, 256), why });
+pub(super) fn request_url(place: &Place, path_and_query: &str, api_version: &str) -> Result<Url, PathError> {
+    let refuse = |why| Err(PathError::new(path_and_query, why));
+    let path_and_query = place.local(path_and_query)?;
     let (path, query) = match path_and_query.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (path_and_query, None),
@@ -56,8 +64,8 @@ pub(super) fn request_url(origin: &Origin, path_and_query: &str, api_version: &s
     if query.is_some_and(|query| query.contains('#') || query.chars().any(char::is_control)) {
         return refuse("its query has a character that no query has");
     }
-    let mut url = origin.root().clone();
-    url.set_path(path);
+    let mut url = place.origin().root().clone();
+    url.set_path(&format!("{}{path}", place.origin().base()));
     url.set_query(query);
     ensure_api_version(&mut url, api_version);
     Ok(url)

@@ -23,7 +23,13 @@ use super::transport::{HttpPace, Transport};
 use crate::effects::Seam;
 
 pub(super) const SECRET: &str = "pa55word-of-the-test";
-const HOSTS: [&str; 3] = ["management.azure.com", "login.microsoftonline.com", "evil.test"];
+const HOSTS: [&str; 5] = [
+    "management.azure.com",
+    "login.microsoftonline.com",
+    "ws1.dev.azuresynapse.net",
+    "ws2.dev.azuresynapse.net",
+    "evil.test",
+];
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]

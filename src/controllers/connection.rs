@@ -10,7 +10,7 @@ use url::Url;
 use crate::api::AzureConnection;
 use crate::api::connection::{AzureConnectionSpec, CloudName};
 use crate::azure::client::{Client, ClientConfig};
-use crate::azure::cloud::{Cloud, CustomCloud};
+use crate::azure::cloud::{Cloud, CustomCloud, SYNAPSE_AUDIENCE, SynapseEndpoint};
 use crate::azure::credential::{CredentialSource, Secret as Confidential};
 use crate::plan::breaker::Breaker;
 use crate::plan::roles::Entry;
@@ -200,6 +200,10 @@ fn make(context: &Context, spec: &AzureConnectionSpec, credential: CredentialSou
                 .unwrap_or_else(|| custom.resource_manager_endpoint.trim_end_matches('/').to_owned()),
             authority: url("authorityHost", &custom.authority_host)?,
             ca_bundle: custom.ca_bundle.clone(),
+            synapse: custom.synapse_endpoint_template.as_ref().map(|template| SynapseEndpoint {
+                template: template.clone(),
+                audience: custom.synapse_audience.clone().unwrap_or_else(|| SYNAPSE_AUDIENCE.to_owned()),
+            }),
         })),
         (CloudName::Custom, None) => return Err(invalid("customCloud: give it with cloud: Custom".into())),
     };

@@ -9,5 +9,6 @@ pub mod decision;
 pub mod online_endpoint;
 pub mod outbound_rule;
 pub mod removals;
+pub mod synapse_link;
 pub mod vnet_attachment;
 pub mod workspace;

@@ -11,9 +11,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::tell_departing;
-use crate::api::{AmlCompute, AmlDatastore, AmlOnlineEndpoint, VnetAttachment};
+use crate::api::{AmlCompute, AmlDatastore, AmlOnlineEndpoint, SynapseLink, VnetAttachment};
 use crate::controllers::attached::{Attached, reconcile};
-use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
 use crate::runtime::driver::{Source, run};
 use crate::runtime::guarded::Guarded;
@@ -36,6 +35,7 @@ pub(super) struct AllPending {
     computes: Pending<AmlCompute>,
     datastores: Pending<AmlDatastore>,
     endpoints: Pending<AmlOnlineEndpoint>,
+    links: Pending<SynapseLink>,
 }
 
 fn station<K: Attached>() -> (Station<K>, Pending<K>) {
@@ -50,13 +50,15 @@ pub(super) fn stations() -> (Stations, AllPending) {
     let (computes, of_computes) = station();
     let (datastores, of_datastores) = station();
     let (endpoints, of_endpoints) = station();
+    let (links, of_links) = station();
     let pending = AllPending {
         attachments: of_attachments,
         computes: of_computes,
         datastores: of_datastores,
         endpoints: of_endpoints,
+        links: of_links,
     };
-    (Stations { attachments, computes, datastores, endpoints }, pending)
+    (Stations { attachments, computes, datastores, endpoints, links }, pending)
 }
 
 /// Runs the controllers of all of them until `shutdown`.
@@ -64,8 +66,9 @@ pub(super) async fn run_all(pending: AllPending, context: Arc<Context>, own: Own
     let attachments = attend(pending.attachments, context.clone(), own.clone(), shutdown.clone());
     let computes = attend(pending.computes, context.clone(), own.clone(), shutdown.clone());
     let datastores = attend(pending.datastores, context.clone(), own.clone(), shutdown.clone());
-    let endpoints = attend(pending.endpoints, context, own, shutdown);
-    tokio::join!(attachments, computes, datastores, endpoints);
+    let endpoints = attend(pending.endpoints, context.clone(), own.clone(), shutdown.clone());
+    let links = attend(pending.links, context, own, shutdown);
+    tokio::join!(attachments, computes, datastores, endpoints, links);
 }
 
 fn attend<K: Attached>(
@@ -91,8 +94,10 @@ fn attend<K: Attached>(
             let key = workspace_of(object);
             // Its lane posts what ARM shows once somebody wants to know.
             told.triggers.workspace(&key);
-            if K::NAME == VnetAttachment::NAME {
-                tell_linking(&told, &key_of(object));
+            match K::NAME {
+                VnetAttachment::NAME => tell_linking(&told, &Term::Attachment(key_of(object))),
+                SynapseLink::NAME => tell_linking(&told, &Term::Link(key_of(object))),
+                _ => {}
             }
             if let Some(Ok(workspace)) = told.indexes.workspace(&key).as_ref().map(|found| found.0.as_ref()) {
                 told.triggers.connection(&workspace.spec.connection_ref.name);
@@ -104,9 +109,9 @@ fn attend<K: Attached>(
     run(context, source, shutdown, reconcile::<K>)
 }
 
-/// Asks the policies that link to the VnetAttachment `key` to look again: its endpoints are what they allow.
-fn tell_linking(context: &Context, key: &ObjectKey) {
-    for policy in context.indexes.approvals.find(&Term::Attachment(key.clone())) {
+/// Asks the policies that `link` to an object to look again: its endpoints are what they allow.
+fn tell_linking(context: &Context, link: &Term<'_>) {
+    for policy in context.indexes.approvals.find(link) {
         context.ask_policy(&key_of(policy.as_ref()));
     }
 }

@@ -50,7 +50,24 @@ pub struct Policy {
     /// Subscriptions that the policy's AzureConnection calls its own.
     pub own_subscriptions: Vec<String>,
     /// The endpoints that the objects its allow entries link to have for the target, by the entry's place in the list.
-    pub linked: BTreeMap<usize, Vec<ArmId>>,
+    pub linked: BTreeMap<usize, Vec<Linked>>,
+}
+
+/// An endpoint of an object that an allow entry links to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// Its full id.
+    pub endpoint: ArmId,
+    /// The name of its connection on the target, where that is known and an endpoint of the same id might be somebody else's one day;
+    /// `None` where the id says it all.
+    pub connection: Option<String>,
+}
+
+impl Linked {
+    /// An endpoint whose id says it all.
+    pub fn by_id(endpoint: ArmId) -> Self {
+        Self { endpoint, connection: None }
+    }
 }
 
 /// An entry of a policy that decided.

@@ -34,6 +34,7 @@ pub mod rule_body;
 pub mod rules;
 pub mod signatures;
 pub mod step;
+pub mod synapse;
 pub mod targets;
 #[cfg(test)]
 mod testing;

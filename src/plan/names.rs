@@ -73,6 +73,27 @@ pub fn mark(text: &str) -> String {
     letters(&[text], 6)
 }
 
+/// How many letters of a name are random: 80 bits, which nobody guesses.
+const RANDOM: usize = 16;
+
+/// A name that begins with `prefix` and goes on with what nobody can know before: `noise` is fresh random bytes.
+pub fn random(prefix: &str, noise: [u8; 32]) -> String {
+    let noise: Vec<String> = noise.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{prefix}-{}", letters(&[&noise.concat()], RANDOM))
+}
+
+/// True if `name` has the form of a name made by [`random`] with this `prefix`.
+pub fn is_random_of(prefix: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|rest| rest.len() == RANDOM && rest.bytes().all(|byte| ALPHABET.contains(&byte)))
+}
+
+/// A name for what may hold letters, digits and underscores and begins with a letter: that of [`rule_name`], respelled.
+pub fn identifier(installation: &str, namespace: &str, name: &str) -> String {
+    let name = rule_name(installation, namespace, name).replace('-', "_");
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) { name } else { format!("l_{name}") }
+}
+
 /// A short hash of `parts`, for names of Secrets and for what people acknowledge.
 pub fn fingerprint(parts: &[&str]) -> String {
     letters(parts, 16)

@@ -81,6 +81,8 @@ reasons! {
     Applied => ready("Applied");
     /// Every private endpoint is approved, and its names lead to it.
     Attached => ready("Attached");
+    /// Synapse's notebooks can use the workspace privately, by all that can be told from outside Spark.
+    Verified => ready("Verified");
     /// The compute runs, or is a cluster that runs when it is needed.
     Running => ready("Running");
     /// The compute is stopped, as declared.
@@ -145,6 +147,14 @@ reasons! {
     ApprovalPending => waiting("ApprovalPending", Requeue::Slow);
     /// The connection of a private endpoint was rejected or removed on the other side.
     ConnectionRejected => waiting("ConnectionRejected", Requeue::Slow);
+    /// It is being made sure which connection on the target is the link's own.
+    Attributing => waiting("Attributing", Requeue::Soon);
+    /// Somebody raises connections under the names of the link's endpoints: nothing is approved.
+    Imitated => waiting("Imitated", Requeue::Slow);
+    /// An identity lacks a role that somebody has to assign.
+    RoleMissing => waiting("RoleMissing", Requeue::Slow);
+    /// A role was assigned only just, and Azure takes some minutes to heed it.
+    RoleSettling => waiting("RoleSettling", Requeue::Soon);
     /// A private DNS zone, or a record in it, is missing, and somebody else makes it.
     ZoneMissing => waiting("ZoneMissing", Requeue::Slow);
     /// The network is linked to another private DNS zone of the same name, and Azure lets it have one.
@@ -227,6 +237,12 @@ reasons! {
     OwnedElsewhere => stalled("OwnedElsewhere");
     /// A one-way or costly step waits for this object's `acknowledge`.
     AcknowledgementRequired => stalled("AcknowledgementRequired");
+    /// Another one stands behind a name than before; nothing is done for it until that is acknowledged.
+    IdentityChanged => stalled("IdentityChanged");
+    /// Data exfiltration protection is on in the Synapse workspace, which the integration does not go with.
+    ExfiltrationProtectionOn => stalled("ExfiltrationProtectionOn");
+    /// The Synapse workspace has no managed virtual network.
+    ManagedVnetMissing => stalled("ManagedVnetMissing");
     /// Many removals at once wait for an acknowledgement here.
     MassChangeToAcknowledge => stalled("MassChange");
     /// Azure cannot change this once it exists.

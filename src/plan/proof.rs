@@ -138,6 +138,12 @@ pub enum Proven {
     Withdrawn,
 }
 
+/// `at` as the ledger writes it: to the millisecond, so that its waits mean what they say also where they are shorter than a second,
+/// and always as long, so that two such texts compare like the moments.
+pub fn moment(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
 /// How long ago `at` was; nothing if it cannot be read or lies ahead.
 pub(super) fn age(at: &str, now: Timestamp) -> Duration {
     at.parse::<Timestamp>().ok().and_then(|at| now.duration_since(at).try_into().ok()).unwrap_or_default()

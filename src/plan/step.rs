@@ -1,4 +1,6 @@
-//! A write to ARM as a plan asks for it, with all that whoever carries it out has to know.
+//! A write to Azure as a plan asks for it, with all that whoever carries it out has to know.
+
+use std::fmt::Display;
 
 use serde_json::Value;
 
@@ -6,23 +8,30 @@ use crate::api::common::WouldWrite;
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
+use crate::azure::place::SynapsePath;
 
 use super::difference::{Difference, shorten};
 use super::names::body_hash;
 use super::outcome::{Reason, Verdict};
 
-/// A request as ARM takes it, for the intent and for `status.wouldWrite`.
+/// What a request can be about: an ARM id, or something in a data plane. Neither can be taken for the other.
+pub trait Subject: Display {}
+
+impl Subject for ArmId {}
+impl Subject for SynapsePath {}
+
+/// A request as Azure takes it, for the intent and for `status.wouldWrite`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// The method.
     pub method: &'static str,
-    /// The path.
+    /// The path: of ARM, or [`SynapsePath`] in a data plane, which only that data plane's client takes.
     pub path: String,
     /// The version it names.
     pub version: &'static str,
     /// What is recorded as the intent's verb: the method, and the action where there is one.
     pub verb: &'static str,
-    /// The ARM id the intent is filed under.
+    /// What the intent is filed under.
     pub id: String,
     /// The body.
     pub body: Option<Value>,
@@ -61,7 +70,7 @@ pub struct Step {
 
 impl Step {
     /// PUT of the whole resource `id`.
-    pub fn put(id: &ArmId, version: &'static str, body: Value, verdict: Verdict) -> Self {
+    pub fn put(id: &impl Subject, version: &'static str, body: Value, verdict: Verdict) -> Self {
         Self::new("PUT", "PUT", id, version, Some(body), verdict)
     }
 
@@ -71,14 +80,14 @@ impl Step {
     }
 
     /// DELETE of the resource `id`.
-    pub fn delete(id: &ArmId, version: &'static str, verdict: Verdict) -> Self {
+    pub fn delete(id: &impl Subject, version: &'static str, verdict: Verdict) -> Self {
         Self::new("DELETE", "DELETE", id, version, None, verdict)
     }
 
     fn new(
         method: &'static str,
         verb: &'static str,
-        id: &ArmId,
+        id: &impl Subject,
         version: &'static str,
         body: Option<Value>,
         verdict: Verdict,
@@ -168,6 +177,9 @@ impl Step {
 /// What is said while `operations` go on of which nothing more is known than what they are.
 pub fn under_way(operations: &[Operation]) -> Verdict {
     let tail = |id: &str| {
+        if SynapsePath::parse(id).is_some() {
+            return id.to_owned();
+        }
         let below = id.rsplit("/providers/").next().unwrap_or(id);
         below.split('/').skip(1).collect::<Vec<_>>().join("/")
     };
@@ -200,6 +212,15 @@ mod tests {
         assert_eq!(would[0].field.as_deref(), Some("properties.publicNetworkAccess"));
         assert_eq!((would[0].from.as_deref(), would[0].to.as_deref()), (Some("Enabled"), Some("Disabled")));
         assert_eq!(Step::delete(&id(), "2023-05-01", verdict).would()[0].to, None);
+    }
+
+    #[test]
+    fn what_lies_in_a_data_plane_is_named_as_such() {
+        let verdict = Verdict::new(Reason::Creating, "making it");
+        let step = Step::put(&SynapsePath::new("ws1", "/linkedservices/aml"), "2020-12-01", json!({}), verdict);
+        assert_eq!(step.would()[0].id, "synapse://ws1/linkedservices/aml");
+        let words = under_way(&[step.request.intent(String::new())]).message;
+        assert_eq!(words, "Azure is at work: PUT synapse://ws1/linkedservices/aml");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::indexes::{Indexes, Triggers, key_of};
 use super::kind::Kind;
 use super::lane::Lanes;
 use super::ledger::Ledger;
+use super::link_ledger::LinkLedger;
 use super::pace::Pace;
 use super::requesters::Requesters;
 use super::role_ledger::RoleLedger;
@@ -91,6 +92,8 @@ pub struct Context {
     pub role_ledger: RoleLedger,
     /// Fingerprints of secrets.
     pub seal: Seal,
+    /// The ledger of links.
+    pub link_ledger: LinkLedger,
     /// The one writer of status.
     pub status: StatusWriter,
     /// Events.
@@ -187,6 +190,12 @@ impl Context {
         self.indexes.stations.attachments.ask_all(|attachment| {
             let endpoints = attachment.status.iter().flat_map(|status| &status.endpoints);
             endpoints.into_iter().any(|endpoint| endpoint.resource_id.eq_ignore_ascii_case(id))
+        });
+        self.indexes.stations.links.ask_all(|link| {
+            let endpoints = link.status.iter().flat_map(|status| &status.endpoints);
+            endpoints
+                .filter_map(|endpoint| endpoint.private_endpoint.as_deref())
+                .any(|own| own.eq_ignore_ascii_case(id))
         });
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::api::condition::Condition;
 use crate::api::{
     AmlCompute, AmlDatastore, AmlOnlineEndpoint, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule,
-    PrivateEndpointApproval, VnetAttachment,
+    PrivateEndpointApproval, SynapseLink, VnetAttachment,
 };
 
 /// A kind of this group.
@@ -71,4 +71,5 @@ kind!(ApprovalDecision, crate::api::decision::ApprovalDecisionStatus);
 kind!(AmlCompute, crate::api::compute::AmlComputeStatus);
 kind!(AmlDatastore, crate::api::datastore::AmlDatastoreStatus);
 kind!(AmlOnlineEndpoint, crate::api::online_endpoint::AmlOnlineEndpointStatus);
+kind!(SynapseLink, crate::api::synapse_link::SynapseLinkStatus);
 kind!(VnetAttachment, crate::api::vnet_attachment::VnetAttachmentStatus);

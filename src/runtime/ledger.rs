@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::status::WriteError;
 use crate::azure::private_link::Connection;
 use crate::plan::names::fingerprint;
+pub use crate::plan::proof::moment;
 use crate::plan::proof::{Approval, Proof, SelfApproval};
 use crate::plan::signatures::Signatures;
 
@@ -23,12 +23,6 @@ const KEPT: usize = 1000;
 /// How many bytes a page may have. Kubernetes takes a Secret of 1 MiB at the most; what is left lets an approval that is under way be
 /// recorded.
 const ROOM: usize = 1_000_000;
-
-/// `at` as the ledger writes it: to the millisecond, so that its waits mean what they say also where they are shorter than a second,
-/// and always as long, so that two such texts compare like the moments.
-pub fn moment(at: Timestamp) -> String {
-    format!("{at:.3}")
-}
 
 /// A connection that a target has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -356,6 +350,7 @@ mod tests {
     use super::*;
     use crate::api::approval::RequesterSide;
     use crate::plan::proof::Approval;
+    use jiff::Timestamp;
     use serde_json::json;
 
     /// Ids as long as Azure allows: 90 characters for a group, 80 for an endpoint.

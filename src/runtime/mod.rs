@@ -17,6 +17,7 @@ pub mod kube_client;
 pub mod lane;
 pub mod lease;
 pub mod ledger;
+pub mod link_ledger;
 pub mod lookup;
 pub mod pace;
 pub mod requesters;

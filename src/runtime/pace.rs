@@ -40,6 +40,8 @@ pub struct Pace {
     pub role_memory: Duration,
     /// How long after its assignment a role may not be in effect yet: refusals say nothing until then.
     pub role_effective: Duration,
+    /// Between the two lists of a target that must show one and the same connection of a Synapse link.
+    pub handshake: Duration,
     /// How long a role that is assigned for a time stays assigned at the most.
     pub role_deadline: Duration,
     /// How long after a rule's deletion its workspace is asked for, to tell a pruned rule from a vanishing workspace.
@@ -83,6 +85,7 @@ impl Default for Pace {
             role_memory: seconds(12 * 3600),
             // Assignments take up to ten minutes to take effect (Microsoft: "Troubleshoot Azure RBAC").
             role_effective: seconds(600),
+            handshake: seconds(30),
             role_deadline: seconds(3600),
             workspace_grace: seconds(10),
             breaker_window: seconds(600),
@@ -136,6 +139,7 @@ impl Pace {
             role_recheck: by(self.role_recheck),
             role_memory: by(self.role_memory),
             role_effective: by(self.role_effective),
+            handshake: by(self.handshake),
             role_deadline: by(self.role_deadline),
             workspace_grace: by(self.workspace_grace),
             breaker_window: by(self.breaker_window),

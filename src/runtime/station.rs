@@ -17,7 +17,7 @@ use super::lookup::Index;
 use super::status::has_finalizer;
 use super::terms::Term;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
-use crate::api::{AmlCompute, AmlDatastore, AmlOnlineEndpoint, AmlWorkspace, VnetAttachment};
+use crate::api::{AmlCompute, AmlDatastore, AmlOnlineEndpoint, AmlWorkspace, SynapseLink, VnetAttachment};
 use crate::controllers::attached::{Attached, Memory, may_attach};
 use crate::plan::rules::ObjectKey;
 use crate::runtime::context::Context;
@@ -34,12 +34,14 @@ pub struct Stations {
     pub datastores: Station<AmlDatastore>,
     /// Online endpoints.
     pub endpoints: Station<AmlOnlineEndpoint>,
+    /// Links to Synapse.
+    pub links: Station<SynapseLink>,
 }
 
 impl Stations {
     /// All of them.
-    pub fn all(&self) -> [&dyn AnyStation; 4] {
-        [&self.attachments, &self.computes, &self.datastores, &self.endpoints]
+    pub fn all(&self) -> [&dyn AnyStation; 5] {
+        [&self.attachments, &self.computes, &self.datastores, &self.endpoints, &self.links]
     }
 
     /// Asks for a look at the object `key` of `kind`.

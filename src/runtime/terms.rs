@@ -8,10 +8,11 @@ use super::guarded::Guarded;
 use super::indexes::{policy_key, workspace_id, workspace_key};
 use super::kind::Kind;
 use super::station::workspace_of;
+use crate::api::common::ObjectRef;
 use crate::api::ids::ArmId;
 use crate::api::{
     AmlCompute, AmlDatastore, AmlOnlineEndpoint, AmlWorkspace, ApprovalDecision, AzureConnection, OutboundRule,
-    PrivateEndpointApproval, VnetAttachment,
+    PrivateEndpointApproval, SynapseLink, VnetAttachment,
 };
 use crate::plan::resources;
 use crate::plan::rules::ObjectKey;
@@ -48,6 +49,8 @@ pub enum Term<'a> {
     Around(String),
     /// Policies that link to this VnetAttachment.
     Attachment(ObjectKey),
+    /// Policies that link to this SynapseLink.
+    Link(ObjectKey),
     /// Decisions for this policy.
     Policy(ObjectKey),
     /// The object with this uid.
@@ -117,9 +120,13 @@ impl Terms for PrivateEndpointApproval {
             });
             terms.push(Term::Around(around));
         }
-        for link in self.spec.allow.iter().filter_map(|entry| entry.vnet_attachment_ref.as_ref()) {
+        let named = |link: &ObjectRef| {
             let namespace = link.namespace.clone().or_else(|| self.namespace()).unwrap_or_default();
-            terms.push(Term::Attachment(ObjectKey { namespace, name: link.name.clone() }));
+            ObjectKey { namespace, name: link.name.clone() }
+        };
+        for entry in &self.spec.allow {
+            terms.extend(entry.vnet_attachment_ref.as_ref().map(|link| Term::Attachment(named(link))));
+            terms.extend(entry.synapse_link_ref.as_ref().map(|link| Term::Link(named(link))));
         }
         terms
     }
@@ -141,4 +148,4 @@ macro_rules! attached {
     };
 }
 
-attached!(AmlCompute, AmlDatastore, AmlOnlineEndpoint, VnetAttachment);
+attached!(AmlCompute, AmlDatastore, AmlOnlineEndpoint, SynapseLink, VnetAttachment);

@@ -500,3 +500,40 @@ async fn a_data_science_team_has_all_it_needs_in_one_folder_and_nothing_is_open(
     world.until_gone(&connection).await;
     operator.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_synapse_example_is_verified_and_its_protected_workspace_is_left_alone() {
+    let _names = NAMES.lock().await;
+    let world = World::seeded(settings(), |seed, _| azure_of("synapse", seed)).await;
+    let folder = overlay(&world, "synapse", true).await;
+    let operator = world.operator().await;
+    control_plane().await.kubectl(&["apply", "--server-side", "-k", &folder]).await.expect("the example is applied");
+    let link = |name: &str| json!({"kind": "SynapseLink", "metadata": {"name": name, "namespace": "team-fraud"}});
+    let verified = world.until_reason(&link("analytics"), "Verified").await;
+    assert_eq!(
+        (&verified["status"]["approved"], &verified["status"]["sparkPool"]),
+        (&json!("2/2"), &json!("fraudspark"))
+    );
+    let host = verified["status"]["workspaceHost"].as_str().expect("a host");
+    for name in [host, "frauddata.blob.core.windows.net"] {
+        let resolved = world.azure.resolve_from_synapse("contoso-analytics", name).expect("the workspace is there");
+        assert_eq!(resolved["private"], true, "{resolved}");
+    }
+    let stopped = world.until_reason(&link("protected"), "ExfiltrationProtectionOn").await;
+    assert_eq!(condition(&stopped, "ExfiltrationProtectionOff")["status"], "False");
+    assert!(!world.written().iter().any(|written| written.contains("contoso-protected")), "{:?}", world.written());
+    let of_synapse = |state: &str| {
+        let mut endpoints = endpoints_in(&world, state);
+        endpoints.retain(|endpoint| endpoint.contains("/contoso-analytics."));
+        endpoints
+    };
+    assert_eq!((of_synapse("Approved").len(), of_synapse("Pending").len()), (2, 1), "the stranger waits");
+    for name in ["analytics", "protected"] {
+        control_plane().await.kubectl(&["delete", "amlsyn", name, "-n", "team-fraud"]).await.expect("it is deleted");
+    }
+    assert_eq!((of_synapse("Approved").len(), of_synapse("Pending").len()), (0, 1), "nothing of the link stays");
+    world.wipe(&json!({"kind": "AmlWorkspace", "metadata": {"name": "fraud", "namespace": "team-fraud"}})).await;
+    let delete = ["delete", "--ignore-not-found", "--wait=true", "-k", &folder];
+    control_plane().await.kubectl(&delete).await.expect("the example goes");
+    operator.stop().await;
+}

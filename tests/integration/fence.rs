@@ -6,6 +6,7 @@ use arm_simulator::Seed;
 use serde_json::{Value, json};
 
 use crate::support::{FOREIGN, World, condition, settings};
+use crate::synapse::SYNAPSE;
 
 /// A field of a tenant's object that leads to something in Azure.
 struct Field {
@@ -28,7 +29,7 @@ const fn field(path: &'static str, type_: &'static str, verb: &'static str) -> F
 }
 
 /// Every field that takes an id, or a part of one, and is asked for.
-const FENCED: [Field; 29] = [
+const FENCED: [Field; 30] = [
     field("AmlWorkspace.spec.subscriptionId", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.resourceGroup", WORKSPACE, "covers"),
     field("AmlWorkspace.spec.azureName", WORKSPACE, "covers"),
@@ -68,6 +69,7 @@ const FENCED: [Field; 29] = [
     field("VnetAttachment.spec.dns.zonesResourceGroupId", GROUP, "dns"),
     field("VnetAttachment.spec.monitorPrivateLinkScope.resourceId", "Microsoft.Insights/privateLinkScopes", "reach"),
     field("VnetAttachment.spec.extraTargets[].resourceId", STORAGE, "reach"),
+    field("SynapseLink.spec.synapseWorkspace.resourceId", SYNAPSE, "reach"),
     field("PrivateEndpointApproval.spec.target.resourceId", STORAGE, "approve"),
     field("PrivateEndpointApproval.spec.target.resourceGroupId", GROUP, "approve"),
 ];
@@ -76,7 +78,7 @@ const FENCED: [Field; 29] = [
 const BESIDE: &str = "a name in the workspace's own group, of which grants are asked as of every id";
 
 /// Fields that look like ids and lead to no request, with the reason. A path also stands for all that begins with it.
-const COMPARED: [(&str, &str); 19] = [
+const COMPARED: [(&str, &str); 22] = [
     ("AzureConnection.", "written by the platform, and what the fence is made of"),
     ("AmlWorkspace.spec.associatedResources.storageAccount.create.name", BESIDE),
     ("AmlWorkspace.spec.associatedResources.keyVault.create.name", BESIDE),
@@ -95,6 +97,12 @@ const COMPARED: [(&str, &str); 19] = [
     ("AmlDatastore.spec.credential.", "an application whose secret the namespace has, not a resource"),
     ("AmlDatastore.spec.serviceDataAccessAuthIdentity", "a word for one of the workspace's own identities"),
     ("AmlOnlineEndpoint.spec.azureName", "a name below the workspace, of which grants are asked as of every id"),
+    ("SynapseLink.spec.linkedService.azureName", "a name below the Synapse workspace, which the namespace may reach"),
+    (
+        "SynapseLink.spec.sparkPool.azureName",
+        "a name below the Synapse workspace, of which grants are asked as of every id",
+    ),
+    ("SynapseLink.spec.role.roleDefinitionId", "only assigned where the connection lists it"),
     ("OutboundRule.spec.azureName", "a name below the workspace, whose own namespace is asked for `configure`"),
 ];
 
@@ -221,6 +229,7 @@ impl World {
                 }
                 object
             }
+            "SynapseLink" => self.link_manifest(name),
             "OutboundRule" => self.rule_manifest(name, &json!({"privateEndpoint": {"subresource": "dfs"}})),
             _ => self.approval_manifest(),
         };

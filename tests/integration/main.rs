@@ -37,6 +37,7 @@ mod roles;
 mod rollout;
 mod scale;
 mod steady;
+mod synapse;
 mod targets;
 mod tenants;
 mod under_way;

@@ -237,6 +237,7 @@ impl World {
                     "resourceManagerEndpoint": self.azure.endpoint(),
                     "resourceManagerAudience": "https://management.azure.com",
                     "authorityHost": self.azure.endpoint(),
+                    "synapseEndpointTemplate": format!("{}/synapse/{{workspace}}", self.azure.endpoint()),
                     "caBundle": self.azure.ca_pem(),
                 },
                 "credential": {"clientSecret": {"clientId": CLIENT, "secretRef": {"name": format!("azure-{}", self.mark), "key": "secret"}}},
@@ -607,10 +608,23 @@ impl World {
         version: &str,
         body: Option<&Value>,
     ) -> (u16, Value) {
+        self.ask_with_scope("https://management.azure.com/.default", method, path, version, body).await
+    }
+
+    /// Sends one request with the operator's identity and a token for `scope`.
+    pub(crate) async fn ask_with_scope(
+        &self,
+        scope: &str,
+        method: reqwest::Method,
+        path: &str,
+        version: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
         let ca = reqwest::Certificate::from_pem(self.azure.ca_pem().as_bytes()).expect("a certificate");
         let http = reqwest::Client::builder().tls_certs_only([ca]).build().expect("a client");
         let form = format!(
-            "grant_type=client_credentials&client_id={CLIENT}&client_secret=not-a-secret&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
+            "grant_type=client_credentials&client_id={CLIENT}&client_secret=not-a-secret&scope={}",
+            scope.replace(':', "%3A").replace('/', "%2F")
         );
         let token = http
             .post(format!("{}/{TENANT}/oauth2/v2.0/token", self.azure.endpoint()))

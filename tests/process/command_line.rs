@@ -37,6 +37,7 @@ fn crds_prints_a_document_for_each_kind() {
             "AzureConnection",
             "OutboundRule",
             "PrivateEndpointApproval",
+            "SynapseLink",
             "VnetAttachment",
         ]
     );
@@ -62,6 +63,7 @@ fn crds_writes_a_file_for_each_kind() {
         "azureconnections",
         "outboundrules",
         "privateendpointapprovals",
+        "synapselinks",
         "vnetattachments",
     ];
     assert_eq!(names, expected.map(|name| format!("{name}.yaml")));

@@ -397,6 +397,7 @@ async fn a_custom_cloud_takes_only_a_client_secret() {
             audience: "https://evil.test".into(),
             authority: Url::parse("https://evil.test").unwrap(),
             ca_bundle: None,
+            synapse: None,
         }));
         let error = Client::new(config).unwrap_err();
         assert!(matches!(error, ClientError::Source(SourceError::ForeignAuthority(_))), "{error}");
@@ -459,4 +460,80 @@ async fn a_workload_identity_proves_itself_with_the_present_content_of_its_file(
         .collect();
     assert!(forms[0].contains("client_assertion=first-assertion") && forms[0].contains("client_id=wi"), "{forms:?}");
     assert!(forms[1].contains("client_assertion=second-assertion"), "{forms:?}");
+}
+
+const LINKED: &str = "synapse://ws1/linkedservices";
+
+#[tokio::test]
+async fn tokens_of_a_data_plane_go_to_that_workspace_only() {
+    let server = Server::start(|seen| match seen.host.as_str() {
+        "ws1.dev.azuresynapse.net" => ok(json!({"value": [1], "nextLink": null})),
+        _ => ok(json!({"value": []})),
+    })
+    .await;
+    let arm = server.client();
+    let synapse = arm.synapse("WS1").unwrap();
+    let place = "/subscriptions/S/resourceGroups/rg";
+    arm.list(place, V, Priority::Change).await.unwrap();
+    assert_eq!(synapse.list(LINKED, V, Priority::Change).await.unwrap(), [json!(1)]);
+    arm.list(place, V, Priority::Change).await.unwrap();
+    let calls: Vec<(String, Option<String>)> =
+        server.calls().into_iter().map(|seen| (seen.host, seen.authorization)).collect();
+    let expected = [
+        ("management.azure.com", "Bearer token-1"),
+        ("ws1.dev.azuresynapse.net", "Bearer token-2"),
+        ("management.azure.com", "Bearer token-1"),
+    ];
+    let expected = expected.map(|(host, token)| (host.to_owned(), Some(token.to_owned())));
+    assert_eq!(calls, expected);
+    let asked = server.all().into_iter().filter(|seen| seen.target.ends_with("/token"));
+    let scopes: Vec<String> = asked.map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect();
+    assert!(scopes[1].contains("scope=https%3A%2F%2Fdev.azuresynapse.net%2F.default"), "{scopes:?}");
+}
+
+#[tokio::test]
+async fn arm_and_data_planes_refuse_each_others_paths_before_anything_is_sent() {
+    let server = Server::start(|_| ok(json!({"value": []}))).await;
+    let arm = server.client();
+    let synapse = arm.synapse("ws1").unwrap();
+    for (client, path) in [
+        (&arm, LINKED),
+        (&synapse, WORKSPACE),
+        (&synapse, "/linkedservices"),
+        (&synapse, "synapse://ws2/linkedservices"),
+        (&synapse, "synapse://ws1/../linkedservices"),
+    ] {
+        let error = client.get(path, V, Priority::Change).await.unwrap_err();
+        assert_eq!(error.code, "PathRefused", "{path}");
+    }
+    assert!(server.all().is_empty());
+    assert!(arm.synapse("evil.test/").is_err());
+}
+
+#[tokio::test]
+async fn what_a_data_plane_points_to_is_followed_only_there() {
+    for (to, followed) in [
+        ("https://ws1.dev.azuresynapse.net/operationResults/1?api-version=x", true),
+        ("https://ws2.dev.azuresynapse.net/operationResults/1", false),
+        ("https://management.azure.com/operationResults/1", false),
+        ("https://ws1.dev.azuresynapse.net/linkedservices/other", false),
+    ] {
+        let server = Server::start(move |seen| match seen.method.as_str() {
+            "PUT" => Reply::Json(202, vec![("location", to.to_owned())], json!({})),
+            _ => ok(json!({"value": [], "nextLink": to})),
+        })
+        .await;
+        let synapse = server.client().synapse("ws1").unwrap();
+        let body = Some(json!({}));
+        let path = format!("{LINKED}/aml");
+        let accepted = synapse.send(Method::PUT, &path, V, body.as_ref(), Priority::Change).await.unwrap();
+        assert_eq!(accepted.operation.is_some(), followed, "{to}");
+        if let Some(operation) = accepted.operation {
+            let again = synapse.operation_url(&path, V, &operation.to_string()).unwrap();
+            assert_eq!(again, operation);
+            assert!(server.client().operation_url(&path, V, &operation.to_string()).is_err(), "ARM's client does not");
+        }
+        let error = synapse.list(LINKED, V, Priority::Change).await.unwrap_err();
+        assert_eq!(error.code, "NextLinkRefused", "{to}");
+    }
 }

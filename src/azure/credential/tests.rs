@@ -119,7 +119,7 @@ async fn a_missing_token_file_is_an_error_not_a_panic() {
     let endpoints = Cloud::Public.endpoints().unwrap();
     let tenant = "11111111-1111-1111-1111-111111111111";
     let (transport, pace) = (Transport::default(), HttpPace::default());
-    let tokens = Tokens::new(&Cloud::Public, &endpoints, tenant, source, &transport, &pace).unwrap();
+    let tokens = Tokens::new(&Cloud::Public, &endpoints, &endpoints.scope, tenant, source, &transport, &pace).unwrap();
     let error = tokens.token().await.unwrap_err();
     assert!(error.message.contains("/nowhere/token"), "{error}");
 }

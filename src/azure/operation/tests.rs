@@ -7,8 +7,8 @@ use crate::azure::cloud::Cloud;
 const RESOURCE: &str = "/subscriptions/S1/resourceGroups/rg/providers/Microsoft.Network/privateDnsZones/z.net";
 const BASE: &str = "https://management.azure.com";
 
-fn origin() -> Origin {
-    Cloud::Public.endpoints().unwrap().resource_manager
+fn place() -> Place {
+    Place::resource_manager(Cloud::Public.endpoints().unwrap().resource_manager)
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -19,7 +19,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn read_back(raw: &str) -> Result<OperationUrl, UntrustedUrl> {
-    OperationUrl::read_back(&origin(), RESOURCE, "v1", raw)
+    OperationUrl::read_back(&place(), RESOURCE, "v1", raw)
 }
 
 fn url(style: Style) -> OperationUrl {
@@ -107,7 +107,7 @@ fn a_planted_url_is_not_followed() {
 fn a_location_stays_one_when_it_is_written_down_and_read_back() {
     let at = "https://management.azure.com/subscriptions/S1/providers/Microsoft.Network/locations/w/operationResults/1";
     let started = |status, pairs: &[(&str, &str)]| {
-        OperationUrl::started(&origin(), RESOURCE, "v1", status, &headers(pairs)).unwrap()
+        OperationUrl::started(&place(), RESOURCE, "v1", status, &headers(pairs)).unwrap()
     };
     let written = started(202, &[("location", at)]).unwrap().to_string();
     assert_eq!(written, format!("{at}?api-version=v1#location"));
@@ -126,7 +126,7 @@ fn answers_to_polls_mean_what_the_protocol_says() {
     let running = Ok(Poll::Running { retry_after: None, moved: None });
     let read = |style, status, body: Value| {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        url(style).read(&origin(), status, &HeaderMap::new(), body.as_bytes())
+        url(style).read(&place(), status, &HeaderMap::new(), body.as_bytes())
     };
     for style in [Style::Async, Style::Location] {
         for state in ["Running", "InProgress", "Accepted", "SomethingNew"] {
@@ -158,7 +158,7 @@ fn answers_to_polls_mean_what_the_protocol_says() {
 #[test]
 fn an_operation_may_move_but_not_away() {
     let here = url(Style::Location);
-    let moved_to = |to: &str| match here.read(&origin(), 202, &headers(&[("location", to), ("retry-after", "11")]), b"")
+    let moved_to = |to: &str| match here.read(&place(), 202, &headers(&[("location", to), ("retry-after", "11")]), b"")
     {
         Ok(Poll::Running { retry_after: Some(wait), moved }) if wait.as_secs() == 11 => moved,
         other => panic!("{other:?}"),

@@ -6,10 +6,11 @@ use tracing::info;
 use super::settle::{approved, withdraw};
 use super::votes::confirm;
 use super::write::{is_current, put, read, refused, sent, unchanged};
-use super::{Turn, name_of, policies};
+use super::{Turn, link_behind, name_of, policies};
 use crate::api::PrivateEndpointApproval;
 use crate::azure::error::clean;
 use crate::azure::private_link::Connection;
+use crate::controllers::synapse_link::vouches;
 use crate::plan::approval::{Decision, decide};
 use crate::plan::decisions::names;
 use crate::plan::proof::{Proof, Proven, prove};
@@ -19,8 +20,8 @@ use crate::runtime::ledger::{OpenPage, Page, moment};
 use crate::runtime::status::WriteError;
 use crate::telemetry::AUDIT;
 
-/// Reads everything anew that a decision stands on: the people, the policy, the grant and the connection itself. What is written
-/// is exactly what was decided on, on the word of exactly those who stand by it.
+/// Reads everything anew that a decision stands on: the people, the policy, the grant, the connection itself, and what a link says of it.
+/// What is written is exactly what was decided on, on the word of exactly those who stand by it.
 async fn before(
     turn: &Turn<'_>,
     policy: &PrivateEndpointApproval,
@@ -43,7 +44,13 @@ async fn before(
             && again.people == decision.people
             && again.policies.contains(&turn.key)
     });
-    still.map(Ok).ok_or_else(|| WriteError::Outdated.into())
+    let Some(before) = still else { return Err(WriteError::Outdated.into()) };
+    if let Some(link) = link_behind(policy, decision)
+        && let Err(verdict) = vouches(turn.context, turn.connected, &link, turn.target, turn.dialect, &before).await
+    {
+        return Ok(Err(verdict));
+    }
+    Ok(Ok(before))
 }
 
 /// Rejects `connection`. No proof is kept: should another endpoint stand behind it by then, nothing was opened.

@@ -23,12 +23,13 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::PrivateEndpointApproval;
-use crate::api::approval::Mode;
+use crate::api::approval::{AllowEntry, Mode};
+use crate::api::common::ObjectRef;
 use crate::api::connection::{AzureConnectionSpec, Verb};
 use crate::api::ids::ArmId;
 use crate::azure::private_link::Dialect;
 use crate::controllers::removals::{cut_key, cuts, withdraws};
-use crate::plan::approval::{Policy, Rule};
+use crate::plan::approval::{Decision, Linked, Policy, Rule};
 use crate::plan::decisions::Vote;
 use crate::plan::fence::Fence;
 use crate::plan::proof::SelfApproval;
@@ -284,17 +285,32 @@ fn policies_on(
 
 /// The endpoints on `target` of the objects that the allow entries of `policy` link to, by the entry's place in the list. An object that is
 /// missing, unreadable, going or of another connection has none.
-fn linked(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId) -> BTreeMap<usize, Vec<ArmId>> {
+fn linked(context: &Context, policy: &PrivateEndpointApproval, target: &ArmId) -> BTreeMap<usize, Vec<Linked>> {
+    let connection = &policy.spec.connection_ref.name;
+    let endpoints = |entry: &AllowEntry| {
+        if let Some(named) = &entry.vnet_attachment_ref {
+            let found = super::vnet_attachment::endpoints_on(context, &named_by(policy, named), connection, target);
+            return Some(found.into_iter().map(Linked::by_id).collect());
+        }
+        let named = entry.synapse_link_ref.as_ref()?;
+        Some(super::synapse_link::endpoints_on(context, &named_by(policy, named), connection, target))
+    };
     let entries = policy.spec.allow.iter().enumerate();
-    let links = entries.filter_map(|(index, entry)| Some((index, entry.vnet_attachment_ref.as_ref()?)));
-    links
-        .map(|(index, named)| {
-            let namespace = named.namespace.clone().or_else(|| policy.namespace()).unwrap_or_default();
-            let key = ObjectKey { namespace, name: named.name.clone() };
-            let connection = &policy.spec.connection_ref.name;
-            (index, super::vnet_attachment::endpoints_on(context, &key, connection, target))
-        })
-        .collect()
+    entries.filter_map(|(index, entry)| Some((index, endpoints(entry)?))).collect()
+}
+
+/// The object that `policy` means by `named`.
+fn named_by(policy: &PrivateEndpointApproval, named: &ObjectRef) -> ObjectKey {
+    let namespace = named.namespace.clone().or_else(|| policy.namespace()).unwrap_or_default();
+    ObjectKey { namespace, name: named.name.clone() }
+}
+
+/// The SynapseLink by which `policy` decided to allow, if it was by one.
+fn link_behind(policy: &PrivateEndpointApproval, decision: &Decision) -> Option<ObjectKey> {
+    let own = key_of(policy);
+    let mut rules = decision.rules.iter().filter(|rule| rule.policy == own && rule.list == "allow");
+    let named = rules.find_map(|rule| policy.spec.allow.get(rule.index)?.synapse_link_ref.as_ref())?;
+    Some(named_by(policy, named))
 }
 
 /// Whether the policies on `target` let `workspace` approve the connection that its rule to `sub_resource` raises there.

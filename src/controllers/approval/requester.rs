@@ -11,6 +11,7 @@ use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::azure::error::{ErrorClass, clean};
 use crate::azure::private_link::Connection;
+use crate::controllers::synapse_link::{look_at as link_side, owner_of};
 use crate::plan::Verdict;
 use crate::plan::fence::Fence;
 use crate::plan::proof::Approval;
@@ -25,14 +26,15 @@ const API_VERSION: &str = "2024-05-01";
 
 /// The endpoint of `approval`, if the policy's namespace may have it read: its id was read back from ARM, so it is fenced like any
 /// other. Endpoints in own subscriptions may be read: that subscription was named for this very purpose, and no more than one word
-/// of what is read is told.
+/// of what is read is told. For an endpoint of a link that uses the same connection, Synapse's side speaks.
 fn readable(turn: &Turn<'_>, approval: &Approval) -> Option<ArmId> {
     let endpoint = ArmId::parse(&approval.endpoint).ok().filter(|id| id.is(ENDPOINTS))?;
     let spec = &turn.connected.spec;
     let is_own = spec.own_subscriptions.iter().any(|own| own.eq_ignore_ascii_case(endpoint.subscription()));
     let (labels, _) = turn.context.indexes.namespace(&turn.key.namespace);
     let fence = Fence::new(&turn.connected.name, spec, &turn.key.namespace, &labels);
-    (is_own || fence.allows_reading(&endpoint).is_ok()).then_some(endpoint)
+    let is_linked = || owner_of(turn.context, &turn.connected.name, turn.target, endpoint.as_str()).is_some();
+    (is_own || fence.allows_reading(&endpoint).is_ok() || is_linked()).then_some(endpoint)
 }
 
 /// Takes in what the requesting endpoints said, and asks for what is not known yet. True if some are still followed closely.
@@ -170,11 +172,14 @@ pub(super) async fn ask(turn: &Turn<'_>) -> bool {
 /// Reads `endpoint` and notes what it shows; `None` if there is no answer, which says nothing.
 async fn look_at(turn: &Turn<'_>, endpoint: &ArmId) -> Option<Shown> {
     let context = turn.context;
-    let read = turn.connected.client.find(endpoint.as_str(), API_VERSION, Priority::Resync).await;
-    let shown = match &read {
-        Ok(found) => Some(Shown::of(found.as_ref())),
-        Err(error) if hides(error.class) => Some(Shown::Hidden),
-        Err(_) => None,
+    let shown = if owner_of(context, &turn.connected.name, turn.target, endpoint.as_str()).is_some() {
+        link_side(context, turn.connected, turn.target, endpoint.as_str()).await
+    } else {
+        match &turn.connected.client.find(endpoint.as_str(), API_VERSION, Priority::Resync).await {
+            Ok(found) => Some(Shown::of(found.as_ref())),
+            Err(error) if hides(error.class) => Some(Shown::Hidden),
+            Err(_) => None,
+        }
     };
     context.requesters.note(&turn.connected.name, turn.target, endpoint, shown.clone(), context.now());
     shown

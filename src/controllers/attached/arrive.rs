@@ -6,7 +6,6 @@ use super::carry_out::{self, Turn};
 use super::{Attached, Memory, Scene, owner, report, workspace_of};
 use crate::api::AmlWorkspace;
 use crate::api::common::ManagementPolicy;
-use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::azure::client::Priority;
 use crate::plan::attached::Site;
@@ -193,5 +192,5 @@ fn may_write<K: Attached>(context: &Context, object: &K, workspace: &AmlWorkspac
     let namespace = object.namespace().unwrap_or_default();
     let (labels, _) = context.indexes.namespace(&namespace);
     let fence = Fence::new(&connected.name, &connected.spec, &namespace, &labels);
-    fence.allows(Verb::Create, resource).or_else(|_| fence.allows(Verb::Configure, resource)).is_ok()
+    K::CLAIMS_BY.iter().any(|verb| fence.allows(*verb, resource).is_ok())
 }

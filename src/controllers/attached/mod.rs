@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::api::common::{Drift, WouldWrite};
 use crate::api::condition::ConditionDraft;
+use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
 use crate::api::operation::Operation;
 use crate::api::{AmlWorkspace, RECONCILE_AT};
@@ -72,6 +73,8 @@ pub trait Attached: Terms + CustomResourceExt {
     type Extra: Clone + Debug + Default + Send + Sync + 'static;
     /// Whether it is part of the workspace in Azure, and goes when that goes.
     const PART_OF_WORKSPACE: bool;
+    /// The verbs of which its namespace needs one on [`Attached::resource`], to have a say on who manages it.
+    const CLAIMS_BY: &'static [Verb] = &[Verb::Create, Verb::Configure];
     /// What it is called in messages, with its article: `the compute`.
     const NOUN: &'static str;
     /// The conditions it reports beside the summary.

@@ -6,6 +6,8 @@ use crate::api::approval::{AllowEntry, DenyEntry, EndpointMatch};
 use crate::api::ids::ArmId;
 use crate::azure::private_link::{Connection, Dialect, Stated};
 
+use super::Linked;
+
 /// What is known about a statement. What ARM does not say is unknown, and unknown never allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {
@@ -47,6 +49,8 @@ impl From<bool> for Truth {
 
 /// What ARM states of one connection.
 pub(super) struct Facts {
+    /// The connection's name on the target, which ARM gives.
+    connection: String,
     /// The endpoint that asks, if its id can be read.
     pub(super) endpoint: Option<ArmId>,
     /// It is one that a managed network will raise: its id is not known before it is there.
@@ -57,6 +61,7 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(connection: &Connection, dialect: &Dialect) -> Self {
         Self {
+            connection: connection.name.clone(),
             endpoint: ArmId::parse(&connection.endpoint).ok(),
             managed: false,
             sub_resources: connection.sub_resources(dialect),
@@ -66,7 +71,7 @@ impl Facts {
     /// What is known of the endpoint that a workspace's managed network will raise for a rule.
     pub(super) fn of_rule(sub_resource: Option<&str>) -> Self {
         let sub_resources = sub_resource.map_or(Stated::No, |group| Stated::Groups(vec![group.to_owned()]));
-        Self { endpoint: None, managed: true, sub_resources }
+        Self { connection: String::new(), endpoint: None, managed: true, sub_resources }
     }
 
     /// The private endpoint that asks. What is none is nothing that a policy can mean.
@@ -134,10 +139,15 @@ fn is_for(wanted: &[String], facts: &Facts, every: bool) -> Truth {
 
 /// Whether what `entry` states in its fields holds; what its expression says comes on top.
 /// `linked` are the endpoints of the object that it links to.
-pub(super) fn names(entry: &AllowEntry, linked: &[ArmId], facts: &Facts, own_subscriptions: &[String]) -> Truth {
-    if entry.vnet_attachment_ref.is_some() {
-        // By the full id, or not at all: whoever can make an endpoint under that id may as well change the network.
-        let is_linked = facts.private_endpoint().is_some_and(|endpoint| linked.contains(endpoint));
+pub(super) fn names(entry: &AllowEntry, linked: &[Linked], facts: &Facts, own_subscriptions: &[String]) -> Truth {
+    if entry.vnet_attachment_ref.is_some() || entry.synapse_link_ref.is_some() {
+        // By the full id, or not at all: whoever can make an endpoint under the id of an attachment's may as well change the network. Of a
+        // link's endpoint the very connection is known.
+        let is_linked = facts.private_endpoint().is_some_and(|endpoint| {
+            linked.iter().filter(|linked| linked.endpoint == *endpoint).any(|linked| {
+                linked.connection.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&facts.connection))
+            })
+        });
         return Truth::from(is_linked).and(is_for(&entry.sub_resources, facts, true));
     }
     // Own subscriptions alone name nobody.

@@ -16,7 +16,7 @@ pub use grants::{
 };
 pub use needs::{
     Checked, Identity, IdentityKind, KEY_VAULT_ADMINISTRATOR, Need, Role, RoleCheck, acting, check, check_all,
-    declared, missing, of_key, of_target, of_workspace,
+    check_role, declared, held_since, missing, missing_role, of_key, of_target, of_workspace,
 };
 pub use record::{End, Entry, Pin, Record, Spent, Term};
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::api::common::MissingRole;
 use crate::api::ids::ArmId;
 use crate::api::workspace::{self, AmlWorkspaceSpec, IdentityType};
@@ -229,22 +231,44 @@ pub fn of_target(target: &ArmId) -> Vec<Need> {
 /// Whether `assignments`, those of one principal on the need's scope and above, satisfy it. `definitions` are the roles that could
 /// be read, by GUID in lower case.
 pub fn check(need: &Need, assignments: &[RoleAssignment], definitions: &BTreeMap<String, RoleDefinition>) -> RoleCheck {
+    if need.actions.is_empty() {
+        return check_role(need.role.id.unwrap_or_default(), assignments, definitions);
+    }
     let held: Vec<Option<&RoleDefinition>> = assignments.iter().map(|one| definitions.get(&one.role)).collect();
-    let unread = held.iter().any(Option::is_none);
-    let wanted = need.role.id.and_then(|id| definitions.get(id));
-    let satisfied = if need.actions.is_empty() {
-        let same = |one: &RoleAssignment| need.role.id.is_some_and(|id| id == one.role);
-        let contained = |one: &&RoleDefinition| wanted.is_some_and(|wanted| one.contains(wanted));
-        assignments.iter().any(same) || held.iter().flatten().any(contained)
-    } else {
-        need.actions.iter().all(|action| held.iter().flatten().any(|one| one.allows(action)))
-    };
-    let undecided = unread || need.actions.is_empty() && wanted.is_none() && !assignments.is_empty();
+    let satisfied = need.actions.iter().all(|action| held.iter().flatten().any(|one| one.allows(action)));
+    found(satisfied, held.iter().any(Option::is_none))
+}
+
+/// Whether `assignments` hold `role` (GUID in lower case), or one that contains it.
+pub fn check_role(
+    role: &str,
+    assignments: &[RoleAssignment],
+    definitions: &BTreeMap<String, RoleDefinition>,
+) -> RoleCheck {
+    let held: Vec<Option<&RoleDefinition>> = assignments.iter().map(|one| definitions.get(&one.role)).collect();
+    let wanted = definitions.get(role);
+    let contained = |one: &&RoleDefinition| wanted.is_some_and(|wanted| one.contains(wanted));
+    let satisfied = assignments.iter().any(|one| one.role == role) || held.iter().flatten().any(contained);
+    found(satisfied, held.iter().any(Option::is_none) || wanted.is_none() && !assignments.is_empty())
+}
+
+fn found(satisfied: bool, undecided: bool) -> RoleCheck {
     match (satisfied, undecided) {
         (true, _) => RoleCheck::Held,
         (false, true) => RoleCheck::Unknown,
         (false, false) => RoleCheck::Missing,
     }
+}
+
+/// Since when `assignments` hold `role`, or one that contains it: the oldest that does counts. `None` if Azure does not say.
+pub fn held_since(
+    role: &str,
+    assignments: &[RoleAssignment],
+    definitions: &BTreeMap<String, RoleDefinition>,
+) -> Option<Timestamp> {
+    let holds = |one: &&RoleAssignment| check_role(role, std::slice::from_ref(*one), definitions) == RoleCheck::Held;
+    let since: Option<Vec<Timestamp>> = assignments.iter().filter(holds).map(|one| one.created_on).collect();
+    since?.into_iter().min()
 }
 
 /// What several needs together come to.
@@ -259,16 +283,19 @@ pub fn check_all(checks: impl IntoIterator<Item = RoleCheck>) -> RoleCheck {
 
 /// Says that `principal` lacks what `need` names, and how to assign it.
 pub fn missing(principal: &str, need: &Need) -> MissingRole {
-    let role = need.role.id.unwrap_or("<id of that role>");
+    missing_role(principal, &need.scope, need.role.id.unwrap_or("<id of that role>"), need.role.name, need.why)
+}
+
+/// Says that `principal` lacks `role` (GUID), called `name`, on `scope`, and how to assign it.
+pub fn missing_role(principal: &str, scope: &ArmId, role: &str, name: &str, why: &str) -> MissingRole {
     MissingRole {
-        scope: need.scope.to_string(),
-        role: need.role.name.into(),
-        needed_for: need.why.into(),
+        scope: scope.to_string(),
+        role: name.into(),
+        needed_for: why.into(),
         principal_id: principal.into(),
         command: format!(
             "az role assignment create --assignee-object-id {principal} --assignee-principal-type ServicePrincipal \
-             --role {role} --scope {}",
-            need.scope
+             --role {role} --scope {scope}"
         ),
     }
 }

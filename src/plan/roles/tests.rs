@@ -80,6 +80,7 @@ fn assignment(role: &str) -> RoleAssignment {
         role: role.into(),
         principal: "p".into(),
         description: String::new(),
+        created_on: None,
     }
 }
 
