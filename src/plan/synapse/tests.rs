@@ -296,7 +296,7 @@ impl Case {
                 }
                 _ => {}
             }
-            self.now = self.now + decided.verdict.after.unwrap_or(Duration::from_secs(1));
+            self.now += decided.verdict.after.unwrap_or(Duration::from_secs(1));
         }
         panic!("never verified: {reasons:?}");
     }
@@ -497,7 +497,7 @@ fn whoever_imitates_every_name_gets_nothing_and_is_told_of_at_last() {
         }
         let name = case.own_name();
         case.imitate(&name, &format!("twin{round}"));
-        case.now = case.now + PAUSE;
+        case.now += PAUSE;
     }
     let decided = case.turn_and_carry_out();
     assert_eq!(decided.verdict.reason, Reason::Imitated);
@@ -628,7 +628,7 @@ fn a_role_is_granted_only_after_the_approval_and_only_as_the_platform_allows() {
             Reason::ApprovalPending => case.approve(),
             _ => {}
         }
-        case.now = case.now + decided.verdict.after.unwrap_or(Duration::from_secs(1));
+        case.now += decided.verdict.after.unwrap_or(Duration::from_secs(1));
     }
     assert_eq!(granted.len(), 1);
     assert_eq!(granted[0].request.body.as_ref().unwrap()["properties"]["principalId"], PRINCIPAL);
@@ -652,7 +652,7 @@ fn a_role_is_granted_only_after_the_approval_and_only_as_the_platform_allows() {
             if decided.verdict.reason == Reason::ApprovalPending {
                 refused.approve();
             }
-            refused.now = refused.now + decided.verdict.after.unwrap_or(Duration::from_secs(1));
+            refused.now += decided.verdict.after.unwrap_or(Duration::from_secs(1));
         }
         let told = refused.turn();
         assert_eq!(told.verdict.reason, Reason::RoleMissing, "{what}");
