@@ -118,6 +118,7 @@ impl Operator {
             lanes: Lanes::default(),
             calm,
             views: Default::default(),
+            surroundings: Default::default(),
             board: Board::default(),
             standings: Standings::default(),
             guard: Watchman::new(self.kube.clone(), &self.namespace),
@@ -137,6 +138,7 @@ impl Operator {
             endings: Default::default(),
             claims: Default::default(),
             sights: Default::default(),
+            report_kinds: Default::default(),
             failures: Default::default(),
         });
         let kube = &self.kube;
@@ -175,10 +177,16 @@ impl Operator {
                     told.triggers.rule(&key_of(rule.as_ref()));
                 }
                 told.indexes.stations.ask_of(&key_of(workspace));
+                if change == Change::Gone {
+                    told.metrics.posture(workspace.meta().uid.as_deref().unwrap_or_default(), None);
+                }
                 if let Ok(workspace) = &workspace.0 {
                     told.triggers.connection(&workspace.spec.connection_ref.name);
                     if change == Change::Gone {
                         tell_rivals(&told, workspace);
+                        if let Ok(id) = crate::runtime::indexes::workspace_id(workspace) {
+                            told.surroundings.forget_rules(&id);
+                        }
                     }
                     tell_sharers(&told, workspace);
                     if workspace.spec.kind() == WorkspaceKind::Hub {

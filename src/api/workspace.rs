@@ -17,6 +17,7 @@ mod associated;
 mod identity;
 mod kind;
 mod network;
+mod posture;
 mod profile;
 
 pub use associated::{
@@ -30,6 +31,7 @@ pub use network::{
     DefaultAction, FirewallSku, IsolationMode, ManagedNetwork, NetworkAcls, Provision, ProvisionWhen,
     PublicNetworkAccess,
 };
+pub use posture::{Check, Finding, FindingState, Mappings, Posture, PostureStatus, Severity, Waiver};
 pub use profile::{EffectiveNetwork, Profile};
 
 /// One Azure Machine Learning workspace: who it is, what it depends on, how it is isolated.
@@ -53,6 +55,7 @@ pub use profile::{EffectiveNetwork, Profile};
     printcolumn(name = "Isolation", type_ = "string", json_path = ".status.isolationMode"),
     printcolumn(name = "Network", type_ = "string", json_path = ".status.network"),
     printcolumn(name = "Rules", type_ = "string", json_path = ".status.rules"),
+    printcolumn(name = "Secure", type_ = "string", json_path = ".status.conditions[?(@.type==\"Secure\")].status", priority = "1"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = "1"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: at most 63 characters, so that it fits into owner tags"),
@@ -172,6 +175,10 @@ pub struct AmlWorkspaceSpec {
     /// lists where this namespace holds the verb `grantRoles`, and takes back what it assigned once it is no longer needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<RolePolicy>,
+    /// How the security of the workspace, and of all it depends on, is judged: `status.posture` has what was found, the condition Secure
+    /// sums it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posture: Option<Posture>,
     /// `Observe` reads and reports only; `Manage`, the default, brings Azure to what this object says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
@@ -280,7 +287,7 @@ pub struct AmlWorkspaceStatus {
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
     /// Ready speaks of the workspace itself and of what it is made of, ResourcesReady of the latter, ManagedNetworkActive of its network,
-    /// RolesReady of what its identity may do, RulesReady of all attached rules.
+    /// RolesReady of what its identity may do, RulesReady of all attached rules, Secure of the posture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -338,6 +345,9 @@ pub struct AmlWorkspaceStatus {
     /// was told in `drift`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place_generation: Option<i64>,
+    /// How secure the workspace is, with all it depends on and every network that is attached to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posture: Option<PostureStatus>,
     /// Fields that were found changed, newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]

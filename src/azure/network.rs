@@ -99,6 +99,24 @@ impl Subnet {
         prefixes
     }
 
+    /// True if private endpoints lie in it and nothing else does: every address in use belongs to the interface of one of them, which is
+    /// named after it.
+    pub fn has_endpoints_only(&self) -> bool {
+        let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let endpoints = self.properties.private_endpoints.iter().flatten();
+        let endpoints: Vec<String> = endpoints.filter_map(|one| one.id.as_deref().map(last)).collect();
+        let mut addresses = self.properties.ip_configurations.iter().flatten().filter_map(|one| one.id.as_deref());
+        let of_endpoint = |id: &str| {
+            // …/networkInterfaces/{interface}/ipConfigurations/{name}
+            let interface = id.rsplit('/').nth(2).unwrap_or_default().to_ascii_lowercase();
+            let named = |endpoint: &String| {
+                interface.strip_prefix(endpoint.as_str()).is_some_and(|rest| rest.starts_with(['.', '-']))
+            };
+            id.to_ascii_lowercase().contains("/networkinterfaces/") && endpoints.iter().any(named)
+        };
+        !endpoints.is_empty() && addresses.all(of_endpoint)
+    }
+
     /// How many addresses nobody has.
     pub fn room(&self) -> u128 {
         let size = |prefix: &IpNet| {

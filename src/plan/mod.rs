@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod overdue;
 mod own_identity;
 pub mod ownership;
+pub mod posture;
 pub mod proof;
 pub mod requester;
 pub mod resources;

@@ -25,6 +25,7 @@ use super::requesters::Requesters;
 use super::role_ledger::RoleLedger;
 use super::seal::Seal;
 use super::status::{Basis, StatusWriter, WriteError};
+use super::surroundings::Surroundings;
 use super::views::Views;
 use crate::api::condition::{self, ConditionDraft, READY};
 use crate::api::ids::ArmId;
@@ -76,6 +77,8 @@ pub struct Context {
     pub calm: Calm,
     /// What ARM shows of workspaces.
     pub views: Views,
+    /// What is known around workspaces.
+    pub surroundings: Surroundings,
     /// What lanes know of rules.
     pub board: Board,
     /// What became of people's decisions.
@@ -114,6 +117,8 @@ pub struct Context {
     pub endings: Endings,
     /// What policies' targets showed, and when to look again.
     pub sights: crate::controllers::approval::Sights,
+    /// Which kinds of reports the cluster has.
+    pub report_kinds: crate::controllers::workspace::ReportKinds,
     /// How often in a row each object failed.
     pub failures: Failures,
 }

@@ -27,6 +27,7 @@ pub mod shutdown;
 pub mod station;
 pub mod status;
 pub mod streams;
+pub mod surroundings;
 pub mod terms;
 pub mod views;
 pub mod writes;

@@ -20,6 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::connections::{ConnectionGauges, ConnectionsOnTarget};
+use super::posture::{PostureCounts, PostureGauges};
 
 /// `N` labels, names and values.
 pub(super) type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
@@ -118,6 +119,7 @@ struct Inner {
     drift: Counters<1>,
     approvals: Counters<1>,
     connections: ConnectionGauges,
+    posture: PostureGauges,
     status_writes: Counters<1>,
     objects: Gauges<2>,
     census: OnceLock<Census>,
@@ -197,6 +199,7 @@ impl Metrics {
                 Family::default(),
             ),
             connections: ConnectionGauges::registered(r),
+            posture: PostureGauges::registered(r),
             status_writes: add(r, "aml_operator_status_writes", "Writes of an object's status.", Family::default()),
             objects: add(r, "aml_operator_objects", "Objects by kind and Ready condition.", Family::default()),
             census: OnceLock::new(),
@@ -276,6 +279,11 @@ impl Metrics {
     /// What `target` shows of private endpoint connections; `None` once no policy looks at it any more.
     pub fn connections(&self, target: &str, shown: Option<ConnectionsOnTarget>) {
         self.0.connections.seen(target, shown);
+    }
+
+    /// What was found at `workspace`; `None` once nobody looks at it any more.
+    pub fn posture(&self, workspace: &str, counts: Option<PostureCounts>) {
+        self.0.posture.seen(workspace, counts);
     }
 
     /// The status of an object of `kind` has been written.
@@ -493,6 +501,19 @@ mod tests {
         metrics.connections("a", None);
         has(&metrics, r#"aml_private_endpoint_connections{state="Pending"} 0"#);
         has(&metrics, "aml_private_endpoint_connections_oldest_pending_timestamp_seconds 0");
+    }
+
+    #[test]
+    fn posture_is_summed_over_workspaces_and_forgotten_with_them() {
+        use crate::api::workspace::{Check, FindingState};
+        let metrics = Metrics::new();
+        let counts = |failed: usize| Some([((Check::StorageSharedKeys, FindingState::Fail), failed)].into());
+        metrics.posture("a", counts(1));
+        metrics.posture("b", counts(2));
+        has(&metrics, r#"aml_operator_posture{check="StorageSharedKeys",state="Fail"} 3"#);
+        has(&metrics, r#"aml_operator_posture{check="WorkspacePublicAccess",state="Fail"} 0"#);
+        metrics.posture("b", None);
+        has(&metrics, r#"aml_operator_posture{check="StorageSharedKeys",state="Fail"} 1"#);
     }
 
     #[test]

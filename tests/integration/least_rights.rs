@@ -361,7 +361,15 @@ async fn grants(actions: Vec<String>) -> bool {
     let operator = world.operator().await;
     let enough = loop {
         let requests = world.azure.requests();
-        if let Some(refused) = requests.iter().find(|request| request.status == Some(403)) {
+        // What the posture asks for is a right of its own.
+        let of_posture = |request: &arm_simulator::RequestEntry| {
+            let whole =
+                format!("/subscriptions/{}/providers/Microsoft.Authorization/roleAssignments", world.subscription);
+            let parts = ["/frauddata", "/fraudkeys", "/fraudinsights"];
+            request.method == "GET" && (request.path == whole || parts.iter().any(|part| request.path.ends_with(part)))
+        };
+        let refused = requests.iter().find(|request| request.status == Some(403) && !of_posture(request));
+        if let Some(refused) = refused {
             println!("{} {} is refused without the whole of it", refused.method, refused.path);
             break false;
         }
@@ -581,4 +589,59 @@ async fn the_role_for_online_endpoints_suffices_nothing_in_it_can_be_left_out_an
     let keys = |action: &String| action.to_lowercase().ends_with("keys/action") || action.ends_with("token/action");
     assert!(!role("aml-operator online endpoints").iter().any(keys));
     is_least("aml-operator online endpoints", serves).await;
+}
+
+/// Whether everything that the posture looks at can be read with these actions.
+async fn judges(actions: Vec<String>) -> bool {
+    let mut base = role("aml-operator workspaces");
+    base.extend(role("aml-operator networks"));
+    let asked = role("aml-operator posture");
+    base.retain(|action| !asked.contains(action));
+    let world = World::with_networks_and(|seed, subscription| {
+        let group = format!(
+            "/subscriptions/{subscription}/resourceGroups/hub/providers/Microsoft.Network/networkSecurityGroups/hub"
+        );
+        let more: Seed = serde_json::from_value(json!({
+            "resources": [{"id": group, "location": "westeurope", "properties": {"securityRules": []}}],
+            "roleDefinitions": [
+                {"name": "aaaaaaaa-0000-0000-0000-000000000001", "roleName": "base", "actions": base},
+                {"name": "aaaaaaaa-0000-0000-0000-000000000002", "roleName": "least", "actions": actions},
+            ],
+            "roleAssignments": [
+                {"scope": format!("/subscriptions/{subscription}"), "role": "base", "principalId": OBJECT},
+                {"scope": format!("/subscriptions/{subscription}"), "role": "least", "principalId": OBJECT},
+            ],
+        }))
+        .expect("a seed");
+        let network = seed.resources.iter_mut().find(|known| known.id.ends_with("/virtualNetworks/hub"));
+        network.expect("the network").properties["subnets"][0]["properties"]["networkSecurityGroup"] =
+            json!({"id": group});
+        seed.resources.extend(more.resources);
+        seed.role_definitions = more.role_definitions;
+        seed.role_assignments = more.role_assignments;
+    })
+    .await;
+    let mut workspace = world.whole_workspace();
+    workspace["spec"]["imageBuildCompute"] = json!("builder");
+    let mut hub = world.attachment_manifest("hub", "hub", "Services");
+    hub["spec"]["managementPolicy"] = json!("Observe");
+    for manifest in [&world.network_connection(), &workspace, &hub] {
+        world.apply(manifest.clone()).await;
+    }
+    let operator = world.operator().await;
+    world.until_reason(&workspace, "Secured").await;
+    let told = world
+        .until(&workspace, "everything is looked at", |object| {
+            let posture = &object["status"]["posture"];
+            posture["passed"].as_i64() > Some(0) && !posture.to_string().contains("has not been looked at")
+        })
+        .await;
+    operator.stop().await;
+    let said = told["status"]["posture"].to_string();
+    !said.contains("AuthorizationFailed") && !said.contains("could not be read")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_the_posture_suffices_and_nothing_in_it_can_be_left_out() {
+    is_least("aml-operator posture", judges).await;
 }

@@ -28,6 +28,7 @@ mod narrowing;
 mod networks;
 mod observing;
 mod online_endpoints;
+mod posture;
 mod proofs;
 mod refusals;
 mod requesters;

@@ -585,6 +585,9 @@ impl World {
             ("/Microsoft.Network/", "2024-05-01"),
             ("/Microsoft.Insights/privateLinkScopes/", "2021-07-01-preview"),
             ("/Microsoft.Authorization/locks/", "2020-05-01"),
+            ("/Microsoft.Insights/components/", "2020-02-02"),
+            ("/Microsoft.KeyVault/", "2024-11-01"),
+            ("/Microsoft.ContainerRegistry/", "2023-07-01"),
         ];
         let version =
             versions.iter().find(|(type_, _)| path.contains(type_)).map_or("2025-12-01", |(_, version)| version);

@@ -185,6 +185,12 @@ pub fn may_attach<K: Attached>(context: &Context, object: &K, workspace: &AmlWor
     admitted(context, object, workspace).is_ok() && may_write(context, object, workspace, &resource)
 }
 
+/// True if `workspace` counts `object` in: it admits it, and the object may be written to Azure, or never wants to.
+pub fn counts<K: Attached>(context: &Context, object: &K, workspace: &AmlWorkspace) -> bool {
+    let observes = object.policies().management == ManagementPolicy::Observe;
+    observes && admitted(context, object, workspace).is_ok() || may_attach(context, object, workspace)
+}
+
 /// True if the namespace of `object` may write to `resource` by what the cluster says.
 fn may_write<K: Attached>(context: &Context, object: &K, workspace: &AmlWorkspace, resource: &ArmId) -> bool {
     let name = &workspace.spec.connection_ref.name;

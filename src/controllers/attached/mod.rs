@@ -6,7 +6,7 @@ mod carry_out;
 mod depart;
 mod report;
 
-pub use arrive::may_attach;
+pub use arrive::{counts, may_attach};
 
 use std::fmt::Debug;
 use std::sync::Arc;

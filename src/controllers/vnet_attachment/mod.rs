@@ -4,6 +4,7 @@
 mod leave;
 mod observe;
 mod obstacles;
+mod posture;
 mod publish;
 mod siblings;
 
@@ -135,8 +136,10 @@ impl Attached for VnetAttachment {
     }
 
     async fn observe(&self, scene: &Scene<'_>, extra: &mut Remembered) -> Result<Self::Observed, Verdict> {
-        let observed = observe::observe(self, scene, extra).await?;
-        Ok((observed, scene.connected.spec.cloud))
+        let observed = (observe::observe(self, scene, extra).await?, scene.connected.spec.cloud);
+        let decided = self.plan(&scene.site, &observed, extra);
+        posture::post(self, scene, &observed.0, &decided).await;
+        Ok(observed)
     }
 
     fn plan(&self, site: &Site<'_>, observed: &Self::Observed, _: &Remembered) -> Decided<VnetAttachmentStatus> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::posture::PostureMemory;
 use super::resources::ResourceMemory;
 use super::roles::RoleMemory;
 use crate::api::ids::ArmId;
@@ -50,6 +51,8 @@ pub struct Memory {
     pub(super) resources: ResourceMemory,
     /// What is remembered of roles.
     pub(super) role_memory: RoleMemory,
+    /// What is remembered of the posture.
+    pub(super) posture: PostureMemory,
     /// Object id of the identity that acts for the workspace, as last read.
     pub principal: Option<String>,
 }

@@ -7,6 +7,7 @@ mod depart;
 mod memory;
 mod observe;
 mod operation;
+mod posture;
 mod report;
 mod resources;
 mod roles;
@@ -39,6 +40,7 @@ use crate::runtime::status::{Basis, has_finalizer};
 
 pub use memory::{Memories, Memory};
 use operation::Progress;
+pub use posture::ReportKinds;
 use report::Report;
 use roles::Through;
 pub use roles::keep as keep_roles;
@@ -192,6 +194,7 @@ async fn attend(
     };
     post_view(turn, workspace, &seen);
     let mut looked = resources::look(turn, workspace, memory, observes).await;
+    posture::look(turn, workspace, memory, &seen).await;
     let input = WorkspaceInput {
         owner: &turn.owner,
         id,
@@ -303,10 +306,12 @@ async fn attend(
             }
             report.would(would);
             let wait = report.publish(turn, workspace, memory).await?;
+            posture::write(turn, workspace, memory).await;
             let wait = looked.running.map_or(wait, |running| running.min(wait));
             let uid = workspace.uid().unwrap_or_default();
             let roles = seen.roles.said.again.unwrap_or(wait);
-            Ok(Outcome::Again(context.requeue(&uid, &verdict).min(wait).min(roles)))
+            let posture = memory.posture.again(context.now(), context.pace.resync);
+            Ok(Outcome::Again(context.requeue(&uid, &verdict).min(wait).min(roles).min(posture)))
         }
     }
 }

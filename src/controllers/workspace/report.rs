@@ -10,7 +10,7 @@ use super::observe::Seen;
 use super::operation::Running;
 use super::resources::RESOURCES_READY;
 use super::roles::ROLES_READY;
-use super::{Memory, Turn, declare};
+use super::{Memory, Turn, declare, posture};
 use crate::api::AmlWorkspace;
 use crate::api::common::{Drift, WouldWrite};
 use crate::api::condition::{ConditionDraft, ConditionStatus, READY, find, rfc3339};
@@ -18,6 +18,7 @@ use crate::api::workspace::{AmlWorkspaceStatus, ProvisionWhen};
 use crate::azure::machine_learning::Workspace;
 use crate::plan::effective::Effective;
 use crate::plan::outcome::Requeue;
+use crate::plan::posture::SECURE;
 use crate::plan::rules::RulesPlan;
 use crate::plan::workspace::{WorkspacePlan, drift, is_about_rules, secured};
 use crate::plan::{Reason, Verdict};
@@ -54,7 +55,7 @@ pub(super) struct Report {
 
 /// The conditions beside the summary, as they were: for a report that has seen nothing new.
 pub(super) fn carried_over(status: &AmlWorkspaceStatus) -> Vec<ConditionDraft> {
-    [RESOURCES_READY, NETWORK_ACTIVE, ROLES_READY, RULES_READY]
+    [RESOURCES_READY, NETWORK_ACTIVE, ROLES_READY, RULES_READY, SECURE]
         .into_iter()
         .filter_map(|type_| Some(find(&status.conditions, type_)?.draft(type_)))
         .collect()
@@ -174,6 +175,7 @@ impl Report {
         }
         more.extend(seen.roles.said.ready.clone());
         more.extend(rules_ready(rules));
+        more.extend(memory.posture.fill(&previous, &mut status));
         status.unmanaged_rules = rules.unmanaged.iter().take(NAMES).cloned().collect();
         status.orphaned_rules = rules.orphaned.iter().take(NAMES).cloned().collect();
         let of_rules = rules.states.values().filter_map(|state| state.missing_role.clone());
@@ -207,8 +209,10 @@ impl Report {
     ) -> Result<Duration, Error> {
         let Self { mut status, verdict, more, rules, drifted, warning } = self;
         status.operations = memory.on_record();
+        let previous = workspace.status.clone().unwrap_or_default();
         turn.context.report(workspace, status, &verdict, more, Basis::Version).await?;
         tell(turn, workspace, &drifted).await;
+        posture::tell(turn, workspace, &previous, memory).await;
         if let Some(Verdict { reason, message, .. }) = warning {
             turn.context.events.publish(workspace, true, reason.word(), &message).await;
         }
