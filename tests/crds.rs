@@ -168,7 +168,7 @@ fn kubectl_get_shows_what_people_look_for() {
         shown,
         [
             ["AzureConnection", "Ready Status Cloud Users Age", "Tenant Message"],
-            ["AmlWorkspace", "Ready Status Isolation Network Rules Age", "Message"],
+            ["AmlWorkspace", "Ready Status Isolation Network Rules Age", "Secure Message"],
             ["OutboundRule", "Ready Status Type Destination Age", "Workspace Message"],
             ["PrivateEndpointApproval", "Ready Status Approved Pending Unmatched Age", "Target Group Targets Message"],
             ["ApprovalDecision", "Ready Status Policy Decision Approver Age", "Endpoint Message"],
