@@ -671,12 +671,12 @@ async fn wrong_policies_are_refused_with_the_way_out() {
             wrong(
                 "an entry that says nothing",
                 change("spec.allow", json!([{}])),
-                &["spec.allow[0]", "one of privateEndpoint, vnetAttachmentRef, workspaceRef"],
+                &["spec.allow[0]", "one of privateEndpoint, synapseLinkRef, vnetAttachmentRef, workspaceRef"],
             ),
             wrong(
                 "an entry for an endpoint and a workspace",
                 change("spec.allow.0.workspaceRef", json!({"name": "fraud"})),
-                &["spec.allow[0]", "one of privateEndpoint, vnetAttachmentRef, workspaceRef"],
+                &["spec.allow[0]", "one of privateEndpoint, synapseLinkRef, vnetAttachmentRef, workspaceRef"],
             ),
             wrong(
                 "a workspace's leave for one sub-resource",
