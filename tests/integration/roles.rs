@@ -159,7 +159,7 @@ async fn what_a_user_assigned_identity_lacks_is_told_and_anybodys_role_that_cont
 async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_needed() {
     let world = World::seeded(settings(), |seed, subscription| {
         let group = format!("/subscriptions/{subscription}/resourceGroups/rg");
-        for name in ["images", "more"] {
+        for name in ["images", "moreimages"] {
             let id = format!("{group}/providers/Microsoft.ContainerRegistry/registries/{name}");
             let registry = json!({"id": id, "location": "westeurope"});
             seed.resources.push(serde_json::from_value(registry).expect("a registry"));
@@ -198,7 +198,7 @@ async fn roles_are_assigned_as_far_as_they_are_listed_and_go_when_they_are_not_n
 
     // Somebody else's on the same scope stays; ours goes with the need for it.
     world.grant(&images, BLOBS, &principal);
-    let more = world.id("Microsoft.ContainerRegistry/registries", "more");
+    let more = world.id("Microsoft.ContainerRegistry/registries", "moreimages");
     workspace["spec"]["associatedResources"]["containerRegistry"] = json!({ "resourceId": more });
     world.apply(workspace.clone()).await;
     world
