@@ -25,6 +25,8 @@ const CLIENT: (&str, &str) = ("44444444-4444-4444-4444-444444444444", "demo-secr
 const TEMPLATES: [&str; 5] = ["crds", "guard", "rbac", "serviceaccount", "user-roles"];
 /// The operator waits for things a twentieth as long as it would on the real Azure, where half an hour is nothing.
 const PACE: &str = "0.05";
+/// Seconds between two looks at what is as declared, before they are made shorter like all waits: 15 s, not the three minutes of an hour.
+const RESYNC: &str = "300";
 /// How much of a log is shown, in lines.
 const LOG_TAIL: usize = 20;
 
@@ -179,6 +181,8 @@ async fn start_operator(cluster: &ControlPlane, program: &Path) -> Result<Proces
             "json",
             "--pace-factor",
             PACE,
+            "--resync",
+            RESYNC,
             "--listen",
             "127.0.0.1:0",
         ])
