@@ -67,7 +67,7 @@ impl Stage {
         cluster.kubectl(&["create", "secret", "generic", secret, "--namespace", OPERATOR, &literal]).await?;
 
         let stage = Self { root, cluster, azure, operator };
-        stage.apply(out, "secure-workspace", false).await?;
+        stage.apply(out, "secure-workspace").await?;
         Ok(stage)
     }
 
@@ -110,16 +110,20 @@ impl Stage {
         tail(&self.operator)
     }
 
-    /// Applies the example `name` with the one change that a simulated Azure needs: how the connection reaches it. `seeds`: what its
-    /// azure.yaml holds comes to Azure before.
+    /// Brings to Azure what the azure.yaml of the example `name` holds.
     ///
     /// # Errors
-    /// If the simulated Azure or kubectl refuses.
-    pub(crate) async fn apply(&self, out: &Narrator, name: &str, seeds: bool) -> Result<()> {
+    /// If the simulated Azure refuses.
+    pub(crate) async fn seed(&self, name: &str) -> Result<()> {
+        self.azure.seed(&self.root.join("examples").join(name).join("azure.yaml")).await
+    }
+
+    /// Applies the example `name` with the one change that a simulated Azure needs: how the connection reaches it.
+    ///
+    /// # Errors
+    /// If kubectl refuses.
+    pub(crate) async fn apply(&self, out: &Narrator, name: &str) -> Result<()> {
         let example = self.root.join("examples").join(name);
-        if seeds {
-            self.azure.seed(&example.join("azure.yaml")).await?;
-        }
         let folder = self.cluster.guard().folder().join(name);
         copy_manifests(&example, &folder.join("example"))?;
         let overlay = folder.join("overlay");
