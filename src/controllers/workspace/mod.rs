@@ -194,7 +194,7 @@ async fn attend(
     };
     post_view(turn, workspace, &seen);
     let mut looked = resources::look(turn, workspace, memory, observes).await;
-    posture::look(turn, workspace, memory, &seen).await;
+    posture::look(turn, workspace, memory, &seen, &looked.shown).await;
     let input = WorkspaceInput {
         owner: &turn.owner,
         id,

@@ -9,6 +9,7 @@ use crate::api::workspace::{
 };
 use crate::azure::{container_registry, insights, key_vault, storage};
 use crate::plan::names::resource_name;
+use crate::plan::posture::DependencyKind;
 
 use super::entries::block;
 
@@ -55,6 +56,17 @@ impl Field {
             Self::ContainerRegistry => "container registry",
             Self::LogWorkspace => "log workspace",
             Self::ApplicationInsights => "Application Insights component",
+        }
+    }
+
+    /// What it is to the posture; a log workspace is not judged.
+    pub const fn dependency(self) -> Option<DependencyKind> {
+        match self {
+            Self::StorageAccount => Some(DependencyKind::Storage),
+            Self::KeyVault => Some(DependencyKind::Vault),
+            Self::ContainerRegistry => Some(DependencyKind::Registry),
+            Self::ApplicationInsights => Some(DependencyKind::Insights),
+            Self::LogWorkspace => None,
         }
     }
 

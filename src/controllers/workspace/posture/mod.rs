@@ -16,7 +16,7 @@ use crate::api::AmlWorkspace;
 use crate::api::condition::{ConditionDraft, find};
 use crate::api::workspace::{AmlWorkspaceStatus, Finding, FindingState};
 use crate::azure::machine_learning::Workspace;
-use crate::plan::posture::{Facts, SECURE, Said, judge, report};
+use crate::plan::posture::{Facts, SECURE, Said, Shown, judge, report};
 use cluster::{computes, endpoint_rules, networks, others_unseen, rules_of_others};
 use reading::{Reading, read};
 
@@ -76,8 +76,14 @@ impl PostureMemory {
     }
 }
 
-/// Looks at everything that the posture is judged by, and judges it.
-pub(super) async fn look(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut Memory, seen: &Seen) {
+/// Looks at everything that the posture is judged by, and judges it. Resources that were `read_before` in this turn are not read again.
+pub(super) async fn look(
+    turn: &Turn<'_>,
+    workspace: &AmlWorkspace,
+    memory: &mut Memory,
+    seen: &Seen,
+    read_before: &BTreeMap<String, Shown>,
+) {
     let context = turn.context;
     let uid = workspace.uid().unwrap_or_default();
     context.surroundings.post_rules(turn.id, endpoint_rules(&seen.rules));
@@ -89,7 +95,7 @@ pub(super) async fn look(turn: &Turn<'_>, workspace: &AmlWorkspace, memory: &mut
     let now = context.now();
     let memory = &mut memory.posture;
     let began = *memory.began.get_or_insert(now);
-    let reading = read(turn, workspace, shown, memory.read.take()).await;
+    let reading = read(turn, workspace, shown, read_before, memory.read.take()).await;
     let reading = &*memory.read.insert(reading);
     memory.first_seen = first_seen(&memory.first_seen, reading, shown, now);
     let networks = networks(turn, workspace);

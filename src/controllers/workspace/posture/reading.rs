@@ -1,7 +1,7 @@
 //! What the posture reads from ARM, once each resync: the resources that the workspace names, the compute that builds images, and where the
 //! workspace's identity may approve connections.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::api::{AmlWorkspace, RECONCILE_AT};
 use crate::azure::authorization::{self, APPROVER_ROLE, APPROVER_ROLE_NAME, RoleAssignment};
 use crate::azure::error::{ArmError, ErrorClass};
 use crate::azure::machine_learning::{API_VERSION, Workspace};
+use crate::azure::{container_registry, insights, key_vault, storage};
 use crate::plan::posture::{BuildCompute, Dependency, DependencyKind, HeldRole, Shown};
 use crate::plan::roles::is_ours;
 use crate::runtime::indexes::key_of;
@@ -64,11 +65,12 @@ fn asked(workspace: &AmlWorkspace, shown: &Workspace) -> Asked {
     }
 }
 
-/// Reads it, unless `previous` is young enough: one GET each, all at once.
+/// Reads it, unless `previous` is young enough: one GET each, all at once, but of what was `read_before` in this turn.
 pub(super) async fn read(
     turn: &Turn<'_>,
     workspace: &AmlWorkspace,
     shown: &Workspace,
+    read_before: &BTreeMap<String, Shown>,
     previous: Option<Reading>,
 ) -> Reading {
     let asked = asked(workspace, shown);
@@ -80,7 +82,11 @@ pub(super) async fn read(
         Some(known) => known.dependencies,
         None => Vec::new(),
     };
-    let dependencies = join_all(asked.resources.iter().map(|(kind, id)| dependency(turn, *kind, id, &known)));
+    let look = async |kind: DependencyKind, id: &str| match read_before.get(&id.to_ascii_lowercase()) {
+        Some(shown) => Dependency { kind, id: id.to_owned(), shown: Ok(shown.clone()) },
+        None => dependency(turn, kind, id, &known).await,
+    };
+    let dependencies = join_all(asked.resources.iter().map(|(kind, id)| look(*kind, id)));
     let compute = build_compute(turn, asked.compute.as_deref());
     let roles = roles(turn, workspace, asked.principal.as_deref());
     let approved = approved_by_policy(turn, asked.resources.iter().map(|(_, id)| id.as_str()));
@@ -105,10 +111,10 @@ fn passes(error: &ArmError) -> bool {
 
 const fn version(kind: DependencyKind) -> &'static str {
     match kind {
-        DependencyKind::Storage => "2023-05-01",
-        DependencyKind::Vault => "2024-11-01",
-        DependencyKind::Registry => "2023-07-01",
-        DependencyKind::Insights => "2020-02-02",
+        DependencyKind::Storage => storage::API_VERSION,
+        DependencyKind::Vault => key_vault::API_VERSION,
+        DependencyKind::Registry => container_registry::API_VERSION,
+        DependencyKind::Insights => insights::API_VERSION,
     }
 }
 

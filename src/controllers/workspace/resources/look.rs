@@ -1,10 +1,11 @@
 //! One look at each resource, and what to do about it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::future::join_all;
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::super::{Memory, Turn};
 use super::peers::peers;
@@ -12,6 +13,7 @@ use super::{Said, Settled};
 use crate::api::workspace::AssociatedResourceStatus;
 use crate::api::{AmlWorkspace, RECONCILE_AT};
 use crate::plan::overdue::overdue;
+use crate::plan::posture::Shown;
 use crate::plan::resources::{
     Associated, Created, Field, Observed, Peers, ResourceInput, ResourcePlan, declared, plan,
 };
@@ -35,6 +37,8 @@ pub(in super::super) struct Looked {
     waits: Option<Verdict>,
     /// What would be written, in words.
     changes: Vec<String>,
+    /// What was read of each that was read in this turn, by id in lower case.
+    pub(in super::super) shown: BTreeMap<String, Shown>,
 }
 
 impl Looked {
@@ -87,11 +91,12 @@ pub(in super::super) async fn look(
         running: None,
         waits: None,
         changes: Vec::new(),
+        shown: BTreeMap::new(),
     };
     if is_settled(turn, workspace, memory.settled.as_ref()) && !memory.writes.under_way() {
         return none;
     }
-    let mut plans = Scene::new(turn, workspace, &all, observes).decide().await;
+    let (mut plans, shown) = Scene::new(turn, workspace, &all, observes).decide().await;
     let looked_at = all.iter().any(Associated::is_looked_at);
     let steps = || plans.iter().filter_map(|plan| plan.step.as_ref());
     let wanted: BTreeSet<String> = steps().map(|step| step.request.id.to_ascii_lowercase()).collect();
@@ -131,7 +136,7 @@ pub(in super::super) async fn look(
         token: token(workspace).to_owned(),
     });
     memory.said = Some(said);
-    Looked { plans, sendable, looked_at, running: followed.running, waits, changes }
+    Looked { plans, sendable, looked_at, running: followed.running, waits, changes, shown }
 }
 
 /// Why nothing is written, if so.
@@ -154,6 +159,15 @@ fn words(step: &Step) -> Vec<String> {
     vec![format!("{} {}: {}", step.request.verb, step.request.path, step.why)]
 }
 
+/// What Azure answered about `resource`, understood.
+fn observed(resource: &Associated<'_>, answer: Result<Option<Value>, Verdict>) -> Result<Option<Observed>, Verdict> {
+    let Some(answer) = answer? else { return Ok(None) };
+    Observed::read(resource.field, answer).map(Some).map_err(|error| {
+        let message = format!("what Azure shows of {} cannot be read: {error}", resource.name());
+        Verdict::new(Reason::AzureRefused, message)
+    })
+}
+
 /// All that deciding about the resources takes.
 pub(super) struct Scene<'a> {
     turn: &'a Turn<'a>,
@@ -173,9 +187,15 @@ impl<'a> Scene<'a> {
         Self { turn, workspace, all, peers: peers(turn, workspace, all), observes }
     }
 
-    /// Reads each resource that something is said of, and decides about it.
-    async fn decide(&self) -> Vec<ResourcePlan> {
-        let reads = join_all(self.all.iter().map(|resource| self.read(resource))).await;
+    /// Reads each resource that something is said of, and decides about it. Returns also what was read, for the posture.
+    async fn decide(&self) -> (Vec<ResourcePlan>, BTreeMap<String, Shown>) {
+        let answers = join_all(self.all.iter().map(|resource| self.ask(resource))).await;
+        let shown = self.all.iter().zip(&answers).filter_map(|(resource, answer)| {
+            let answer = answer.as_ref().ok()?.as_ref()?;
+            Some((resource.id.to_ascii_lowercase(), Shown::read(resource.field.dependency()?, answer)))
+        });
+        let shown = shown.collect();
+        let reads: Vec<_> = self.all.iter().zip(answers).map(|(resource, answer)| observed(resource, answer)).collect();
         let is_there = |id: &str| {
             let found = self.all.iter().zip(&reads).find(|(resource, _)| resource.id.eq_ignore_ascii_case(id));
             found.is_none_or(|(resource, read)| {
@@ -189,28 +209,22 @@ impl<'a> Scene<'a> {
             };
             self.judge(resource, read, grounded)
         };
-        self.all.iter().zip(&reads).map(decided).collect()
+        (self.all.iter().zip(&reads).map(decided).collect(), shown)
     }
 
     /// Reads `resource` anew and decides about it; for whoever is in its lane.
     pub(super) async fn decide_on(&self, resource: &Associated<'_>) -> ResourcePlan {
         // Whatever it rests on was there when its step was decided.
-        self.judge(resource, &self.read(resource).await, true)
+        self.judge(resource, &observed(resource, self.ask(resource).await), true)
     }
 
-    async fn read(&self, resource: &Associated<'_>) -> Result<Option<Observed>, Verdict> {
+    async fn ask(&self, resource: &Associated<'_>) -> Result<Option<Value>, Verdict> {
         if !resource.is_looked_at() {
             return Ok(None);
         }
         let client = &self.turn.connected.client;
-        let name = resource.name();
         let found = client.find(&resource.id, resource.field.version(), self.turn.priority).await;
-        let Some(found) = found.map_err(|error| Verdict::of_error(&format!("reading {name}"), &error))? else {
-            return Ok(None);
-        };
-        Observed::read(resource.field, found).map(Some).map_err(|error| {
-            Verdict::new(Reason::AzureRefused, format!("what Azure shows of {name} cannot be read: {error}"))
-        })
+        found.map_err(|error| Verdict::of_error(&format!("reading {}", resource.name()), &error))
     }
 
     fn judge(
