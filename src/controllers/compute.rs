@@ -2,19 +2,16 @@
 
 use async_trait::async_trait;
 
-use super::attached::{Attached, Exit, Scene, Shared};
+use super::attached::{Attached, Exit, Scene, fields};
 use crate::api::AmlCompute;
 use crate::api::common::DeletionPolicy;
 use crate::api::compute::AmlComputeStatus;
 use crate::api::ids::ArmId;
-use crate::api::operation::Operation;
 use crate::azure::client::{Client, Priority};
 use crate::azure::compute::{API_VERSION, Compute, PREVIEW_API_VERSION};
 use crate::plan::attached::{Decided, Farewell, Policies, Site};
 use crate::plan::compute::{ComputeInput, ISOLATED, check, farewell, plan};
 use crate::plan::{Reason, Verdict};
-use crate::runtime::context::Context;
-use crate::runtime::station::Station;
 
 /// The compute's ARM id.
 fn id_of(object: &AmlCompute, workspace: &ArmId) -> Result<ArmId, Verdict> {
@@ -62,22 +59,7 @@ impl Attached for AmlCompute {
         }
     }
 
-    fn station(context: &Context) -> &Station<Self> {
-        &context.indexes.stations.computes
-    }
-
-    fn shared(status: &mut AmlComputeStatus) -> Shared<'_> {
-        Shared {
-            connection: &mut status.connection,
-            operations: &mut status.operations,
-            would_write: &mut status.would_write,
-            drift: &mut status.drift,
-        }
-    }
-
-    fn said(status: &AmlComputeStatus) -> (&[Operation], Option<&str>) {
-        (&status.operations, status.connection.as_deref())
-    }
+    fields!(AmlComputeStatus, computes);
 
     fn azure_version(_: &str) -> &'static str {
         API_VERSION

@@ -2,20 +2,17 @@
 
 use async_trait::async_trait;
 
-use super::attached::{Attached, Exit, Scene, Shared};
+use super::attached::{Attached, Exit, Scene, fields};
 use crate::api::AmlOnlineEndpoint;
 use crate::api::common::DeletionPolicy;
 use crate::api::ids::ArmId;
 use crate::api::online_endpoint::AmlOnlineEndpointStatus;
-use crate::api::operation::Operation;
 use crate::azure::client::{Client, Priority};
 use crate::azure::online_endpoint::{API_VERSION, Deployment, OnlineEndpoint};
 use crate::plan::attached::{Decided, Farewell, Policies, Site};
 use crate::plan::compute::ISOLATED;
 use crate::plan::online_endpoint::{EndpointInput, Observed, SERVING, check, farewell, plan};
 use crate::plan::{Reason, Verdict};
-use crate::runtime::context::Context;
-use crate::runtime::station::Station;
 
 /// The endpoint's ARM id.
 fn id_of(object: &AmlOnlineEndpoint, workspace: &ArmId) -> Result<ArmId, Verdict> {
@@ -61,22 +58,7 @@ impl Attached for AmlOnlineEndpoint {
         }
     }
 
-    fn station(context: &Context) -> &Station<Self> {
-        &context.indexes.stations.endpoints
-    }
-
-    fn shared(status: &mut AmlOnlineEndpointStatus) -> Shared<'_> {
-        Shared {
-            connection: &mut status.connection,
-            operations: &mut status.operations,
-            would_write: &mut status.would_write,
-            drift: &mut status.drift,
-        }
-    }
-
-    fn said(status: &AmlOnlineEndpointStatus) -> (&[Operation], Option<&str>) {
-        (&status.operations, status.connection.as_deref())
-    }
+    fields!(AmlOnlineEndpointStatus, endpoints);
 
     fn azure_version(_: &str) -> &'static str {
         API_VERSION
@@ -84,11 +66,6 @@ impl Attached for AmlOnlineEndpoint {
 
     fn resource(&self, workspace: &ArmId) -> Result<Option<ArmId>, Verdict> {
         id_of(self, workspace).map(Some)
-    }
-
-    fn owns(&self, workspace: Option<&ArmId>, id: &str) -> bool {
-        let own = workspace.and_then(|workspace| id_of(self, workspace).ok());
-        own.is_some_and(|own| own.key() == id.to_ascii_lowercase())
     }
 
     fn needs_network(&self) -> bool {

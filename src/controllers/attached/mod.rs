@@ -4,9 +4,11 @@
 mod arrive;
 mod carry_out;
 mod depart;
+mod fields;
 mod report;
 
 pub use arrive::{counts, may_attach};
+pub(crate) use fields::fields;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -95,8 +97,12 @@ pub trait Attached: Terms + CustomResourceExt {
     /// # Errors
     /// With the verdict to report if the object's names make no id.
     fn resource(&self, workspace: &ArmId) -> Result<Option<ArmId>, Verdict>;
-    /// True if an operation on `id` may be this object's; asked of what its status says, which anybody may have written.
-    fn owns(&self, workspace: Option<&ArmId>, id: &str) -> bool;
+    /// True if an operation on `id` may be this object's; asked of what its status says, which anybody may have written. Of most kinds only
+    /// those on [`Attached::resource`] are.
+    fn owns(&self, workspace: Option<&ArmId>, id: &str) -> bool {
+        let own = workspace.and_then(|workspace| self.resource(workspace).ok().flatten());
+        own.is_some_and(|own| own.key() == id.to_ascii_lowercase())
+    }
 
     /// Whether it waits for the workspace's managed network to be built.
     fn needs_network(&self) -> bool {

@@ -11,13 +11,12 @@ use serde_json::Value;
 
 use self::credential::Known;
 use self::watch::Watch;
-use super::attached::{Attached, Exit, Filled, Scene, Shared};
+use super::attached::{Attached, Exit, Filled, Scene, fields};
 use crate::api::AmlDatastore;
 use crate::api::common::DeletionPolicy;
 use crate::api::condition::{READY, find as condition};
 use crate::api::datastore::{AmlDatastoreStatus, CredentialKind, DatastoreCredential};
 use crate::api::ids::ArmId;
-use crate::api::operation::Operation;
 use crate::azure::client::{Client, Priority};
 use crate::azure::datastore::{API_VERSION, Datastore};
 use crate::azure::storage;
@@ -30,7 +29,7 @@ use crate::plan::step::Request;
 use crate::plan::{Reason, Verdict};
 use crate::runtime::context::Context;
 use crate::runtime::indexes::key_of;
-use crate::runtime::station::{Station, workspace_of};
+use crate::runtime::station::workspace_of;
 
 /// What a datastore's turns remember of its credential.
 #[derive(Clone, Debug, Default)]
@@ -136,22 +135,7 @@ impl Attached for AmlDatastore {
         }
     }
 
-    fn station(context: &Context) -> &Station<Self> {
-        &context.indexes.stations.datastores
-    }
-
-    fn shared(status: &mut AmlDatastoreStatus) -> Shared<'_> {
-        Shared {
-            connection: &mut status.connection,
-            operations: &mut status.operations,
-            would_write: &mut status.would_write,
-            drift: &mut status.drift,
-        }
-    }
-
-    fn said(status: &AmlDatastoreStatus) -> (&[Operation], Option<&str>) {
-        (&status.operations, status.connection.as_deref())
-    }
+    fields!(AmlDatastoreStatus, datastores);
 
     fn azure_version(_: &str) -> &'static str {
         API_VERSION
@@ -159,11 +143,6 @@ impl Attached for AmlDatastore {
 
     fn resource(&self, workspace: &ArmId) -> Result<Option<ArmId>, Verdict> {
         id_of(self, workspace).map(Some)
-    }
-
-    fn owns(&self, workspace: Option<&ArmId>, id: &str) -> bool {
-        let own = workspace.and_then(|workspace| id_of(self, workspace).ok());
-        own.is_some_and(|own| own.key() == id.to_ascii_lowercase())
     }
 
     fn check(&self, site: &Site<'_>) -> Result<(), Verdict> {

@@ -12,12 +12,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::attached::{Attached, Exit, Scene, Shared};
+use super::attached::{Attached, Exit, Scene, fields};
 use crate::api::SynapseLink;
 use crate::api::common::{DeletionPolicy, ManagementPolicy};
 use crate::api::connection::Verb;
 use crate::api::ids::ArmId;
-use crate::api::operation::Operation;
 use crate::api::synapse_link::SynapseLinkStatus;
 use crate::azure::authorization::{self, RoleAssignment, RoleDefinition};
 use crate::azure::client::Client;
@@ -34,7 +33,7 @@ use crate::runtime::connections::Connected;
 use crate::runtime::context::Context;
 use crate::runtime::indexes::key_of;
 use crate::runtime::link_ledger::OpenLink;
-use crate::runtime::station::{Station, workspace_of};
+use crate::runtime::station::workspace_of;
 
 pub(crate) use vouch::{look_at, owner_of, vouches};
 
@@ -122,22 +121,7 @@ impl Attached for SynapseLink {
         }
     }
 
-    fn station(context: &Context) -> &Station<Self> {
-        &context.indexes.stations.links
-    }
-
-    fn shared(status: &mut SynapseLinkStatus) -> Shared<'_> {
-        Shared {
-            connection: &mut status.connection,
-            operations: &mut status.operations,
-            would_write: &mut status.would_write,
-            drift: &mut status.drift,
-        }
-    }
-
-    fn said(status: &SynapseLinkStatus) -> (&[Operation], Option<&str>) {
-        (&status.operations, status.connection.as_deref())
-    }
+    fields!(SynapseLinkStatus, links);
 
     fn azure_version(id: &str) -> &'static str {
         if SynapsePath::parse(id).is_some() {

@@ -13,12 +13,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::attached::{Attached, Exit, Scene, Shared};
+use super::attached::{Attached, Exit, Scene, fields};
 use crate::api::VnetAttachment;
 use crate::api::common::{Adoption, DeletionPolicy};
 use crate::api::condition::ConditionDraft;
 use crate::api::ids::ArmId;
-use crate::api::operation::Operation;
 use crate::api::vnet_attachment::VnetAttachmentStatus;
 use crate::azure::network::{API_VERSION, DNS_API_VERSION, PRIVATE_ZONES};
 use crate::azure::private_link::groups;
@@ -28,7 +27,7 @@ use crate::plan::ownership::Owner;
 use crate::plan::rules::ObjectKey;
 use crate::plan::vnet::{CONDITIONS, Observed, Places, Target, VnetInput, check, endpoint_id, plan};
 use crate::runtime::context::Context;
-use crate::runtime::station::{Station, workspace_of};
+use crate::runtime::station::workspace_of;
 
 /// What is remembered between turns, to ask ARM less.
 #[derive(Clone, Debug, Default)]
@@ -92,22 +91,7 @@ impl Attached for VnetAttachment {
         }
     }
 
-    fn station(context: &Context) -> &Station<Self> {
-        &context.indexes.stations.attachments
-    }
-
-    fn shared(status: &mut VnetAttachmentStatus) -> Shared<'_> {
-        Shared {
-            connection: &mut status.connection,
-            operations: &mut status.operations,
-            would_write: &mut status.would_write,
-            drift: &mut status.drift,
-        }
-    }
-
-    fn said(status: &VnetAttachmentStatus) -> (&[Operation], Option<&str>) {
-        (&status.operations, status.connection.as_deref())
-    }
+    fields!(VnetAttachmentStatus, attachments);
 
     fn azure_version(id: &str) -> &'static str {
         if id.to_ascii_lowercase().contains(&PRIVATE_ZONES.to_ascii_lowercase()) {
