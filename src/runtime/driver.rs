@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::context::Context;
+use super::gather::gathered;
 use super::guarded::Guarded;
 use super::kind::Kind;
 use super::status::WriteError;
@@ -67,7 +68,7 @@ pub struct Source<K: Kind, S> {
     pub asked: UnboundedReceiver<ObjectRef<Guarded<K>>>,
     /// All objects.
     pub store: Store<Guarded<K>>,
-    /// How long changes gather before one look at all of them.
+    /// How long what others ask gathers before one look; a change of the object itself is looked at once.
     pub gather: Duration,
 }
 
@@ -79,9 +80,9 @@ where
     R: Fn(Arc<Context>, K) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Outcome, Error>> + Send + 'static,
 {
-    let asked = tokio_stream_of(source.asked);
+    let asked = gathered(source.asked, source.gather);
     let controller = Controller::for_stream(source.changes, source.store)
-        .with_config(Config::default().concurrency(CONCURRENCY).debounce(source.gather))
+        .with_config(Config::default().concurrency(CONCURRENCY))
         .reconcile_on(asked)
         .graceful_shutdown_on(async move { shutdown.cancelled().await });
     controller
@@ -103,10 +104,6 @@ where
             }
         })
         .await;
-}
-
-fn tokio_stream_of<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
-    futures::stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
 
 async fn turn<K, R, F>(context: Arc<Context>, object: Arc<Guarded<K>>, reconcile: R) -> Result<Action, Error>

@@ -9,6 +9,7 @@ pub mod context;
 pub mod driver;
 pub mod endings;
 pub mod events;
+pub mod gather;
 pub mod guard;
 pub mod guarded;
 pub mod indexes;
