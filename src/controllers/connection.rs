@@ -56,7 +56,7 @@ pub async fn reconcile(context: Arc<Context>, mut connection: AzureConnection) -
     }
     let mut status = connection.status.clone().unwrap_or_default();
     if !deleting {
-        context.status.finalizer(&connection, true).await?;
+        context.status.hold(&mut connection).await?;
     }
     let checked = check(&context, &name, &connection).await;
     status.users = i64::try_from(users.len()).ok();

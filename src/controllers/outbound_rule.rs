@@ -38,7 +38,7 @@ pub async fn reconcile(context: Arc<Context>, mut rule: OutboundRule) -> Result<
             report(&context, &mut rule, Verdict::new(Reason::Pending, "waiting for the workspace's turn"), None)
                 .await?;
         }
-        context.status.finalizer(&rule, true).await?;
+        context.status.hold(&mut rule).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
     let workspace_object = context.indexes.workspace(&workspace_key(&rule));

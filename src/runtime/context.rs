@@ -250,7 +250,7 @@ impl Context {
             uid = object.uid(), note, "released"
         );
         self.events.publish(object, false, "Released", note).await;
-        self.status.finalizer(object, false).await
+        self.status.release(object).await
     }
 
     /// The verdict on an unreadable object.

@@ -112,7 +112,7 @@ where
     R: Fn(Arc<Context>, K) -> F,
     F: Future<Output = Result<Outcome, Error>>,
 {
-    if !context.indexes.synced() {
+    if !context.indexes.synced() || context.status.is_ahead_of(object.meta()) {
         return Ok(Action::requeue(EARLY));
     }
     let started = Instant::now();

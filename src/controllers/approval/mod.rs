@@ -87,7 +87,7 @@ pub async fn reconcile(context: Arc<Context>, mut policy: PrivateEndpointApprova
         if let Err(verdict) = remember(&context, &policy, &targets, &choice.attended).await? {
             return blocked(&context, &mut policy, verdict).await;
         }
-        context.status.finalizer(&policy, true).await?;
+        context.status.hold(&mut policy).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
     let key = key_of(&policy);

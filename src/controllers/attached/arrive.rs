@@ -83,7 +83,7 @@ pub(super) async fn arrive<K: Attached>(
             let verdict = Verdict::new(Reason::Pending, "seen for the first time");
             context.report(object, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
         }
-        context.status.finalizer(object, true).await?;
+        context.status.hold(object).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
     let scene = Scene { context, connected: &connected, site, priority };

@@ -159,7 +159,7 @@ async fn in_lane(
             let verdict = Verdict::new(Reason::Pending, "seen for the first time");
             context.report(workspace, Default::default(), &verdict, Vec::new(), Basis::Version).await?;
         }
-        context.status.finalizer(workspace, true).await?;
+        context.status.hold(workspace).await?;
         return Ok(Outcome::Again(context.pace.lane));
     }
     let turn = Turn { context, id, owner, connected: &connected, fence, priority };
